@@ -1,0 +1,58 @@
+"""What stands beside a campaign's evidence, read back: ``plan.json`` and ``host.json``; what is missing is None.
+
+Both are projections that anything may have replaced since, so nothing is followed, waited for, or trusted.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from campaign.records import Environment, HostRecord, PlanView
+
+_Record = TypeVar("_Record", bound=Struct)
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Beside(Struct, frozen=True):
+    """The plan and the machine of a campaign, as far as its folder still tells them."""
+
+    plan: PlanView | None = None
+    host: HostRecord | None = None
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """The instances in the order of the plan."""
+        return () if self.plan is None else tuple(each.instance for each in self.plan.instances)
+
+    @property
+    def environment(self) -> Environment:
+        """What took part."""
+        plan, host = self.plan, self.host
+        return Environment(
+            campaign=host.campaign if host else None,
+            python=host.python if host else None,
+            system=host.release if host else None,
+            plugins={each.plugin: f"{each.distribution} {each.version}" for each in plan.plugins} if plan else {},
+            tools=plan.tools if plan else (),
+        )
+
+
+def read_beside(folder: str) -> Beside:
+    """What the campaign's folder (``<run root>/<campaign id>``) holds of itself."""
+    return Beside(_read(folder, "plan.json", PlanView), _read(folder, "host.json", HostRecord))
+
+
+def _read(folder: str, name: str, record: type[_Record]) -> _Record | None:
+    try:
+        fd = os.open(os.path.join(folder, name), _FLAGS)
+        with open(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return None
+            return msgspec.json.decode(file.read(), type=record)
+    except (OSError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,188 @@
+"""``campaign exec SPEC``: plan, admit, run to the end, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+import click
+import msgspec
+
+from campaign.analysis.reporting import find_reporter
+from campaign.cli.files import read_file, unwritable
+from campaign.cli.options import format_option, no_progress_option, selection_options, workspace_option
+from campaign.cli.progress import watcher
+from campaign.cli.queueing import conclude as report
+from campaign.cli.queueing import environment, follow, hello, submission, submit
+from campaign.cli.render import print_diagnostics
+from campaign.cli.summary import summary_text
+from campaign.cli.tables import print_json
+from campaign.cli.tokens import Silent, Tokens, TokenWatcher, Writer, tell_devices, told
+from campaign.diagnostics import Severity
+from campaign.engine import wire
+from campaign.engine.asking import ask, call
+from campaign.engine.desk import new_submission
+from campaign.engine.execute import carry_out, conclude
+from campaign.engine.prepare import Prepared, Wishes, prepare, prepare_again
+from campaign.engine.workspace import Workspace
+from campaign.plan.plan import Options
+from campaign.plugins.api import Reporter
+from campaign.records import Summary
+
+_NEWEST = "\0newest"
+
+
+@click.command("exec")
+@click.argument("spec", required=False, type=click.Path())
+@selection_options
+@click.option("--parallel", type=click.IntRange(min=1), metavar="N", help="Runs at a time, instead of the spec's.")
+@click.option("--run-root", type=click.Path(file_okay=False), metavar="DIR", help="Where evidence and reports go.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=_NEWEST,
+    metavar="[CAMPAIGN]",
+    help="Go on with the newest unfinished campaign of SPEC, or with the one that is named.",
+)
+@click.option("--report", "reports", multiple=True, metavar="NAME", help="A report beside the spec's own; repeat it.")
+@click.option("--tokens", is_flag=True, help="One line an event on standard output, for editors and CI.")
+@format_option()
+@no_progress_option
+@workspace_option
+def command(
+    spec: str | None,
+    options: Options,
+    parallel: int | None,
+    run_root: str | None,
+    resume: str | None,
+    reports: tuple[str, ...],
+    tokens: bool,
+    output_format: str,
+    progress: bool,
+    workspace: str,
+) -> int:
+    """Run the campaign of SPEC to its end; Ctrl-C once winds down, twice ends what runs, and --resume goes on.
+
+    Where a daemon runs in this workspace, it carries the campaign out, and Ctrl-C only stops looking on.
+    """
+    _keep_standard_streams_apart()
+    if tokens and output_format == "json":
+        raise click.UsageError("--tokens and --format json both want standard output; ask for one")
+    wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel)
+    writer = Tokens(sys.stdout) if tokens else Silent()
+    with told(writer):
+        writer.say("stage", "plan", spec=spec)
+        live = _daemon(workspace)
+        prepared = _prepared(spec, options, resume, wishes, environment(live, os.environ))
+        if prepared.warnings:
+            print_diagnostics(prepared.warnings, sys.stderr)
+        reporters = _reporters(prepared, reports)
+        if live is not None:
+            return _followed(prepared, workspace, writer, progress, output_format, reports)
+        status, summary = _carried_out(prepared, Workspace(workspace), reporters, writer, progress)
+    if prepared.registry.hears("campaign_finished"):
+        print_diagnostics(prepared.registry.emit("campaign_finished", summary=summary), sys.stderr)
+    _show(summary, prepared.campaign.run_root, output_format, sys.stderr if tokens else sys.stdout)
+    return status
+
+
+def _carried_out(
+    prepared: Prepared, place: Workspace, reporters: Sequence[tuple[Reporter, str]], tokens: Writer, live: bool
+) -> tuple[int, Summary]:
+    """Run it and write its reports; the exit status, and what it came to."""
+    campaign = prepared.campaign
+    tell_devices(tokens, prepared.capacity)
+    tokens.say("stage", "run", campaign=campaign.id, runs=campaign.total, parallel=campaign.parallel)
+    shown = TokenWatcher(tokens, watcher(sys.stderr, os.environ, live=live))
+    outcome = carry_out(prepared, place, shown)
+    tokens.say("stage", "report", root=campaign.run_root)
+    summary = conclude(prepared, place, reporters, _unwritten)
+    tokens.say("stage", "end", status=outcome.status, state=summary.state, **summary.verdicts)
+    return outcome.status, summary
+
+
+def _followed(
+    prepared: Prepared, workspace: str, tokens: Writer, live: bool, output_format: str, reports: tuple[str, ...]
+) -> int:
+    """Have the daemon carry it out, look on to the end and say what it came to; the exit status."""
+    campaign = _hand_over(prepared, workspace)
+    tokens.say("stage", "run", campaign=campaign, runs=prepared.campaign.total, parallel=prepared.campaign.parallel)
+    ended = follow(workspace, campaign, live=live)
+    report(workspace, campaign, output_format, reports, sys.stderr if isinstance(tokens, Tokens) else sys.stdout)
+    tokens.say("stage", "end", status=ended.status, state=ended.state)
+    return ended.status
+
+
+def _daemon(workspace: str) -> wire.Live | None:
+    """The daemon that carries out what is submitted here, None where there is none."""
+    line = call(workspace)
+    live = hello(line)
+    if line is not None:
+        line.close()
+    return live if live is not None and live.queue else None
+
+
+def _hand_over(prepared: Prepared, workspace: str) -> str:
+    """Let the daemon carry it out; the campaign's id."""
+    if prepared.resume:
+        asked = wire.Enqueue(prepared.campaign.id, new_submission())
+        ask(workspace, "enqueue", asked, lambda desk: desk.enqueue(asked))
+        return asked.campaign
+    return submit(
+        submission(prepared), lambda asked: ask(workspace, "submit", asked, lambda desk: desk.submit(asked))[0]
+    )
+
+
+def _prepared(
+    spec: str | None, options: Options, resume: str | None, wishes: Wishes, environ: Mapping[str, str]
+) -> Prepared:
+    """The campaign that is meant: a new one of SPEC, its newest unfinished one, or the one that is named."""
+    if resume is None:
+        if spec is None:
+            raise click.UsageError("name a SPEC")
+        return prepare(spec, options, wishes, read_file, environ)
+    if options != Options():
+        raise click.UsageError("a campaign goes on as it began: --resume takes no selection")
+    word = None if resume == _NEWEST else resume
+    if spec is None and word is not None and os.path.isfile(word):
+        spec, word = word, None  # `exec --resume SPEC`
+    return prepare_again(word, spec, wishes, read_file, environ)
+
+
+def _reporters(prepared: Prepared, names: Sequence[str]) -> list[tuple[Reporter, str]]:
+    """The reports to write and their files: those of the spec, then those of the command line."""
+    checked = prepared.plan.checked
+    found = [(find_reporter(each.name), each.file) for each in (checked.reports if checked else ())]
+    found += [(find_reporter(name), None) for name in names]
+    return [(reporter, file or reporter.filename) for reporter, file in found]
+
+
+def _unwritten(path: str, error: OSError) -> None:
+    """A result that cannot be written changes nothing of what the campaign came to."""
+    hint = "the ledger has it all: campaign report writes it when there is room"
+    found = unwritable(path, error)
+    print_diagnostics([msgspec.structs.replace(found, severity=Severity.WARNING, hint=hint)], sys.stderr)
+
+
+def _show(summary: Summary, run_root: str, output_format: str, stream: TextIO) -> None:
+    """The result, on standard output unless tokens go there; nobody reading it does not change what came out."""
+    try:
+        if output_format == "json":
+            print_json(summary)
+        else:
+            click.echo(summary_text(summary, run_root), file=stream)
+            click.echo(f"\nevidence: {run_root}", file=stream)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        if stream is not sys.stderr:
+            print_diagnostics([unwritable("standard output", error)], sys.stderr)
+
+
+def _keep_standard_streams_apart() -> None:
+    """Where the caller closed a standard stream, no socket of ours may take its number."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)

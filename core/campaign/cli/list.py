@@ -1,0 +1,92 @@
+"""``campaign list``: the campaigns of a workspace, the newest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from msgspec import Struct
+
+from campaign.cli.options import format_option, workspace_option
+from campaign.cli.recorded import open_ledger
+from campaign.cli.tables import print_json, table, utc_now, when
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import CampaignRow
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """One campaign as ``--format json`` tells it."""
+
+    campaign: str
+    name: str
+    about: str | None
+    spec: str
+    state: str
+    tier: str | None
+    seed: int
+    total: int | None
+    verdicts: dict[str, int]
+    started_at: str
+    finished_at: str | None
+    exit_status: int | None
+    run_root: str
+
+
+@click.command("list")
+@format_option()
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many, the newest ones.")
+@workspace_option
+def command(output_format: str, limit: int | None, workspace: str) -> int:
+    """List the campaigns of this workspace, the newest first."""
+    with open_ledger(workspace) as ledger:
+        found = [_listed(ledger, row) for row, _ in zip(ledger.campaigns(), range(limit or 10**9), strict=False)]
+    if output_format == "json":
+        print_json(found)
+    else:
+        click.echo(_table(found))
+    return 0
+
+
+def _listed(ledger: LedgerReader, row: CampaignRow) -> Listed:
+    verdicts: dict[str, int] = {}
+    for (_, verdict), count in ledger.counts(row.id).items():
+        if verdict is not None:
+            verdicts[verdict] = verdicts.get(verdict, 0) + count
+    return Listed(
+        campaign=row.id,
+        name=row.name,
+        about=row.about,
+        spec=row.spec,
+        state=row.state,
+        tier=row.tier,
+        seed=row.seed,
+        total=row.total,
+        verdicts=verdicts,
+        started_at=row.created_at,
+        finished_at=row.finished_at,
+        exit_status=row.exit_status,
+        run_root=row.run_root,
+    )
+
+
+def _table(found: list[Listed]) -> str:
+    now = utc_now()
+    verdicts = ("pass", "fail", "error")
+    rows: list[list[Any]] = [
+        [
+            each.campaign,
+            each.state,
+            each.tier,
+            _done(each),
+            *(each.verdicts.get(verdict) for verdict in verdicts),
+            when(each.started_at, now),
+        ]
+        for each in found
+    ]
+    headers = ["campaign", "state", "tier", "done", *verdicts, "started"]
+    return table(headers, rows, numbers=("done", *verdicts))
+
+
+def _done(each: Listed) -> str:
+    decided = sum(each.verdicts.values())
+    return f"{decided:,}" if each.total is None else f"{decided:,}/{each.total:,}"

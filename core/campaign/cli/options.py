@@ -1,0 +1,116 @@
+"""Options that several verbs share, so that run selection, formats and workspaces are the same everywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from campaign.cli import complete
+from campaign.cli.workspace import find_workspace
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_MOST_SEEDS = 1_000_000
+#: As in a spec, ``language.instances.MAXIMUM_SEED``; not imported, as a verb's help needs no language.
+LARGEST_SEED = (1 << 63) - 1
+
+
+def _seeds(context: click.Context, param: click.Parameter, given: str | None) -> tuple[int, ...] | None:
+    """``1,2`` or ``1..50`` or both: the seeds in the order written, each once."""
+    if given is None:
+        return None
+    seeds: dict[int, None] = {}
+    for part in given.split(","):
+        seeds.update(dict.fromkeys(_seed_range(part.strip(), context, param)))
+    return tuple(seeds)
+
+
+def _seed_range(text: str, context: click.Context, param: click.Parameter) -> range:
+    first, dots, last = text.partition("..")
+    try:
+        found = range(int(first), int(last if dots else first) + 1)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a seed; write 1,2 or 1..50", context, param) from None
+    if found.start < 0 or found.stop > LARGEST_SEED + 1:
+        raise click.BadParameter(f"{text!r}: a seed is a whole number from 0 to {LARGEST_SEED}", context, param)
+    if not 0 < found.stop - found.start <= _MOST_SEEDS:
+        raise click.BadParameter(f"{text!r} is not a range of 1 to {_MOST_SEEDS:,} seeds", context, param)
+    return found
+
+
+_SELECTION: tuple[Callable[[_Command], _Command], ...] = (
+    click.option(
+        "--tier",
+        shell_complete=complete.tiers,
+        metavar="NAME",
+        help="The intensity level; without it, what is limited to tiers is left out.",
+    ),
+    click.option(
+        "--group",
+        shell_complete=complete.groups,
+        metavar="PREFIX",
+        help="Only labels that start with these whole segments: stress.read.",
+    ),
+    click.option("--filter", "filter_", metavar="CLAUSES", help="Only runs that match: 'tag=db,tool!=x|y'."),
+    click.option(
+        "--seeds", callback=_seeds, metavar="LIST", help="The runs' seeds, instead of the spec's: 1,2 or 1..50."
+    ),
+    click.option(
+        "--campaign-seed",
+        type=click.IntRange(min=0, max=LARGEST_SEED),
+        metavar="N",
+        help="The campaign's seed, instead of the spec's.",
+    ),
+    click.option(
+        "--set", "sets", multiple=True, metavar="NAME=VALUE", help="A setting that beats every other; repeat it."
+    ),
+    click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most this many runs, the first ones."),
+)
+
+
+def selection_options(function: _Command) -> _Command:
+    """Add run selection to a verb: it gets one argument ``options``, a ``plan.plan.Options``."""
+
+    @wraps(function)
+    def gathered(*args: Any, **given: Any) -> Any:
+        from campaign.plan.plan import Options  # late: the plan is not needed to print a verb's help
+
+        names = ("tier", "group", "seeds", "campaign_seed", "sets", "limit")
+        chosen = {name: given.pop(name) for name in names}
+        return function(*args, options=Options(filter=given.pop("filter_"), **chosen), **given)
+
+    for option in reversed(_SELECTION):
+        option(gathered)
+    return gathered  # type: ignore[return-value]
+
+
+def format_option(*formats: str) -> Callable[[_Command], _Command]:
+    """Add ``--format``; the verb gets ``output_format``.  The first one is the default, else table and json."""
+    choices = formats or ("table", "json")
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        help="How to write the result.",
+    )
+
+
+def workspace_option(function: _Command) -> _Command:
+    """Add ``--workspace``; the verb gets ``workspace``, an absolute path that may not exist yet."""
+    return click.option(
+        "--workspace",
+        type=click.Path(file_okay=False),
+        callback=lambda _ctx, _param, given: find_workspace(given, os.environ, os.getcwd()),
+        help="The folder of ledger and evidence, instead of the nearest .campaign.",
+    )(function)
+
+
+def no_progress_option(function: _Command) -> _Command:
+    """Add ``--no-progress``; the verb gets ``progress``, false where lines should stay plain."""
+    return click.option("--progress/--no-progress", default=True, help="Live progress, on a terminal only.")(function)

@@ -1,0 +1,150 @@
+"""What the verbs of the queue share: submitting, following to the end, and saying what was done."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TextIO
+
+import click
+import msgspec
+
+from campaign.analysis.recorded import runs_of, summary_of, write_report
+from campaign.analysis.reporting import find_reporter
+from campaign.cli.files import unwritable
+from campaign.cli.following import Follower
+from campaign.cli.recorded import choose_campaign, open_ledger
+from campaign.cli.summary import summary_text
+from campaign.cli.tables import print_json
+from campaign.cli.terminal import visible
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.engine import wire
+from campaign.engine.asking import Line, ask, call, gone
+from campaign.engine.desk import Desk, new_submission
+from campaign.engine.prepare import Prepared
+from campaign.ledger.rows import CampaignRow
+
+#: That many times an id that another campaign bears is made anew; two hex bytes tell those of one second apart.
+_MOST_NAMES = 20
+NO_DAEMON = "no daemon runs here: campaign daemon carries out what is queued"
+
+
+def tell(text: str) -> None:
+    """A line for the person, on standard error."""
+    click.echo(f"campaign: {visible(text)}", err=True)
+
+
+def chosen(workspace: str, word: str | None) -> CampaignRow:
+    """The campaign that a word means.  Raises CampaignError."""
+    with open_ledger(workspace) as ledger:
+        return choose_campaign(ledger, word)
+
+
+def environment(live: wire.Live | None, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What a spec is checked against: the named slots of the daemon, where it says what there are."""
+    if live is None or live.declared is None:
+        return environ
+    return {**environ, "CAMPAIGN_SLOTS": live.declared}
+
+
+def hello(line: Line | None) -> wire.Live | None:
+    """Who serves the workspace; None: nobody, or somebody who is just leaving it.  Raises CampaignError."""
+    try:
+        return line.ask("status", None, wire.Live) if line is not None else None
+    except EOFError:
+        return None
+
+
+def submission(prepared: Prepared) -> wire.Submit:
+    """A prepared campaign as it is asked for; the same one as often as it is sent."""
+    row = msgspec.structs.replace(prepared.campaign, submission=new_submission())
+    return wire.Submit(row, prepared.blobs)
+
+
+def submit(asked: wire.Submit, send: Callable[[wire.Submit], wire.Done]) -> str:
+    """Have a campaign recorded; returns its id.  Raises CampaignError."""
+    for _ in range(_MOST_NAMES):
+        try:
+            return send(asked).campaigns[0]
+        except CampaignError as error:
+            if error.diagnostics[0].code != "CAMP521":
+                raise
+            asked = _renamed(asked)
+    raise CampaignError([Diagnostic("CAMP521", "no id was free", status=ExitStatus.SETUP)])
+
+
+def _renamed(asked: wire.Submit) -> wire.Submit:
+    row = asked.campaign
+    name = row.id[:-4] + os.urandom(2).hex()
+    root = os.path.join(os.path.dirname(row.run_root), name)
+    return msgspec.structs.replace(asked, campaign=msgspec.structs.replace(row, id=name, run_root=root))
+
+
+def follow(workspace: str, campaign: str, *, live: bool) -> wire.Ended:
+    """Wait for a campaign's end, telling how far it is.  Raises CampaignError where nobody carries it out."""
+    row = chosen(workspace, campaign)
+    line = call(workspace)
+    if line is None:
+        if row.finished:
+            return wire.Ended(row.state, row.exit_status or 0)
+        hint = "campaign daemon carries out what is queued; campaign exec --resume goes on with it right here"
+        summary = f"{row.id} is {row.state}, and no daemon runs here"
+        raise CampaignError([Diagnostic("CAMP526", summary, hint=hint, status=ExitStatus.SETUP)])
+    follower = Follower(row.total, sys.stderr, os.environ, live=live)
+    try:
+        ended = line.ask("follow", wire.Name(row.id), wire.Ended, follower.show)
+    except EOFError:
+        raise gone() from None
+    finally:
+        follower.end()
+        line.close()
+    if ended.why:
+        tell(f"{row.id} cannot go on: {ended.why}")
+    return ended
+
+
+def conclude(
+    workspace: str, campaign: str, output_format: str, reports: tuple[str, ...] = (), stream: TextIO | None = None
+) -> None:
+    """Print what a campaign came to (to standard output unless told), and write the reports that were asked for."""
+    with open_ledger(workspace) as ledger:
+        row = choose_campaign(ledger, campaign)
+        summary = summary_of(ledger, row)
+        for name in reports:
+            reporter = find_reporter(name)
+            path = os.path.join(row.run_root, reporter.filename)
+            try:
+                write_report(reporter, summary, runs_of(ledger, row), path)
+            except OSError as error:
+                raise CampaignError([unwritable(path, error)]) from error
+    if output_format == "json":
+        print_json(summary)
+    else:
+        click.echo(summary_text(summary, row.run_root), file=stream)
+        click.echo(f"\nevidence: {visible(row.run_root)}", file=stream)
+
+
+def control(workspace: str, verb: str, campaign: str | None, prefix: str | None) -> tuple[wire.Done, bool]:
+    """Pause, resume or cancel, by whoever serves the workspace or by ourselves.  Raises CampaignError."""
+    args = wire.Control(chosen(workspace, campaign).id if campaign is not None else None, prefix or "")
+    return ask(workspace, verb, args, lambda desk: _directly(desk, verb, args))
+
+
+def _directly(desk: Desk, verb: str, args: wire.Control) -> wire.Done:
+    if verb == "pause":
+        return desk.pause(args)
+    if verb == "resume":
+        return desk.resume(args)
+    done = desk.cancel(args)
+    for name in done.campaigns:
+        desk.finish_canceled(name)
+    return done
+
+
+def needs_one(campaign: str | None, everything: bool, prefix: str | None) -> None:
+    """A verb that may be about everything says so.  Raises click.UsageError."""
+    if (campaign is None) != everything:
+        raise click.UsageError("name a CAMPAIGN, or say --all")
+    if everything and prefix is not None:
+        raise click.UsageError("--group is about one CAMPAIGN")

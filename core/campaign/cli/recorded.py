@@ -1,0 +1,89 @@
+"""What the verbs that look back share: the ledger of a workspace, and which campaign and run a word means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from campaign.diagnostics import CampaignError, Diagnostic
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import AttemptRow, CampaignRow
+
+
+def open_ledger(workspace: str) -> LedgerReader:
+    """The ledger of a workspace, to read; raises LedgerError."""
+    return LedgerReader(os.path.join(workspace, "ledger.sqlite"))
+
+
+def choose_campaign(ledger: LedgerReader, word: str | None) -> CampaignRow:
+    """The campaign that ``word`` means: an id, the newest of a name, the only one of a beginning; None: the newest.
+
+    Raises CampaignError for none.
+    """
+    found = ledger.newest_campaign() if word is None else find_campaign(ledger, word)
+    if found is None:
+        raise CampaignError([_no_campaign(word)])
+    return found
+
+
+def find_campaign(ledger: LedgerReader, word: str) -> CampaignRow | None:
+    """The same; None where there is none."""
+    exact = ledger.campaign(word)
+    if exact is not None:
+        return exact
+    beginning: list[CampaignRow] = []
+    for row in ledger.campaigns():
+        if row.name == word:
+            return row
+        if word and row.id.startswith(word):
+            beginning.append(row)
+    return beginning[0] if len(beginning) == 1 else None
+
+
+def choose_run(ledger: LedgerReader, word: str, campaign: CampaignRow | None = None) -> list[AttemptRow]:
+    """The attempts of the run that ``word`` means, in order: ``[campaign/]key[@attempt]`` or an id.
+
+    Without a campaign it is one of the newest one.  Raises CampaignError for none.
+    """
+    attempts = next((found for found in _readings(ledger, word, campaign) if found), None)
+    if attempts is None:
+        raise CampaignError([_no_run(word)])
+    return attempts
+
+
+def means_run(ledger: LedgerReader, word: str) -> bool:
+    """Whether ``word``, where a campaign or a run may stand, is meant as a run: every key has a ``#``."""
+    if find_campaign(ledger, word) is not None:
+        return False
+    return "#" in word or any(True for _ in ledger.runs_by_id(word))
+
+
+def _readings(ledger: LedgerReader, word: str, campaign: CampaignRow | None) -> Iterator[list[AttemptRow]]:
+    """What ``word`` may mean, the most literal first: keys may hold any of ``/`` and ``@`` between quotes."""
+    here = campaign or ledger.newest_campaign()
+    if here is not None:
+        yield list(ledger.attempts(here.id, word))
+        yield _one_attempt(ledger, here, word)
+    head, slash, rest = word.partition("/")
+    named = find_campaign(ledger, head) if slash else None
+    if named is not None:
+        yield list(ledger.attempts(named.id, rest))
+        yield _one_attempt(ledger, named, rest)
+    yield list(ledger.runs_by_id(word))[:1]
+
+
+def _one_attempt(ledger: LedgerReader, campaign: CampaignRow, word: str) -> list[AttemptRow]:
+    key, _, number = word.rpartition("@")
+    if not (key and number.isascii() and number.isdigit()):
+        return []
+    return [row for row in ledger.attempts(campaign.id, key) if row.attempt == int(number) and row.origin == "plan"]
+
+
+def _no_campaign(word: str | None) -> Diagnostic:
+    summary = "no campaign was recorded here" if word is None else f"no campaign is called {word}"
+    return Diagnostic("CAMP580", summary, hint="campaign list shows what was recorded; a name means its newest one")
+
+
+def _no_run(word: str) -> Diagnostic:
+    hint = "a run is [campaign/]cell#seed[@attempt] or an id; campaign show --runs lists them"
+    return Diagnostic("CAMP581", f"no run is called {word}", hint=hint)

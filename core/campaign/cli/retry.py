@@ -1,0 +1,28 @@
+"""``campaign retry CAMPAIGN``: carry out again what failed, was lost, canceled or could not be told."""
+
+from __future__ import annotations
+
+import click
+
+from campaign.cli import complete
+from campaign.cli.options import no_progress_option, workspace_option
+from campaign.cli.queueing import NO_DAEMON, chosen, follow, tell
+from campaign.engine import wire
+from campaign.engine.asking import ask
+from campaign.engine.desk import new_submission
+
+
+@click.command("retry")
+@click.argument("campaign", shell_complete=complete.campaigns)
+@click.option("--wait", is_flag=True, help="Wait for its end, with its exit status.")
+@no_progress_option
+@workspace_option
+def command(campaign: str, wait: bool, progress: bool, workspace: str) -> int:
+    """Put a finished CAMPAIGN back into the queue: its runs that did not pass get a further attempt."""
+    asked = wire.Enqueue(chosen(workspace, campaign).id, new_submission())
+    done, served = ask(workspace, "retry", asked, lambda desk: desk.retry(asked))
+    runs = "1 run" if done.count == 1 else f"{done.count:,} runs"
+    click.echo(f"{asked.campaign}: {runs} to be carried out again")
+    if not served:
+        tell(NO_DAEMON)
+    return follow(workspace, asked.campaign, live=progress).status if wait else 0

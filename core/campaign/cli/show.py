@@ -1,0 +1,201 @@
+"""``campaign show [CAMPAIGN [RUN]]``: a campaign in numbers, or one of its runs in full."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import click
+import msgspec
+
+from campaign.analysis.beside import Beside, read_beside
+from campaign.analysis.recorded import summary_of, view_of
+from campaign.cli import complete
+from campaign.cli.options import format_option, workspace_option
+from campaign.cli.recorded import choose_campaign, choose_run, means_run, open_ledger
+from campaign.cli.summary import summary_text
+from campaign.cli.tables import cut, facts, print_json, table, took, utc_now, when
+from campaign.cli.terminal import visible
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import AttemptRow, CampaignRow
+from campaign.records import RunView, StepView
+
+_WIDTH = 80
+
+
+@click.command("show")
+@click.argument("campaign", required=False, shell_complete=complete.campaigns)
+@click.argument("run", required=False, shell_complete=complete.runs)
+@click.option("--runs", "list_runs", is_flag=True, help="List every run of the campaign instead.")
+@format_option()
+@workspace_option
+def command(campaign: str | None, run: str | None, list_runs: bool, output_format: str, workspace: str) -> int:
+    """Show a campaign, or one of its runs.
+
+    CAMPAIGN is an id, a name (its newest one) or the beginning of an id; the newest campaign unless given.
+    RUN is cell#seed[@attempt] or an id; CAMPAIGN/RUN as one word works too.
+    """
+    as_json = output_format == "json"
+    with open_ledger(workspace) as ledger:
+        if run is None and campaign is not None and means_run(ledger, campaign):
+            campaign, run = None, campaign
+        if run is not None:
+            within = None if campaign is None else choose_campaign(ledger, campaign)
+            _show_run(ledger, choose_run(ledger, run, within), as_json)
+        elif list_runs:
+            _show_runs(ledger, choose_campaign(ledger, campaign), as_json)
+        else:
+            _show_campaign(ledger, choose_campaign(ledger, campaign), as_json)
+    return 0
+
+
+# --- a campaign -------------------------------------------------------------------------------------------------
+
+
+def _show_campaign(ledger: LedgerReader, row: CampaignRow, as_json: bool) -> None:
+    summary = summary_of(ledger, row)
+    if as_json:
+        print_json(summary)
+        return
+    now = utc_now()
+    head = facts(
+        [
+            ("campaign", row.id),
+            ("about", row.about),
+            ("spec", row.spec),
+            ("state", row.state),
+            ("tier", row.tier),
+            ("seed", row.seed),
+            ("started", when(row.created_at, now)),
+            ("finished", when(row.finished_at, now)),
+            ("evidence", row.run_root),
+        ]
+    )
+    click.echo(f"{head}\n\n{summary_text(summary, row.run_root)}")
+
+
+def _show_runs(ledger: LedgerReader, row: CampaignRow, as_json: bool) -> None:
+    attempts = ledger.deciding_attempts(row.id)
+    if as_json:
+        for attempt in attempts:
+            click.echo(msgspec.json.encode(attempt).decode())
+        return
+    cells = (
+        [each.key, each.attempt, each.state, _word(each), took(each.duration_s), cut(each.reason or "", _WIDTH)]
+        for each in attempts
+    )
+    click.echo(table(["run", "attempts", "state", "verdict", "took", "reason"], cells, numbers=("attempts",)))
+
+
+def _word(row: AttemptRow) -> str:
+    return f"{row.verdict} (flaky)" if row.flaky else row.verdict or ""
+
+
+# --- a run ------------------------------------------------------------------------------------------------------
+
+
+def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], as_json: bool) -> None:
+    """The last of the attempts in full, the ones before by their verdicts."""
+    record = ledger.record(attempts[-1].token)
+    assert record is not None
+    campaign = ledger.campaign(record.row.campaign)
+    view = view_of(record, read_beside(campaign.run_root) if campaign else Beside())
+    if as_json:
+        print_json(view)
+        return
+    parts = [
+        _run_facts(view, record.row),
+        _steps(view),
+        _faults(view),
+        _oracles(view),
+        _earlier(attempts[:-1]),
+        _files(view, record.row.directory),
+    ]
+    click.echo("\n\n".join(part for part in parts if part))
+
+
+def _run_facts(view: RunView, row: AttemptRow) -> str:
+    now = utc_now()
+    values = {**view.settings, **view.axes}
+    return facts(
+        [
+            ("run", f"{view.key}@{view.attempt}"),
+            ("id", view.id),
+            ("campaign", view.campaign),
+            ("instance", view.instance),
+            ("tier", view.tier),
+            ("settings", ", ".join(f"{name} = {value}" for name, value in values.items())),
+            ("state", view.state),
+            ("verdict", _word(row)),
+            ("reason", view.reason),
+            ("fingerprint", view.failure.fingerprint if view.failure else None),
+            ("slots", ", ".join(f"{name}: {held}" for name, held in view.resources.granted.items())),
+            ("fallback", view.resources.fallback_reason),
+            ("started", when(view.started_at, now)),
+            ("took", took(view.duration_s)),
+        ]
+    )
+
+
+def _steps(view: RunView) -> str:
+    rows = [
+        [_step_name(step), _ending(step), took(step.duration_s), cut(" ".join(step.argv), _WIDTH), _metrics(step)]
+        for step in (*view.services, *view.steps)
+    ]
+    return table(["step", "ended", "took", "command", "metrics"], rows) if rows else ""
+
+
+def _step_name(step: StepView) -> str:
+    return step.label if step.index is None else f"{step.label}[{step.index}]"
+
+
+def _ending(step: StepView) -> str:
+    if step.error:
+        return step.error
+    how = f"signal {step.exit.signal}" if step.exit.signal else f"exit {step.exit.code}"
+    return f"timeout, {how}" if step.exit.timeout else how
+
+
+def _metrics(step: StepView) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in step.metrics.items())
+
+
+def _faults(view: RunView) -> str:
+    rows = [
+        [each.label, each.name, _seconds(each.injected_at_s), each.target, each.error or each.notes]
+        for each in view.faults
+    ]
+    return table(["fault", "model", "injected", "into", "notes"], rows) if rows else ""
+
+
+def _seconds(at: float | None) -> str:
+    return "not injected" if at is None else f"at {at:.3f} s"
+
+
+def _oracles(view: RunView) -> str:
+    rows = [
+        [each.label, _judged(each.ok, each.error, each.skipped), cut(each.error or each.message or "", _WIDTH)]
+        for each in view.oracles
+    ]
+    return table(["oracle", "says", "message"], rows) if rows else ""
+
+
+def _judged(ok: bool | None, error: str | None, skipped: str | None) -> str:
+    if error:
+        return "cannot tell"
+    return f"skipped: {skipped}" if ok is None else "ok" if ok else "not ok"
+
+
+def _earlier(attempts: Sequence[AttemptRow]) -> str:
+    rows = [[each.attempt, each.verdict or each.state, cut(each.reason or "", _WIDTH)] for each in attempts]
+    return table(["earlier attempt", "verdict", "reason"], rows) if rows else ""
+
+
+def _files(view: RunView, directory: str) -> str:
+    return "\n".join(visible(path) for path in (directory, *_below(view, directory)))
+
+
+def _below(view: RunView, directory: str) -> Iterator[str]:
+    """The files of an attempt that are worth a look, where they exist."""
+    names = [view.output.path, *(path for oracle in view.oracles for path in oracle.paths)]
+    return (f"  {name}" for name in names if name and os.path.exists(os.path.join(directory, name)))

@@ -1,0 +1,211 @@
+"""``campaign status``: the queue with its progress, the slots, and who carries it out and how well that one is."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import click
+from msgspec import Struct
+
+from campaign.cli.options import format_option, workspace_option
+from campaign.cli.queueing import NO_DAEMON
+from campaign.cli.tables import print_json, table, took
+from campaign.cli.terminal import visible
+from campaign.engine import wire
+from campaign.engine.asking import SilentError, call
+from campaign.engine.service import BEAT_S
+from campaign.engine.workspace import Workspace
+from campaign.ledger.opening import LedgerMissingError
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import CampaignRow, ControlRow
+
+_STALE_S = 3 * BEAT_S
+_RUNNING = ("starting", "running", "judging")
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """The instances of one label: runs by state, those that are done by verdict."""
+
+    instance: str
+    running: int = 0
+    waiting: int = 0
+    lost: int = 0
+    verdicts: dict[str, int] = {}
+
+
+class Queued(Struct, frozen=True, kw_only=True):
+    """A campaign that is not finished; ``waiting`` says why it cannot go on."""
+
+    campaign: str
+    state: str
+    submitted: bool
+    total: int | None
+    done: int
+    running: int
+    verdicts: dict[str, int]
+    paused: tuple[str, ...] = ()
+    canceled: tuple[str, ...] = ()
+    waiting: str | None = None
+    groups: tuple[Group, ...] = ()
+
+
+class Holder(Struct, frozen=True, kw_only=True):
+    """Who holds the workspace: a ``daemon`` or an ``exec``; how old its heartbeat is, and whether it answers."""
+
+    kind: str
+    pid: int
+    answers: bool
+    heartbeat_s: float | None
+    stale: bool
+    places: int | None = None
+    running: int | None = None
+    slots: tuple[wire.Slot, ...] = ()
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """What ``--format json`` prints."""
+
+    workspace: str
+    holder: Holder | None
+    all_paused: bool
+    held_slots: dict[str, int]
+    queue: tuple[Queued, ...]
+
+
+@click.command("status")
+@format_option()
+@workspace_option
+def command(output_format: str, workspace: str) -> int:
+    """Show the queue of this workspace, from the ledger, and what the process that carries it out says."""
+    holder, live = _holder(workspace)
+    status = _status(workspace, holder, live)
+    if output_format == "json":
+        print_json(status)
+    else:
+        click.echo(_text(status))
+    return 0
+
+
+def _holder(workspace: str) -> tuple[Holder | None, wire.Live | None]:
+    """Who serves the workspace, by its socket; one that does not answer is there all the same."""
+    line = call(workspace)
+    if line is None:
+        return None, None
+    age = _age(Workspace(workspace).lock)
+    stale = age is not None and age > _STALE_S
+    try:
+        live = line.ask("status", None, wire.Live)
+    except EOFError:
+        return None, None
+    except SilentError as silent:
+        return Holder(kind="process", pid=silent.pid, answers=False, heartbeat_s=age, stale=stale), None
+    finally:
+        line.close()
+    kind = "daemon" if live.queue else "exec"
+    facts = {"places": live.places, "running": live.running, "slots": live.slots}
+    return Holder(kind=kind, pid=live.pid, answers=True, heartbeat_s=age, stale=stale, **facts), live  # type: ignore[arg-type]
+
+
+def _age(lock: str) -> float | None:
+    try:
+        return max(0.0, time.time() - os.stat(lock).st_mtime)
+    except OSError:
+        return None
+
+
+def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> Status:
+    waiting = dict(live.waiting) if live else {}
+    try:
+        with LedgerReader(Workspace(workspace).ledger) as ledger:
+            controls = ledger.controls()
+            rows = sorted((row for row in ledger.campaigns() if not row.finished), key=lambda row: row.created_at)
+            queue = tuple(_queued(ledger, row, controls, waiting.get(row.id)) for row in rows)
+            held = ledger.held()
+    except LedgerMissingError:
+        controls, queue, held = [], (), {}
+    paused = any((row.campaign, row.verb) == ("", "pause") for row in controls)
+    return Status(workspace=workspace, holder=holder, all_paused=paused, held_slots=held, queue=queue)
+
+
+def _queued(ledger: LedgerReader, row: CampaignRow, controls: list[ControlRow], waiting: str | None) -> Queued:
+    groups: dict[str, dict[str, Any]] = {}
+    for instance, state, verdict, count in ledger.progress(row.id):
+        group = groups.setdefault(instance, {"running": 0, "waiting": 0, "lost": 0, "verdicts": {}})
+        if verdict is not None:
+            group["verdicts"][verdict] = count
+        else:
+            group[state if state == "lost" else "running" if state in _RUNNING else "waiting"] += count
+    verdicts: dict[str, int] = {}
+    for group in groups.values():
+        for verdict, count in group["verdicts"].items():
+            verdicts[verdict] = verdicts.get(verdict, 0) + count
+    mine = [each for each in controls if each.campaign == row.id]
+    return Queued(
+        campaign=row.id,
+        state=row.state,
+        submitted=row.submission is not None,
+        total=row.total,
+        done=sum(verdicts.values()),
+        running=sum(group["running"] for group in groups.values()),
+        verdicts=verdicts,
+        paused=tuple(each.prefix for each in mine if each.verb == "pause"),
+        canceled=tuple(each.prefix for each in mine if each.verb == "cancel"),
+        waiting=waiting,
+        groups=tuple(Group(instance=name, **group) for name, group in groups.items()),
+    )
+
+
+# --- text -------------------------------------------------------------------------------------------------------
+
+
+def _text(status: Status) -> str:
+    parts = [_who(status.holder, bool(status.queue))]
+    if status.all_paused:
+        parts.append("everything is paused: campaign resume --all")
+    if status.held_slots:
+        slots = ", ".join(f"{count} {name}" for name, count in status.held_slots.items())
+        parts.append(f"held until a person releases them: {slots}")
+    parts.append(_queue(status.queue) if status.queue else "the queue is empty")
+    parts += [f"{each.campaign} cannot go on: {visible(each.waiting)}" for each in status.queue if each.waiting]
+    return "\n".join(parts)
+
+
+def _who(holder: Holder | None, queued: bool) -> str:
+    if holder is None:
+        return NO_DAEMON if queued else "no daemon runs here"
+    beat = "" if holder.heartbeat_s is None else f"; heartbeat {took(round(holder.heartbeat_s))} ago"
+    stale = ", STALE: it does not go on" if holder.stale else ""
+    if not holder.answers:
+        return f"process {holder.pid} holds the workspace and does not answer{beat}{stale}"
+    slots = "".join(f", {each.count - each.free} of {each.count} {each.name}" for each in holder.slots)
+    used = f"{holder.running} of {holder.places} places in use{slots}"
+    return f"{holder.kind}, process {holder.pid}: {used}{beat}{stale}"
+
+
+def _queue(queue: tuple[Queued, ...]) -> str:
+    rows: list[list[object]] = []
+    for each in queue:
+        done = f"{each.done:,}" if each.total is None else f"{each.done:,}/{each.total:,}"
+        bad = [each.verdicts.get(name) for name in ("fail", "error")]
+        rows.append([each.campaign, _state(each), done, each.running or None, *bad])
+        for group in each.groups if len(each.groups) > 1 else ():
+            counts = [group.verdicts.get(name) for name in ("fail", "error")]
+            rows.append(
+                [f"  {group.instance}", "", f"{sum(group.verdicts.values()):,}", group.running or None, *counts]
+            )
+    numbers = ("done", "running", "fail", "error")
+    return table(["campaign", "state", *numbers], rows, numbers=numbers)
+
+
+def _state(each: Queued) -> str:
+    words = [each.state]
+    for word, prefixes in (("paused", each.paused), ("canceled", each.canceled)):
+        if "" in prefixes:
+            words.append(word)
+        elif prefixes:
+            words.append(f"{word}: {', '.join(prefixes)}")
+    if not each.submitted:
+        words.append("of exec")
+    return ", ".join(words)

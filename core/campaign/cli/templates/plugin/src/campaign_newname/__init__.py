@@ -1,0 +1,1 @@
+"""Replace me: one sentence."""

@@ -1,0 +1,105 @@
+"""Whether this machine can carry a plan out: what it has, and what the plan cannot do without.
+
+Everything here is asked before anything runs, and every objection comes at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from msgspec.structs import replace
+
+from campaign.diagnostics import Diagnostic, ExitStatus, Span, failed
+from campaign.engine.capacity import Capacity
+from campaign.plan.admit import Demand, Machine, admit
+from campaign.plan.plan import Plan
+from campaign.plan.render import RenderContext, environment_problems, render
+from campaign.plan.scenario import Scenario
+from campaign.plan.supported import not_yet
+from campaign.plugins.parameters import from_json
+from campaign.plugins.registry import Kind, Registry
+from campaign.records import Order, ServiceOrder, StepOrder, mask_text, secrets_of
+from campaign.supervise.processes import StartError, find_program
+
+_KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "oracle": "oracle", "watch": "oracle"}
+
+
+def objections(plan: Plan, capacity: Capacity, registry: Registry, context: RenderContext) -> list[Diagnostic]:
+    """Everything that keeps the plan from running on this machine; the programs are looked for only if nothing else."""
+    scenarios = plan.scenarios
+    found = [] if plan.checked is None else not_yet(plan.checked, scenarios)
+    if failed(found):
+        return found
+    demands = list(_demands(plan))
+    answers = {(each.kind, each.name): registry.unavailable(cast("Kind", each.kind), each.name) for each in demands}
+    machine = Machine(slots=capacity.slots, sources=capacity.sources, unavailable=answers)
+    found += admit(scenarios, demands, machine)
+    found += environment_problems((scenario.program for scenario in scenarios), context.env)
+    return found if failed(found) else found + _missing_programs(plan, registry, context)
+
+
+def _demands(plan: Plan) -> Iterator[Demand]:
+    """The plugins' providers that the plan cannot do without."""
+    seen: set[tuple[str, str]] = set()
+    for scenario in plan.scenarios:
+        for recipe in scenario.program.recipes:
+            part = recipe.part
+            known = (_KINDS.get(part.kind, ""), part.facts.name)
+            if part.facts.provider is not None and known[0] and known not in seen and _required(part.engine):
+                seen.add(known)
+                yield Demand(*known, part.placed.span)
+
+
+def _required(engine: Mapping[str, object]) -> bool:
+    """Whether an item must be there: all but oracles with ``required = false``."""
+    return getattr(engine.get("required"), "value", True) is not False
+
+
+def _missing_programs(plan: Plan, registry: Registry, context: RenderContext) -> list[Diagnostic]:
+    """Programs of tools and oracles that are not there, found by rendering the first run of each scenario."""
+    found: dict[str, Diagnostic] = {}
+    for selected in plan.selected:
+        run = next(plan.runs_of(selected), None)
+        if run is not None:
+            order = render(run, 1, context)
+            for each in (*_missing(order, selected.scenario.span), *_unjudged(order, selected.scenario, registry)):
+                shown = replace(each, summary=mask_text(each.summary, secrets_of(order)))
+                found[shown.summary] = shown
+    return list(found.values())
+
+
+def _unjudged(order: Order, scenario: Scenario, registry: Registry) -> Iterator[Diagnostic]:
+    """What its oracles lack on this machine; they are the same ones in every run of a scenario."""
+    spans = {each.part.label: each.part.placed.span for each in scenario.program.recipes if each.part.kind == "oracle"}
+    for oracle in order.oracles:
+        provider = registry.find("oracle", oracle.oracle)
+        if provider is not None and oracle.required:
+            why = registry.missing(oracle.oracle, from_json(provider, oracle.settings), order.environment)
+            if why is not None:
+                yield replace(why, span=spans.get(oracle.label))
+
+
+def _missing(order: Order, span: Span) -> Iterator[Diagnostic]:
+    processes: tuple[ServiceOrder | StepOrder, ...] = (*order.services, *order.steps)
+    for each in processes:
+        why = program_problem(each.argv, each.env, order.directories.work)
+        if why is not None:
+            summary = f"the tool {each.tool} cannot be started: {why}"
+            yield Diagnostic("CAMP511", summary, span, status=ExitStatus.SETUP)
+
+
+def program_problem(argv: tuple[str, ...], env: Mapping[str, str], work: str) -> str | None:
+    """Why a program cannot be started, as far as that can be seen now; one that a run itself makes is not looked at."""
+    try:
+        path = find_program(argv, env)
+    except StartError as error:
+        return str(error)
+    if not path.startswith("/") or path.startswith(f"{work}/"):
+        return None
+    if not os.path.exists(path):
+        return f"{path} does not exist"
+    if os.path.isdir(path):
+        return f"{path} is a folder"
+    return None if os.access(path, os.X_OK) else f"{path} is not executable"

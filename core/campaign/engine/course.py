@@ -1,0 +1,41 @@
+"""One campaign's way through the engine: what is known of it beside its attempts in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from campaign.engine.flight import Flight
+from campaign.engine.scheduler import matches
+
+
+class Course:
+    """A campaign that has attempts in flight or a planner; ``opened`` while a planner is there to hear of it."""
+
+    def __init__(self, name: str, orphans: str) -> None:
+        self.name, self.orphans = name, orphans
+        self.stop_on_fail = False
+        self.labels: dict[int, str] = {}  # of its lanes
+        self.counts: dict[str, dict[str, int]] = {}  # attempts by cause, of runs that had more than one
+        self.revoked: dict[str, Flight] = {}  # by key: attempts that are queued again
+        self.canceled: list[str] = []  # prefixes
+        self.opened = self.begun = self.stopping = self.told_idle = self.abandoned = False
+        self.lost = 0
+
+    def detach(self) -> None:
+        """Its planner is gone; the next one tells anew what can be known only by it."""
+        self.opened = self.begun = self.stopping = self.told_idle = False
+        self.counts, self.revoked = {}, {}
+
+    def cancels(self, label: str) -> bool:
+        """Whether instances of that label were canceled."""
+        return any(matches(label, prefix) for prefix in self.canceled)
+
+    def count(self, key: str) -> Mapping[str, int]:
+        """The attempts of a run by cause; empty where it had at most one."""
+        return self.counts.get(key, {})
+
+    def count_more(self, key: str, cause: str) -> int:
+        """One attempt more; returns how many of that cause there are now."""
+        counts = self.counts.setdefault(key, {"plan": 1})
+        counts[cause] = counts.get(cause, 0) + 1
+        return counts[cause]

@@ -1,0 +1,135 @@
+"""What people may ask of the queue, as far as the ledger is concerned: each verb checks, and writes once, durably.
+
+The process that holds the workspace uses it for its clients; without one a client uses it itself, for its one write.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.engine.wire import Control, Done, Enqueue, Submit
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import CANCEL, FINISHED, PAUSE, QUEUED, CampaignRow, CampaignState, ControlRow, Ending
+from campaign.ledger.store import CampaignTakenError, Ledger
+from campaign.records import Decision, Failure, FailureKind, Reason, Verdict
+
+_RETRIED = (Verdict.FAIL, Verdict.ERROR, Verdict.CANCELED)
+
+
+class Desk:
+    """The verbs of one ledger; ``now`` is an RFC 3339 time.  Every verb raises CampaignError."""
+
+    def __init__(self, ledger: Ledger, now: str) -> None:
+        self._ledger, self._now = ledger, now
+
+    def submit(self, asked: Submit) -> Done:
+        """Record a campaign, once however often it is asked for."""
+        if asked.campaign.submission is None:
+            raise refused("CAMP520", "a submission bears an id of its own, so that asking twice is safe")
+        try:
+            row = msgspec.structs.replace(asked.campaign, state=QUEUED)
+            return Done((self._ledger.submit(row, asked.blobs),))
+        except CampaignTakenError as taken:
+            raise refused("CAMP521", f"another campaign is called {taken}") from taken
+
+    def enqueue(self, asked: Enqueue) -> Done:
+        """Go on with a campaign that is not finished."""
+        row = self._row(asked.campaign)
+        if row.finished:
+            raise refused("CAMP522", f"{row.id} is finished", "campaign retry carries out again what did not pass")
+        self._ledger.enqueue(row.id, asked.submission)
+        return Done((row.id,))
+
+    def pause(self, asked: Control) -> Done:
+        """Have nothing of it started until it is resumed."""
+        names = ("",) if asked.campaign is None else (self._unfinished(asked.campaign).id,)
+        self._ledger.control(ControlRow(names[0], asked.prefix, PAUSE, self._now))
+        return Done(names, 1)
+
+    def resume(self, asked: Control) -> Done:
+        """Take pauses back, with those of everything below; without a campaign all of them."""
+        if asked.campaign is None:
+            return Done((), self._ledger.release(None, ""))
+        row = self._row(asked.campaign)
+        return Done((row.id,), self._ledger.release(row.id, asked.prefix))
+
+    def cancel(self, asked: Control) -> Done:
+        """Have nothing more of it carried out, ever; without a campaign of all that are not finished."""
+        with LedgerReader(self._ledger.path) as reader:
+            rows = [row for row in reader.campaigns() if not row.finished]
+        if asked.campaign is not None:
+            rows = [self._unfinished(asked.campaign)]
+        for row in rows:
+            self._ledger.control(ControlRow(row.id, asked.prefix, CANCEL, self._now))
+        return Done(tuple(row.id for row in rows), len(rows))
+
+    def finish_canceled(self, campaign: str) -> None:
+        """A campaign that is canceled as a whole is over, where nothing of it is under way or queued again."""
+        with LedgerReader(self._ledger.path) as reader:
+            whole = any((row.campaign, row.prefix, row.verb) == (campaign, "", CANCEL) for row in reader.controls())
+            if not whole or any(row.state != "lost" for row in reader.unfinished(campaign)):
+                return
+        ended = CampaignState(campaign=campaign, state=FINISHED, at=self._now, exit_status=ExitStatus.CANCELED)
+        self._ledger.commit([ended])
+
+    def retry(self, asked: Enqueue) -> Done:
+        """Let a further attempt follow every run of a finished campaign that failed, was lost, canceled or an error."""
+        row = self._row(asked.campaign)
+        if not row.finished:
+            hint = "campaign wait waits for its end; campaign cancel ends it"
+            raise refused("CAMP523", f"{row.id} is not finished: it is {row.state}", hint)
+        self._release_lost(row.id)
+        count = self._ledger.retry(row.id, [str(verdict) for verdict in _RETRIED])
+        if count or self._incomplete(row):
+            self._ledger.enqueue(row.id, asked.submission)
+        return Done((row.id,), count)
+
+    def _incomplete(self, row: CampaignRow) -> bool:
+        """Whether runs of its plan were never admitted, because it was canceled."""
+        return row.exit_status == ExitStatus.CANCELED
+
+    def _release_lost(self, campaign: str) -> None:
+        """Lost runs become errors that are to be followed; their slots stay held, for nothing is proved."""
+        failure = Failure(FailureKind.LOST, "it could not be told what became of it; it was retried")
+        with LedgerReader(self._ledger.path) as reader:
+            lost = [reader.record(row.token) for row in reader.unfinished(campaign) if row.state == "lost"]
+        self._ledger.commit(
+            [
+                Ending(
+                    order=each.order,
+                    source="lost",
+                    cause=each.row.cause,
+                    at=self._now,
+                    decision=Decision(Verdict.ERROR, Reason.LOST, failure),
+                    again="verb",
+                )
+                for each in lost
+                if each is not None
+            ]
+        )
+
+    def _row(self, campaign: str) -> CampaignRow:
+        with LedgerReader(self._ledger.path) as reader:
+            row = reader.campaign(campaign)
+        if row is None:
+            raise refused("CAMP580", f"no campaign is called {campaign}", "campaign list shows what was recorded")
+        return row
+
+    def _unfinished(self, campaign: str) -> CampaignRow:
+        row = self._row(campaign)
+        if row.finished:
+            raise refused("CAMP522", f"{row.id} is finished", "campaign list shows what was recorded")
+        return row
+
+
+def refused(code: str, summary: str, hint: str | None = None) -> CampaignError:
+    """What speaks against a request."""
+    return CampaignError([Diagnostic(code, summary, hint=hint)])
+
+
+def new_submission() -> str:
+    """An id that no other request bears."""
+    return secrets.token_hex(16)

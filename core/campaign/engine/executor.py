@@ -1,0 +1,307 @@
+"""Where orders are carried out: what the engine asks of an executor, and the one over supervisors on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+
+from campaign.engine import recover
+from campaign.engine.findings import Exited, Finding, Gone, Running, Uncleared, Unknown
+from campaign.engine.watchdog import Watchdog, carrying_out_s, ending_s, judging_s
+from campaign.proc import boot_id, running, send_all
+from campaign.records import Exit, OracleRecord, Order, Stop
+from campaign.records.messages import Clear, Cleared, Halt, Judge, Judged, Quit, Refused, Started
+from campaign.supervise.channel import Channel
+from campaign.supervise.launch import SupervisorHandle
+from campaign.supervise.loop import Loop
+
+GRACE_S = 5.0
+MUTE = Gone("its supervisor did not answer and was killed, and nothing of it runs")
+#: A supervisor makes its claim a moment after its lock; who finds it between the two looks again after this.
+_LOOK_AGAIN_S = 0.1
+
+
+class Listener(Protocol):
+    """Who is told what happens to the attempts."""
+
+    def started(self, token: str, at: str) -> None:
+        """The claim is on disk and the first process is about to start."""
+
+    def exited(self, token: str, exit_: Exit, data: bytes) -> None:
+        """The exit record is on disk; ``data`` is that record as JSON."""
+
+    def judged(self, token: str, oracles: tuple[OracleRecord, ...], signature: str | None) -> None:
+        """The oracles have answered."""
+
+    def refused(self, token: str, why: str) -> None:
+        """It was not started."""
+
+    def found(self, token: str, finding: Finding) -> None:
+        """What became of an attempt whose supervisor is gone."""
+
+    def crippled(self) -> None:
+        """A place is gone for good."""
+
+
+class Executor(Protocol):
+    """What scheduling and recovery are written over; another one (a cluster) answers the same questions."""
+
+    def capacity(self) -> int:
+        """How many attempts it carries out at a time."""
+
+    def start(self, order: Order, data: bytes) -> None:
+        """Carry out an admitted order, as soon as a place is free."""
+
+    def judge(self, order: Order, exit_: Exit) -> None:
+        """Ask the oracles of an attempt whose exit record is there."""
+
+    def stop(self, order: Order, reason: Stop) -> None:
+        """End an attempt; it ends with an exit record like any other."""
+
+    def recover(self, attempts: Sequence[tuple[Order, bool]]) -> list[Finding]:
+        """What became of these, each with whether it is known to have started; those that run are followed."""
+
+    def fetch(self, order: Order) -> Exited | None:
+        """The exit record of an attempt, None where it is missing or damaged."""
+
+
+# An order and an exit record go from one process to the other as the bytes they came in.
+
+
+class _Start(Struct, frozen=True, tag="start"):
+    order: Raw
+
+
+class _Exited(Struct, frozen=True, tag="exited"):
+    token: str
+    exit: Raw
+
+
+_Message: TypeAlias = Started | _Exited | Judged | Refused | Cleared
+_decode = msgspec.json.Decoder(_Message).decode
+_decode_exit = msgspec.json.Decoder(Exit).decode
+
+
+class _Place:
+    """A supervisor and the attempts it was given: the first is under way, a second one waits."""
+
+    def __init__(self, handle: SupervisorHandle, executor: LocalExecutor, loop: Loop) -> None:
+        self.handle = handle
+        self.orders: dict[str, Order] = {}
+        self.started: set[str] = set()
+        self.judging: set[str] = set()
+        self.spoke = False
+        self.watchdog = Watchdog(loop, handle.send_signal)
+        self.channel = Channel(
+            loop, handle.sock, lambda line: executor.received(self, line), lambda: executor.hung_up(self)
+        )
+
+    def add(self, order: Order, *, judge: bool) -> None:
+        """Something more to do."""
+        self.orders[order.token] = order
+        if judge:
+            self.judging.add(order.token)
+        if len(self.orders) == 1:
+            self._attend()
+
+    def judged_next(self, token: str) -> None:
+        """The exit record is there; the oracles are being asked."""
+        self.judging.add(token)
+        self._attend()
+
+    def over(self, token: str) -> None:
+        """That is done."""
+        self.orders.pop(token, None)
+        self.started.discard(token)
+        self.judging.discard(token)
+        self._attend()
+
+    def hurry(self, token: str) -> None:
+        """That was told to end."""
+        if token == next(iter(self.orders)):
+            self.watchdog.hurry(ending_s(self.orders[token]))
+
+    def _attend(self) -> None:
+        """Expect of the supervisor what is first."""
+        order = next(iter(self.orders.values()), None)
+        if order is None:
+            self.watchdog.rest()
+        else:
+            within_s = judging_s(order) if order.token in self.judging else carrying_out_s(order)
+            self.watchdog.expect(within_s, ending_s(order))
+
+
+class LocalExecutor:
+    """Supervisors on this machine, one a place."""
+
+    def __init__(self, loop: Loop, handles: Sequence[SupervisorHandle], listener: Listener) -> None:
+        self._loop, self._listener = loop, listener
+        self._places = [_Place(handle, self, loop) for handle in handles]
+        self._boot = boot_id()
+        self._clearing: dict[str, tuple[Order, _Place]] = {}
+        self._followed: dict[str, Watchdog] = {}  # supervisors of earlier owners, by token
+
+    def capacity(self) -> int:
+        """The supervisors that are there."""
+        return len(self._places)
+
+    def start(self, order: Order, data: bytes) -> None:
+        """Give it to the place that has the least to do."""
+        self._give(order, _Start(Raw(data)), judge=False)
+
+    def judge(self, order: Order, exit_: Exit) -> None:
+        """Give the evidence to the place that has the least to do."""
+        self._give(order, Judge(order, exit_), judge=True)
+
+    def stop(self, order: Order, reason: Stop) -> None:
+        """Tell its supervisor; one of an earlier owner understands SIGTERM."""
+        place = self._place_of(order.token)
+        if place is not None:
+            place.channel.send(Halt(order.token, reason, GRACE_S))
+            place.hurry(order.token)
+        elif (owner := recover.owner(order.directories.private)) is not None:
+            send_all([owner], signal.SIGTERM)
+            if order.token in self._followed:
+                self._followed[order.token].hurry(ending_s(order))
+
+    def recover(self, attempts: Sequence[tuple[Order, bool]]) -> list[Finding]:
+        """What their private folders and ``/proc`` say."""
+        return [self._examine(order, started) for order, started in attempts]
+
+    def fetch(self, order: Order) -> Exited | None:
+        """What stands in its private folder."""
+        found = recover.read_exit(order)
+        return found if isinstance(found, Exited) else None
+
+    def stuck(self) -> list[str]:
+        """The tokens that wait behind a running attempt while another place has nothing to do."""
+        if all(place.orders for place in self._places):
+            return []
+        return [token for place in self._places for token in list(place.orders)[1:] if token not in place.started]
+
+    def close(self) -> None:
+        """Let the supervisors go: what is under way ends naturally."""
+        for place in self._places:
+            place.channel.send(Quit())
+            place.channel.flush(1.0)
+            place.channel.close()
+
+    # --- supervisors --------------------------------------------------------------------------------------------
+
+    def received(self, place: _Place, line: bytes) -> None:
+        """A supervisor said something."""
+        message, place.spoke = _decode(line), True
+        match message:
+            case Started():
+                place.started.add(message.token)
+                self._listener.started(message.token, message.at)
+            case _Exited():
+                order = place.orders.get(message.token)
+                if order is not None and order.oracles:
+                    place.judged_next(message.token)
+                else:
+                    place.over(message.token)
+                data = bytes(message.exit)
+                self._listener.exited(message.token, _decode_exit(data), data)
+            case Judged():
+                place.over(message.token)
+                self._listener.judged(message.token, message.oracles, message.fingerprint)
+            case Refused():
+                place.over(message.token)
+                self._listener.refused(message.token, message.why)
+            case Cleared():
+                self._cleared(message)
+
+    def hung_up(self, place: _Place) -> None:
+        """A supervisor is gone: another one takes its place, and what it had is examined."""
+        self._places.remove(place)
+        place.watchdog.rest()
+        replaced = self._replace(place)
+        for token, order in place.orders.items():
+            finding = self._examine(order, token in place.started)
+            self._listener.found(token, MUTE if place.watchdog.killed and finding == Gone() else finding)
+        for order in [order for order, clearing in self._clearing.values() if clearing is place]:
+            self._look_again(order)
+        if not replaced:
+            self._listener.crippled()
+
+    def _replace(self, place: _Place) -> bool:
+        if not place.spoke:
+            return False  # it died before it did anything: so would the next one
+        try:
+            self._places.append(_Place(place.handle.replace(), self, self._loop))
+        except OSError:
+            return False
+        return True
+
+    def _give(self, order: Order, message: Struct, *, judge: bool) -> None:
+        if not self._places:
+            self._listener.found(order.token, self._examine(order, False))
+            return
+        place = min(self._places, key=lambda each: len(each.orders))
+        place.add(order, judge=judge)
+        place.channel.send(message)
+
+    def _place_of(self, token: str) -> _Place | None:
+        return next((place for place in self._places if token in place.orders), None)
+
+    # --- attempts of earlier owners -----------------------------------------------------------------------------
+
+    def _examine(self, order: Order, started: bool) -> Finding:
+        finding = recover.examine(order, started)
+        if isinstance(finding, Uncleared):
+            return self._clear(order)
+        return self._follow(order) if isinstance(finding, Running) else finding
+
+    def _clear(self, order: Order) -> Finding:
+        """Have what it left in force taken back by a supervisor's provider host; what became of it is told then."""
+        if not self._places:
+            return Unknown("its supervisor is dead, and no other one is there to take its faults back")
+        place = self._places[0]
+        self._clearing[order.token] = (order, place)
+        place.channel.send(Clear(order.token, order.directories.private))
+        return Running()
+
+    def _cleared(self, message: Cleared) -> None:
+        order, _ = self._clearing.pop(message.token, (None, None))
+        if order is None:
+            return
+        failed = "; ".join(message.failed)
+        if failed:
+            self._listener.found(message.token, Unknown(f"its faults could not be taken back: {failed}"))
+        else:
+            self._look_again(order)
+
+    def _follow(self, order: Order) -> Finding:
+        """Examine it again when its supervisor, known by pid and start time, has ended."""
+        owner = recover.owner(order.directories.private)
+        if owner is None:
+            self._loop.call_later(_LOOK_AGAIN_S, lambda: self._look_again(order))
+            return Running()
+        try:
+            pidfd = os.pidfd_open(owner.pid)
+        except ProcessLookupError:
+            return self._examine(order, started=True)
+        except OSError as error:
+            return Unknown(f"its supervisor {owner.pid} cannot be followed: {error.strerror}")
+        if not running(owner, self._boot):
+            os.close(pidfd)
+            return self._examine(order, started=True)
+        watchdog = self._followed[order.token] = Watchdog(self._loop, lambda number: send_all([owner], number))
+        watchdog.expect(carrying_out_s(order) + judging_s(order), ending_s(order))
+        self._loop.watch(pidfd, lambda: self._ended(pidfd, order))
+        return Running()
+
+    def _ended(self, pidfd: int, order: Order) -> None:
+        self._followed.pop(order.token).rest()
+        self._loop.forget(pidfd)
+        os.close(pidfd)
+        self._look_again(order)
+
+    def _look_again(self, order: Order) -> None:
+        self._listener.found(order.token, self._examine(order, started=True))

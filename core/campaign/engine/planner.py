@@ -1,0 +1,366 @@
+"""The planner of one campaign: expands the plan, renders orders, and writes down what the engine says.
+
+It holds no lock and no writing connection, so that it may run plugin code: tools' commands, event hooks.  Everything
+here is a reaction to one message of the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw, Struct
+
+from campaign.analysis.summarize import exit_status
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.engine import protocol
+from campaign.engine.client import Connect, EngineDefectError
+from campaign.engine.project import EVENTS, RUN, Projector
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import FINISHED, INTERRUPTED, CampaignRow
+from campaign.plan.matrix import Run
+from campaign.records import Exit, Order, RunView, Verdict
+from campaign.records.event import EventView
+from campaign.supervise.loop import Loop
+
+_encode = msgspec.json.Encoder().encode
+_decode_exit = msgspec.json.Decoder(Exit | None).decode
+_MOST_COMPLAINTS = 5
+
+#: Renders attempt ``attempt`` of a run; raises CampaignError for a run that cannot be rendered.
+Renderer = Callable[[Run, int], Order]
+
+
+class Watcher(Protocol):
+    """Who shows a campaign's progress to a person."""
+
+    def begin(self, total: int | None, done: int) -> None:
+        """So many runs are planned, ``done`` of them were done before."""
+
+    def moved(self, event: EventView) -> None:
+        """An attempt changed its state; that is recorded."""
+
+    def finished(self, view: RunView, *, final: bool) -> None:
+        """An attempt is done; ``final``: it decides its run."""
+
+    def flush(self) -> None:
+        """Everything that is known by now was told."""
+
+    def note(self, text: str) -> None:
+        """A line for the person."""
+
+    def end(self) -> None:
+        """Nothing more comes."""
+
+
+class Events(Protocol):
+    """Who is told of events: the plugins' hooks."""
+
+    def hears(self, hook: str) -> bool:
+        """Whether anyone listens to this hook."""
+
+    def emit(self, hook: str, **arguments: Any) -> list[Diagnostic]:
+        """Tell everyone; what went wrong."""
+
+
+class Errand(Struct, frozen=True, kw_only=True):
+    """What a planner is to do: one campaign, new or to be gone on with.
+
+    ``lanes`` expand lazily, by the number of their scenario; ``renderer`` is made when the epoch is known.
+    """
+
+    campaign: CampaignRow
+    workspace: str
+    ledger: str
+    places: int
+    lanes: Mapping[int, tuple[protocol.Lane, Iterator[Run]]]
+    find: Callable[[str], Run | None]
+    number: Callable[[Run], int]
+    renderer: Callable[[int], Renderer]
+    blobs: Mapping[str, bytes] = {}
+    slots: Mapping[str, int] = {}
+    stop_on_fail: bool = False
+    resume: bool = False
+
+
+class Outcome(Struct, frozen=True):
+    """How the campaign ended: its state and exit status."""
+
+    state: str
+    status: int
+
+
+class Planner:
+    """Runs one errand to its end."""
+
+    def __init__(
+        self, errand: Errand, projector: Projector, watcher: Watcher, events: Events, connect: Connect
+    ) -> None:
+        self._connect = connect
+        self._seen = 0  # the number of the last event that was projected from the ledger
+        self._errand, self._projector = errand, projector
+        self._watcher, self._events = watcher, events
+        self._loop = Loop()
+        self._render: Renderer | None = None
+        self._iterators: dict[int, Iterator[Run]] = {}
+        self._runs: dict[str, Run] = {}  # under way, by key
+        self._orders: dict[str, tuple[Order, str, str | None]] = {}  # by token: with cause and parent
+        self._known: frozenset[str] = frozenset()
+        self._interrupts = self._complaints = 0
+        self._ready = False
+        self._outcome: Outcome | None = None
+        self._closed = False
+
+    def run(self) -> Outcome:
+        """Carry it out; raises CampaignError where that is impossible or the engine breaks down."""
+        with self._listening_to_interrupts():
+            self._link = self._connect(self._loop, self._heard)
+            try:
+                while not self._closed:
+                    self._loop.run_once()
+                    if self._link.gone and not self._closed:
+                        raise self._link.ending()
+            finally:
+                self._link.close(wait=self._closed)
+                self._watcher.end()
+        assert self._outcome is not None
+        return self._outcome
+
+    # --- what the engine says -----------------------------------------------------------------------------------
+
+    def _heard(self, message: protocol.FromEngine) -> None:  # noqa: C901 - one line a message
+        match message:
+            case protocol.Want():
+                for lane, count in message.lanes:
+                    self._offer(lane, count)
+            case protocol.News():
+                self._news(message)
+            case protocol.Again():
+                self._repeat(message)
+            case protocol.Ready():
+                self._open(message.epoch)
+            case protocol.Opened():
+                self._opened()
+            case protocol.Waiting():
+                self._watcher.note(f"{message.owner} works in this workspace; waiting until it is done")
+            case protocol.Idle():
+                self._close(message)
+            case protocol.Closed():
+                self._closed = True
+            case protocol.Broken():
+                if message.defect is not None:
+                    raise EngineDefectError(message.defect)
+                raise CampaignError(message.diagnostics)
+
+    def _open(self, epoch: int) -> None:
+        errand, self._ready = self._errand, True
+        self._render = errand.renderer(epoch)
+        self._link.send(
+            protocol.Open(
+                campaign=errand.campaign,
+                blobs=errand.blobs,
+                lanes=tuple(lane for lane, _ in errand.lanes.values()),
+                slots=errand.slots,
+                stop_on_fail=errand.stop_on_fail,
+                resume=errand.resume,
+            )
+        )
+
+    def _opened(self) -> None:
+        """The campaign is recorded; what it did before this point is known and left out."""
+        errand, done = self._errand, 0
+        if errand.resume:
+            self._catch_up()
+            with LedgerReader(errand.ledger) as ledger:
+                self._known = frozenset(ledger.known_keys(errand.campaign.id))
+                done = sum(1 for _ in ledger.done_keys(errand.campaign.id))
+        self._iterators = {number: runs for number, (_, runs) in errand.lanes.items()}
+        self._tell("campaign_planned", campaign=errand.campaign.id, runs=errand.campaign.total or 0)
+        self._watcher.begin(errand.campaign.total, done)
+
+    def _offer(self, lane: int, count: int) -> None:
+        orders: list[Raw] = []
+        for run in self._iterators[lane]:
+            if run.key not in self._known:
+                orders.append(self._rendered(run, 1, "plan", None))
+                if len(orders) == count:
+                    break
+        self._link.send(protocol.Offer(lane, tuple(orders), len(orders) < count))
+
+    def _repeat(self, message: protocol.Again) -> None:
+        run = self._runs.get(message.key) or self._errand.find(message.key)
+        if run is None:
+            self._watcher.note(f"{message.key} is no run of this plan any more; it is left as it is")
+            self._link.send(protocol.Repeat(0, message.cause))
+            return
+        order = self._rendered(run, message.attempt, message.cause, message.parent)
+        self._link.send(protocol.Repeat(self._errand.number(run), message.cause, order, message.parent))
+
+    def _rendered(self, run: Run, attempt: int, cause: str, parent: str | None) -> Raw:
+        assert self._render is not None
+        order = self._render(run, attempt)
+        self._runs[run.key] = run
+        self._orders[order.token] = (order, cause, parent)
+        return Raw(_encode(order))
+
+    # --- what happened ------------------------------------------------------------------------------------------
+
+    def _news(self, news: protocol.News) -> None:
+        """Write down and pass on what was committed; the events last, for they say how far that has come."""
+        finished = {each.seq: each for each in news.finished}
+        events = [event for event in news.events if event.seq > self._seen]
+        for event in events:
+            self._watcher.moved(event)
+            if event.to_state == "running":
+                self._tell("campaign_run_started", campaign=event.campaign, key=event.key, attempt=event.attempt)
+            elif event.seq in finished:
+                self._finished(finished[event.seq])
+        self._write(EVENTS, lambda: self._projector.append(events))
+        self._watcher.flush()
+
+    def _finished(self, message: protocol.Finished) -> None:
+        known = self._orders.pop(message.token, None) or self._recorded(message.token)
+        if known is None:
+            return
+        order, cause, parent = known
+        if message.fallback:
+            order = msgspec.structs.replace(order, fallback_reason=message.fallback)
+        exit_ = _decode_exit(message.exit)
+        view = self._projector.view(order, exit_, message.oracles, message.decision, cause=cause, parent=parent)
+        self._done(order, view, final=message.again is None)
+
+    def _done(self, order: Order, view: RunView, *, final: bool) -> None:
+        public = order.directories.public
+        self._write(os.path.join(public, RUN), lambda: self._projector.run(public, view))
+        self._tell("campaign_run_finished", campaign=order.campaign, run=view)
+        self._watcher.finished(view, final=final)
+        if final:
+            self._runs.pop(order.key, None)
+
+    def _recorded(self, token: str) -> tuple[Order, str, str | None] | None:
+        """The order of an attempt that an earlier planner rendered."""
+        with LedgerReader(self._errand.ledger) as ledger:
+            record = ledger.record(token)
+        return (record.order, record.row.cause, record.row.parent) if record else None
+
+    def _catch_up(self) -> None:
+        """Project what was recorded and perhaps not projected: an earlier planner's last moments."""
+        campaign, self._seen = self._errand.campaign.id, self._projector.last_event()
+        with LedgerReader(self._errand.ledger) as ledger:
+            for event in ledger.events(campaign, self._seen):
+                self._seen = event.seq
+                if event.to_state == "done":
+                    self._project(ledger, event)
+                self._write(EVENTS, lambda event=event: self._projector.append([event]))  # type: ignore[misc]
+
+    def _project(self, ledger: LedgerReader, event: EventView) -> None:
+        for row in ledger.attempts(event.campaign, event.key):
+            record = ledger.record(row.token) if row.attempt == event.attempt else None
+            if record is not None:
+                view = self._projector.view(
+                    *(record.order, record.exit, record.oracles, record.decision), cause=row.cause, parent=row.parent
+                )
+                path = os.path.join(row.directory, RUN)
+                self._write(path, lambda: self._projector.run(row.directory, view))  # noqa: B023 - called at once
+                self._tell("campaign_run_finished", campaign=row.campaign, run=view)
+
+    def _write(self, file: str, projection: Callable[[], None]) -> None:
+        """A projection that fails costs a complaint and nothing else: the ledger has it all."""
+        try:
+            projection()
+        except OSError as error:
+            path = os.path.join(self._projector.folder, file)
+            self._complain(f"{path}, a file for readers, could not be written: {error.strerror}")
+
+    def _tell(self, hook: str, **arguments: Any) -> None:
+        if self._events.hears(hook):
+            for diagnostic in self._events.emit(hook, **arguments):
+                self._complain(str(diagnostic))
+
+    def _complain(self, text: str) -> None:
+        self._complaints += 1
+        if self._complaints <= _MOST_COMPLAINTS:
+            self._watcher.note(text)
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def _close(self, idle: protocol.Idle) -> None:
+        self._outcome = self._judge(idle)
+        self._link.send(protocol.Close(self._outcome.state, self._outcome.status))
+
+    def _judge(self, idle: protocol.Idle) -> Outcome:
+        """The state and the exit status that everything comes to."""
+        if not idle.complete and self._interrupts:
+            return Outcome(INTERRUPTED, ExitStatus.INTERRUPTED)
+        if not idle.places:
+            self._watcher.note("no supervisor is left; campaign exec --resume goes on")
+            return Outcome(INTERRUPTED, ExitStatus.SETUP)
+        verdicts: dict[str, int] = {}
+        with LedgerReader(self._errand.ledger) as ledger:
+            for (_, verdict), count in ledger.counts(self._errand.campaign.id).items():
+                verdicts[verdict or Verdict.ERROR] = verdicts.get(verdict or Verdict.ERROR, 0) + count
+        status = exit_status(verdicts)
+        return Outcome(FINISHED, ExitStatus.CANCELED if idle.canceled else status)
+
+    # --- Ctrl-C -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _listening_to_interrupts(self) -> Iterator[None]:
+        """SIGINT and SIGTERM wake the loop instead of raising in the middle of something."""
+        read, write = socket.socketpair()
+        read.setblocking(False)
+        write.setblocking(False)
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before: list[Any] = [signal.signal(number, lambda *_: None) for number in numbers]
+        wakeup = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+        self._loop.watch(read.fileno(), lambda: self._signalled(read))
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            if self._interrupts:  # impatient ones that follow must not end the ending, with its reports
+                before[0] = signal.SIG_IGN
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+            self._loop.forget(read.fileno())
+            read.close()
+            write.close()
+
+    def _signalled(self, sock: socket.socket) -> None:
+        try:
+            arrived = sock.recv(64)
+        except BlockingIOError:
+            return
+        for number in arrived:
+            if number in {signal.SIGINT, signal.SIGTERM}:
+                self._interrupted()
+
+    def _interrupted(self) -> None:
+        self._interrupts += 1
+        if not self._ready:
+            self._link.kill()
+            raise KeyboardInterrupt
+        if self._interrupts == 1:
+            self._watcher.note("winding down: nothing more is started; once more to end what runs")
+            self._link.send(protocol.WindDown())
+        elif self._interrupts == 2:
+            self._watcher.note("ending what runs")
+            self._link.send(protocol.HaltAll())
+
+
+def token_maker(epoch: int) -> Callable[[], str]:
+    """Names of attempts that no other owner makes; they rise, so that the ledger's index of them grows at its end."""
+    number = 0
+
+    def make() -> str:
+        nonlocal number
+        number += 1
+        return f"{epoch:06x}-{number:08x}-{secrets.token_hex(4)}"
+
+    return make

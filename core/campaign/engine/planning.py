@@ -1,0 +1,105 @@
+"""A planner of the queue: ``python -m campaign.engine.planning FD WORKSPACE CAMPAIGN``.
+
+Started for each campaign that a daemon carries out; it expands the plan again from the snapshot in the ledger, as
+``exec --resume`` does, and writes the files that people read.  It goes when the campaign is over, or its daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import traceback
+
+from campaign.analysis.reporting import find_reporter
+from campaign.diagnostics import CampaignError
+from campaign.engine import protocol
+from campaign.engine.client import EngineGoneError, QueueLink
+from campaign.engine.execute import carry_out, conclude
+from campaign.engine.prepare import Prepared, Wishes, prepare_again
+from campaign.engine.workspace import Workspace
+from campaign.plugins.api import Reporter
+from campaign.records import RunView
+from campaign.records.event import EventView
+from campaign.supervise.channel import Channel
+from campaign.supervise.loop import Loop
+
+_FAREWELL_S = 10.0
+_MOST_BYTES = 16 * 2**20  # more than any spec may have
+
+
+class Unwatched:
+    """Nobody looks on: clients hear of progress from the daemon."""
+
+    def begin(self, total: int | None, done: int) -> None:
+        """So many runs are planned."""
+
+    def moved(self, event: EventView) -> None:
+        """An attempt changed its state."""
+
+    def finished(self, view: RunView, *, final: bool) -> None:
+        """An attempt is done."""
+
+    def flush(self) -> None:
+        """Everything was told."""
+
+    def note(self, text: str) -> None:
+        """A line for a person: into the daemon's log."""
+        print(f"campaign: {text}", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Nothing more comes."""
+
+
+def main(arguments: list[str]) -> int:
+    """Plan one campaign for the daemon at the other end of the socket FD; returns the exit status of the process."""
+    os.umask(0o022)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # it goes with its daemon, which leaves the campaign in order
+    sock, workspace, campaign = socket.socket(fileno=int(arguments[0])), arguments[1], arguments[2]
+    try:
+        _carry_out(sock, Workspace(workspace), campaign)
+    except EngineGoneError:
+        return 0  # the next daemon starts another one
+    except CampaignError as error:
+        _say(sock, protocol.Failed(error.diagnostics))
+    except Exception:  # our own defect, or a plugin's: the daemon tells it
+        _say(sock, protocol.Failed((), traceback.format_exc()))
+    return 0
+
+
+def _carry_out(sock: socket.socket, workspace: Workspace, campaign: str) -> None:
+    wishes = Wishes(workspace=workspace.path)
+    prepared = prepare_again(campaign, None, wishes, _read, os.environ)
+    carry_out(prepared, workspace, Unwatched(), lambda loop, heard: QueueLink(loop, sock, heard))
+    summary = conclude(prepared, workspace, _reports(prepared), _unwritten)
+    if prepared.registry.hears("campaign_finished"):
+        prepared.registry.emit("campaign_finished", summary=summary)
+
+
+def _reports(prepared: Prepared) -> list[tuple[Reporter, str]]:
+    checked = prepared.plan.checked
+    found = [(find_reporter(each.name), each.file) for each in (checked.reports if checked else ())]
+    return [(reporter, file or reporter.filename) for reporter, file in found]
+
+
+def _unwritten(path: str, error: OSError) -> None:
+    """A result that cannot be written changes nothing of what the campaign came to; ``campaign report`` writes it."""
+    print(f"campaign: {path} could not be written: {error.strerror}", file=sys.stderr, flush=True)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_MOST_BYTES)
+
+
+def _say(sock: socket.socket, message: protocol.Failed) -> None:
+    """The last words, over a socket that may or may not have been in use."""
+    channel = Channel(Loop(), sock, lambda _line: None, lambda: None)
+    channel.send(message)
+    channel.flush(_FAREWELL_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,278 @@
+"""What is settled before anything runs: the plan, its snapshot, and whether this machine can carry it out.
+
+A new campaign is planned from the files as they are; one that is resumed, from its snapshot alone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from math import prod
+
+from msgspec import Struct
+
+from campaign import __version__
+from campaign.diagnostics import CampaignError, Diagnostic, Severity, failed
+from campaign.engine.admission import objections
+from campaign.engine.capacity import Capacity, capacity_of, doubts
+from campaign.engine.host import processors
+from campaign.language.files import Reader
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import CampaignRow
+from campaign.plan import snapshot as snapshots
+from campaign.plan.names import directory_name
+from campaign.plan.plan import Options, Plan, make_plan
+from campaign.plan.render import PASSED, RenderContext
+from campaign.plan.selection import Selected
+from campaign.plan.snapshot import Snapshot
+from campaign.plan.space import Space, UncountableError, components
+from campaign.plugins.registry import Registry
+from campaign.records.plan import PlanCounts, PlanInstance, PlanPlugin, PlanTool, PlanView
+
+#: Combinations that an exclusion is asked about before the campaign starts; a tenth of a second or so.
+_MOST_ASKED = 20_000
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """A campaign that can be carried out: ``root`` is the folder to which the spec's paths are relative."""
+
+    plan: Plan
+    campaign: CampaignRow
+    snapshot: Snapshot
+    registry: Registry
+    capacity: Capacity
+    counts: PlanCounts | None
+    resume: bool = False
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def blobs(self) -> dict[str, bytes]:
+        """The snapshot's parts by their hashes; nothing new where it is resumed."""
+        return {} if self.resume else snapshots.parts(self.snapshot, _files(self.plan))
+
+    def context(self, epoch: int, attempts: str, token: Callable[[], str]) -> RenderContext:
+        """What orders are rendered with."""
+        return RenderContext(
+            campaign=self.campaign.id,
+            campaign_name=self.plan.name,
+            campaign_seed=self.plan.seed,
+            run_root=self.campaign.run_root,
+            attempts=attempts,
+            root=self.snapshot.directory,
+            env=self.snapshot.environment,
+            epoch=epoch,
+            token=token,
+            plugins=tuple(plugin.plugin for plugin in self.snapshot.plugins),
+            devices=self.capacity.devices,
+        )
+
+
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What the command line says beside the selection."""
+
+    workspace: str
+    run_root: str | None = None
+    parallel: int | None = None
+
+
+def prepare(spec: str, options: Options, wishes: Wishes, read: Reader, environ: Mapping[str, str]) -> Prepared:
+    """Plan a new campaign and see whether it can run; raises CampaignError with everything that speaks against it."""
+    registries: list[Registry] = []
+    plan, found = make_plan(spec, read, options, _remembering(registries))
+    if plan is None:
+        raise CampaignError(found)
+    registry = registries[0]
+    capacity = capacity_of(plan, wishes.parallel, environ)
+    snapshot = Snapshot(
+        campaign=__version__,
+        spec=spec,
+        directory=os.getcwd(),
+        options=plan.options,
+        environment=snapshots.captured(_variables(plan), environ),
+        host={"processors": str(processors()), **{f"slots.{name}": str(n) for name, n in capacity.slots.items()}},
+        files=snapshots.plan_files(_files(plan)),
+        plugins=tuple(_plugins(registry)),
+    )
+    hash_ = snapshots.plan_hash(snapshot)
+    counts, now = _counted(plan), datetime.now(UTC)
+    identity = campaign_id(plan.name, now)
+    root = os.path.abspath(wishes.run_root) if wishes.run_root else os.path.join(wishes.workspace, "runs")
+    row = CampaignRow(
+        id=identity,
+        name=plan.name,
+        about=plan.whole.about if plan.whole else None,
+        spec=os.path.abspath(spec),
+        run_root=os.path.join(root, identity),
+        snapshot=hash_,
+        plan_hash=hash_,
+        seed=plan.seed,
+        tier=options.tier,
+        total=counts.runs if counts else None,
+        parallel=capacity.parallel,
+        orphans=(plan.whole.orphans if plan.whole else None) or "adopt",
+        created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    )
+    prepared = Prepared(
+        plan=plan,
+        campaign=row,
+        snapshot=snapshot,
+        registry=registry,
+        capacity=capacity,
+        counts=counts,
+        warnings=(*found, *doubts(capacity)),
+    )
+    _see_whether_it_can_run(prepared)
+    return prepared
+
+
+def prepare_again(
+    word: str | None, spec: str | None, wishes: Wishes, read: Reader, environ: Mapping[str, str]
+) -> Prepared:
+    """Plan a recorded campaign again from its snapshot; raises CampaignError, also where plugins have changed."""
+    with LedgerReader(os.path.join(wishes.workspace, "ledger.sqlite")) as ledger:
+        row = _unfinished(ledger, word, spec)
+        snapshot = snapshots.load(row.snapshot or row.plan_hash, ledger.blob)
+        registries: list[Registry] = []
+        stored = snapshots.reader(snapshot, ledger.blob)
+        plan, found = make_plan(snapshot.spec, stored, snapshot.options, _remembering(registries))
+    if plan is None:
+        raise CampaignError(found)
+    changed = snapshots.changed_plugins(snapshot, _plugins(registries[0]))
+    if changed:
+        raise CampaignError(changed)
+    here = _relative_to(snapshot.directory, read)
+    capacity = capacity_of(plan, wishes.parallel or row.parallel, environ)
+    warnings = [_changed(path) for path in snapshots.changed_files(snapshot, here)]
+    prepared = Prepared(
+        plan=plan,
+        campaign=row,
+        snapshot=snapshot,
+        registry=registries[0],
+        capacity=capacity,
+        counts=_counted(plan),
+        resume=True,
+        warnings=(*found, *warnings, *doubts(capacity)),
+    )
+    _see_whether_it_can_run(prepared)
+    return prepared
+
+
+def _unfinished(ledger: LedgerReader, word: str | None, spec: str | None) -> CampaignRow:
+    if word is not None:
+        row = ledger.campaign(word)
+        if row is None:
+            raise _nothing(f"no campaign is called {word}")
+        if row.finished:
+            raise _nothing(f"{word} is finished")
+        return row
+    row = ledger.newest_campaign(os.path.abspath(spec) if spec else None, unfinished=True)
+    if row is None:
+        raise _nothing(f"no campaign of {spec} is unfinished" if spec else "no campaign is unfinished")
+    return row
+
+
+def _nothing(summary: str) -> CampaignError:
+    hint = "campaign list shows what was recorded; without --resume a new campaign begins"
+    return CampaignError([Diagnostic("CAMP508", f"there is nothing to resume: {summary}", hint=hint)])
+
+
+def _changed(path: str) -> Diagnostic:
+    summary = f"{path} has changed since the campaign began; it goes on with what was recorded"
+    return Diagnostic("CAMP509", summary, severity=Severity.WARNING)
+
+
+def _relative_to(directory: str, read: Reader) -> Reader:
+    return lambda path: read(os.path.join(directory, path))
+
+
+def _remembering(made: list[Registry]) -> Callable[[], Registry]:
+    def make() -> Registry:
+        made.append(Registry())
+        return made[-1]
+
+    return make
+
+
+def _see_whether_it_can_run(prepared: Prepared) -> None:
+    context = prepared.context(0, "/", lambda: "")
+    found = objections(prepared.plan, prepared.capacity, prepared.registry, context)
+    if failed(found):
+        raise CampaignError(found)
+
+
+# --- snapshot and names -----------------------------------------------------------------------------------------
+
+
+def _files(plan: Plan) -> Mapping[str, bytes]:
+    return plan.checked.files if plan.checked is not None else {}
+
+
+def _variables(plan: Plan) -> list[str]:
+    """The environment that tools of this plan can get."""
+    names = dict.fromkeys([*PASSED, "LC_*"])
+    for scenario in plan.scenarios:
+        program = scenario.program
+        names.update(dict.fromkeys(word.text for word, _ in program.case.merged.pass_env))
+        names.update(dict.fromkeys(name.removeprefix("@env.") for name in program.builtins if name.startswith("@env.")))
+    return list(names)
+
+
+def _plugins(registry: Registry) -> list[PlanPlugin]:
+    return [
+        PlanPlugin(plugin=each.plugin, distribution=each.name, version=each.version, record_hash=each.record_hash)
+        for each in registry.distributions()
+    ]
+
+
+def _counted(plan: Plan) -> PlanCounts | None:
+    """How many runs there are; None where counting would keep the first one waiting."""
+    if sum(_combinations_to_ask(each) for each in plan.selected) > _MOST_ASKED:
+        return None
+    try:
+        return plan.count()
+    except UncountableError:
+        return None
+
+
+def _combinations_to_ask(selected: Selected) -> int:
+    """Of how many combinations an exclusion would have to be asked one by one."""
+    space = Space(selected.scenario, selected.leaves_out)
+    sizes = (*space.sizes, len(selected.scenario.seeds))
+    parts = components(sizes, (*space.constraints, *space.narrowing, *space.seeded))
+    return sum(prod(part.sizes) for part in parts)
+
+
+def plan_view(prepared: Prepared, tools: tuple[PlanTool, ...]) -> PlanView:
+    """What ``plan.json`` holds."""
+    plan, row = prepared.plan, prepared.campaign
+    return PlanView(
+        campaign=row.id,
+        name=row.name,
+        about=row.about,
+        spec=row.spec,
+        plan_hash=row.plan_hash,
+        seed=row.seed,
+        created_at=row.created_at,
+        counts=prepared.counts,
+        options=plan.options,
+        instances=tuple(
+            PlanInstance(
+                instance=scenario.label_text,
+                about=scenario.about,
+                group=scenario.group,
+                tags=scenario.tags,
+                axes=tuple(name for axis in scenario.axes for name in axis.names),
+            )
+            for scenario in plan.scenarios
+        ),
+        files=prepared.snapshot.files,
+        plugins=prepared.snapshot.plugins,
+        tools=tools,
+    )
+
+
+def campaign_id(name: str, now: datetime) -> str:
+    """``name-UTC-4hex``, fit to be the name of a folder."""
+    return f"{directory_name(name)}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"

@@ -1,0 +1,188 @@
+"""The daemon: carries out what is submitted, one planner for each campaign, until it is told to stop.
+
+It runs no plugin code and starts nothing itself: supervisors and planners come from the nursery, which was forked while
+this process was small.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.engine import protocol
+from campaign.engine.capacity import VARIABLE, read_slots
+from campaign.engine.link import PlannerLink
+from campaign.engine.service import Service
+from campaign.engine.shell import Shell
+from campaign.engine.workspace import Workspace, WorkspaceLock
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import INTERRUPTED, CampaignState
+from campaign.ledger.store import Ledger
+from campaign.supervise.launch import Nursery, SupervisorHandle
+from campaign.supervise.loop import Loop
+
+#: A planner that goes that often without a word is not started again.
+_MOST_STARTS = 4
+
+
+def serve(handles: Sequence[SupervisorHandle], directory: str, ready: int) -> int:
+    """Be the daemon until SIGTERM, SIGINT or a client says stop; returns the process's exit status."""
+    try:
+        Daemon(handles, Workspace(directory)).run(ready)
+    except CampaignError as error:
+        for diagnostic in error.diagnostics:
+            _log(str(diagnostic), prefix="")
+        return int(ExitStatus.SETUP)
+    except Exception:  # our own defect; what was recorded stays, and what runs ends by itself
+        traceback.print_exc()
+        return int(ExitStatus.DEFECT)
+    return 0
+
+
+class Daemon:
+    """The lock, the ledger, the queue and its planners."""
+
+    def __init__(self, handles: Sequence[SupervisorHandle], workspace: Workspace) -> None:
+        """Take the workspace; raises CampaignError where another process holds it, or the ledger cannot be used."""
+        self.declared = os.environ.get("CAMPAIGN_SLOTS", "").strip() or None
+        self.waiting: dict[str, str] = {}  # why a campaign cannot go on
+        self._workspace = workspace
+        self._nursery: Nursery = handles[0].nursery
+        self._loop = Loop()
+        self._starts: Counter[str] = Counter()
+        self._planners: dict[str, PlannerLink] = {}
+        self._stopping = False
+        workspace.prepare()
+        self._lock = _take(workspace)
+        slots = read_slots(os.environ.get(VARIABLE, ""))
+        self._shell = Shell(self._loop, handles, Ledger(workspace.ledger), self._over, slots)
+        self._lock.sign()
+
+    def run(self, ready: int) -> None:
+        """Take over what was left, serve, and leave in order."""
+        self._listen_to_signals()
+        service = self._service = Service(self._shell, self._workspace, self._lock, self)
+        try:
+            self._shell.take_over()
+            with LedgerReader(self._workspace.ledger) as reader:
+                waiting = [row.id for row in reader.queue()]
+            for campaign in waiting:
+                self.start(campaign)
+            _log(f"the daemon serves {self._workspace.path}: {self._shell.core.places} runs at a time")
+            if ready >= 0:
+                os.write(ready, b"ready")
+                os.close(ready)
+            while not self._stopping:
+                self._shell.turn()
+        finally:
+            service.close()
+        self._leave()
+
+    # --- the queue ----------------------------------------------------------------------------------------------
+
+    def start(self, campaign: str) -> None:
+        """A campaign is to be carried out: start its planner, where it has none."""
+        if campaign in self._planners:
+            return
+        self.waiting.pop(campaign, None)
+        self._starts[campaign] += 1
+        self._shell.expect(campaign)
+        argv = [sys.executable, "-P", "-m", "campaign.engine.planning", "FD", self._workspace.path, campaign]
+        try:
+            sock = self._nursery.run(argv)
+        except OSError as error:
+            self._give_up(campaign, f"its planner could not be started: {error.strerror or error}")
+            return
+        link = PlannerLink(self._loop, sock, self._received, self._hung_up)
+        link.campaign = campaign
+        self._planners[campaign] = link
+        link.send(protocol.Ready(self._shell.ledger.epoch))
+
+    def stop(self) -> None:
+        """Leave the workspace to the next one."""
+        self._stopping = True
+
+    def _received(self, link: PlannerLink, message: protocol.ToEngine) -> None:
+        if isinstance(message, protocol.Failed):
+            for diagnostic in message.diagnostics:
+                _log(f"{link.campaign}: {diagnostic}")
+            if message.defect is not None:
+                _log(f"{link.campaign}: a defect of campaign itself, or of a plugin:\n{message.defect}")
+            why = "; ".join(each.summary for each in message.diagnostics) or "its planner failed, see the daemon's log"
+            self.waiting[link.campaign] = why
+        else:
+            self._shell.received(link, message)
+
+    def _hung_up(self, link: PlannerLink) -> None:
+        """A planner is gone: its campaign is over, it cannot go on, or another planner takes its place."""
+        campaign = link.campaign
+        del self._planners[campaign]
+        if not self._shell.core.knows(campaign):
+            self._service.over(campaign)
+            self._starts.pop(campaign, None)
+        elif campaign in self.waiting or self._starts[campaign] >= _MOST_STARTS:
+            self._give_up(campaign, self.waiting.get(campaign, "its planner ended unexpectedly, again and again"))
+        else:
+            _log(f"{campaign}: its planner ended unexpectedly; another one takes its place")
+            self._shell.links.pop(campaign, None)
+            self._shell.core.detach(campaign)
+            self.start(campaign)
+
+    def _give_up(self, campaign: str, why: str) -> None:
+        """Nobody can plan it any more: what runs is seen to its end, the rest waits for a person."""
+        self.waiting[campaign] = why
+        self._shell.links.pop(campaign, None)
+        self._shell.core.detach(campaign)
+        self._shell.core.out.changes.append(CampaignState(campaign=campaign, state=INTERRUPTED))
+        self._shell.carry_out()
+        self._service.over(campaign, why)
+
+    def _over(self, campaign: str) -> None:
+        """The campaign is closed; its planner still writes the reports, and goes."""
+        self._shell.links.pop(campaign, None)
+
+    # --- stopping -----------------------------------------------------------------------------------------------
+
+    def _listen_to_signals(self) -> None:
+        read, write = socket.socketpair()
+        read.setblocking(False)
+        write.setblocking(False)
+        self._sockets = (read, write)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+        self._loop.watch(read.fileno(), self.stop)
+
+    def _leave(self) -> None:
+        """Take back what has not started; supervisors see the rest to its end, and the next daemon adopts it."""
+        self._shell.core.leave()
+        self._shell.carry_out()
+        left = sum(True for _ in self._shell.core.under_way())
+        for link in self._planners.values():
+            link.close()
+        self._shell.close()
+        self._lock.release()
+        more = f"; {left} under way, which the next one adopts" if left else ""
+        _log(f"the daemon leaves {self._workspace.path}{more}")
+
+
+def _take(workspace: Workspace) -> WorkspaceLock:
+    lock = WorkspaceLock(workspace)
+    if not lock.try_acquire():
+        hint = "campaign status shows what it does; campaign daemon --takeover asks a daemon to go"
+        summary = f"{lock.owner()} holds the workspace {workspace.path}"
+        raise CampaignError([Diagnostic("CAMP524", summary, hint=hint, status=ExitStatus.SETUP)])
+    lock.check_ledger()
+    return lock
+
+
+def _log(text: str, prefix: str = "campaign: ") -> None:
+    with suppress(OSError, ValueError):
+        print(f"{prefix}{text}", file=sys.stderr, flush=True)

@@ -1,0 +1,177 @@
+"""What became of an attempt whose supervisor we do not hold: read from its private folder and from ``/proc``.
+
+In this order, because each step makes the next one true: its folder (made before it was admitted: where it is gone,
+nothing is proved), its claim (free: it is ours now, and it never ran), its lock (held: its supervisor lives), its exit
+record, and then a search for whatever may be left of its tree.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Uncleared, Unknown
+from campaign.proc import Entry, Process, boot_id, identify, send_all, table
+from campaign.records import Exit, Order
+from campaign.supervise import undo
+from campaign.supervise.claim import EXIT_FILE
+
+#: How long killed processes are given to disappear.
+_PATIENCE_S = 5.0
+_ROUNDS, _PAUSE_S = 50, 0.02
+_decode_exit = msgspec.json.Decoder(Exit).decode
+_decode_owner = msgspec.json.Decoder(Process).decode
+
+
+def examine(order: Order, started: bool) -> Finding | Uncleared:
+    """What became of an attempt; ``started``: the ledger knows that it was.  What is left of its tree is killed."""
+    private = order.directories.private
+    try:
+        if not os.path.lexists(private):
+            return Unknown(f"its private folder {private} is gone, and with it whether it ran")
+        if not started and revoke(private):
+            return NeverStarted()
+        if lock_held(private):
+            return Running()
+        record = read_exit(order)
+        if isinstance(record, Exited):
+            return record
+        found = _search(order)
+        return record if record is not None and isinstance(found, Gone) else found
+    except OSError as error:
+        return Unknown(f"its private folder {private} cannot be read: {error.strerror}")
+
+
+def make_folder(private: str) -> None:
+    """Make an attempt's folder before the ledger admits it, so that a missing one was removed.  Raises OSError."""
+    os.mkdir(private, 0o700)
+
+
+def revoke(private: str) -> bool:
+    """Take the claim of an attempt that has not started: from now on nobody can start it.  Raises OSError."""
+    try:
+        fd = os.open(os.path.join(private, "claim"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(fd, "wb", 0) as file:
+        file.write(msgspec.json.encode(identify(os.getpid(), boot_id())))
+    return True
+
+
+def lock_held(private: str) -> bool:
+    """Whether its supervisor lives, for that one alone holds the lock.  Raises OSError."""
+    return _is_locked(os.path.join(private, "lock"))
+
+
+def owner(private: str) -> Process | None:
+    """Whose claim it is, None where the claim cannot be read."""
+    try:
+        with open(os.path.join(private, "claim"), "rb") as file:
+            return _decode_owner(file.read(4096))
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def read_exit(order: Order) -> Exited | Damaged | None:
+    """The exit record, where one is there: whole and of exactly this attempt, or damaged.  Raises OSError."""
+    path = os.path.join(order.directories.private, EXIT_FILE)
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return None
+    try:
+        found = _decode_exit(data)
+    except msgspec.MsgspecError:
+        return Damaged(f"its exit record {path} is damaged")
+    if (found.token, found.digest) != (order.token, order.digest):
+        return Damaged(f"its exit record {path} is damaged: it is another attempt's")
+    return Exited(found, data)
+
+
+def _search(order: Order) -> Finding | Uncleared:
+    """Its supervisor is dead and left no record: end what is left of its tree, and prove that nothing is."""
+    private = order.directories.private
+    claimed_by = owner(private)
+    rebooted = claimed_by is not None and claimed_by.boot_id != boot_id()
+    if not rebooted and not _end_tree(order):
+        return Unknown("its supervisor is dead, and some of its processes may still run")
+    try:
+        return Uncleared() if undo.pending(private) else Gone()
+    except msgspec.MsgspecError:
+        return Unknown("its supervisor is dead, and what it wrote down of its faults is damaged")
+
+
+def _end_tree(order: Order) -> bool:
+    """Kill what bears the attempt's mark until nothing does and no one holds its lock; False: that could not be had.
+
+    What forks while the table is read is found in the next round.
+    """
+    lock = os.path.join(order.directories.private, "tree.lock")
+    for _ in range(_ROUNDS):
+        left = list(_survivors(order))
+        if not left and not _is_locked(lock):
+            return True
+        _kill(left)
+        if not left:
+            time.sleep(_PAUSE_S)  # held by one that just started, or just ends
+    return False
+
+
+def _survivors(order: Order) -> Iterator[Entry]:
+    """Processes that bear the attempt's mark: its working folder in their environment or as their own."""
+    work = os.fsencode(order.directories.work)
+    mark = b"CAMPAIGN_WORKDIR=" + work
+    for found in table().values():
+        if not found.ended and found.pid != os.getpid() and _belongs(found.pid, work, mark):
+            yield found
+
+
+def _belongs(pid: int, work: bytes, mark: bytes) -> bool:
+    try:
+        folder = os.readlink(b"/proc/%d/cwd" % pid)
+        if folder == work or folder.startswith(work + b"/"):
+            return True
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return mark in file.read().split(b"\0")
+    except OSError:
+        return False  # another user's, or gone meanwhile
+
+
+def _kill(processes: list[Entry]) -> None:
+    """Kill these, and wait until they are gone or patience is over."""
+    poll, watched = select.poll(), set[int]()
+    for found in processes:
+        try:
+            watched.add(fd := os.pidfd_open(found.pid))
+        except OSError:
+            continue
+        poll.register(fd, select.POLLIN)
+    send_all(processes, signal.SIGKILL)
+    while watched and (ended := poll.poll(_PATIENCE_S * 1000)):
+        for fd, _ in ended:
+            poll.unregister(fd)
+            watched.discard(fd)
+            os.close(fd)
+    for fd in watched:
+        os.close(fd)
+
+
+def _is_locked(path: str) -> bool:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -1,0 +1,510 @@
+"""Which attempt goes next: a pure machine, ``handle(event) -> [instruction]``, without clock or I/O.
+
+Fair and orderly: campaigns take turns, and within a campaign its top-level groups: each backlogged one is served
+before any is served twice; within a group higher priority goes first, then the order of the plan.  A run that waits for
+a named slot, and a campaign that is paused, at its ``parallel``, or waits for its planner, do not hold up what fits
+behind them.  Orders arrive in small windows, so that a plan of a million runs costs no more than one of ten.
+
+``places`` are runs at a time.  One more order per place is placed ahead, so that no place waits for the ledger's sync;
+not while several campaigns want a place, some lane needs named slots, or an earlier owner's attempt takes a place, for
+what is ahead could not make way; nor where the campaign ends at the first failure, for what is ahead starts before
+anyone has looked at what ended.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from campaign.engine.protocol import Lane
+from campaign.records import FallbackReason
+
+#: Orders kept ready, over all groups.
+WINDOW = 64
+#: Named slots by name, as indexes.
+Grant: TypeAlias = "dict[str, tuple[int, ...]]"
+
+# --- events -----------------------------------------------------------------------------------------------------
+
+
+class Laned(Struct, frozen=True):
+    """A campaign's lanes are known; ``parallel`` and ``slots`` are the most that it may have of each at a time.
+
+    ``ahead``: its orders may be placed before there is a place for them.
+    """
+
+    lanes: tuple[Lane, ...]
+    campaign: str = ""
+    parallel: int | None = None
+    slots: Mapping[str, int] | None = None
+    ahead: bool = True
+
+
+class Offered(Struct, frozen=True):
+    """Orders of a lane arrived, by token."""
+
+    lane: int
+    tokens: tuple[str, ...]
+    exhausted: bool
+    campaign: str = ""
+
+
+class Awaited(Struct, frozen=True):
+    """``count`` more (or, negative, fewer) orders will come back: retries that are due later, or are being rendered."""
+
+    count: int
+    campaign: str = ""
+
+
+class Returned(Struct, frozen=True):
+    """An awaited order arrived; it goes first in its lane."""
+
+    lane: int
+    token: str
+    campaign: str = ""
+
+
+class Adopted(Struct, frozen=True):
+    """An attempt of an earlier owner still runs, or is judged: it takes its place and its slots."""
+
+    token: str
+    granted: Mapping[str, tuple[int, ...]]
+    campaign: str = ""
+
+
+class Yielded(Struct, frozen=True):
+    """An attempt's processes are gone: its named slots are free, its place is not yet."""
+
+    token: str
+
+
+class Left(Struct, frozen=True):
+    """An attempt is over, its place is free; ``holding``: its named slots stay held until a person releases them."""
+
+    token: str
+    holding: bool = False
+
+
+class Resized(Struct, frozen=True):
+    """There are that many places now."""
+
+    places: int
+
+
+class Stopped(Struct, frozen=True):
+    """Nothing more is to be placed, of this campaign."""
+
+    campaign: str = ""
+
+
+class Paused(Struct, frozen=True):
+    """What matches one of these is not to be placed, and nothing else is held back: (campaign, prefix) pairs."""
+
+    prefixes: frozenset[tuple[str, str]]
+
+
+class Dropped(Struct, frozen=True):
+    """Lanes of a campaign that start with ``prefix`` have nothing more to place, ever."""
+
+    campaign: str
+    prefix: str
+
+
+class Detached(Struct, frozen=True):
+    """A campaign's planner is gone, its orders with it; what was placed stays."""
+
+    campaign: str
+
+
+Event: TypeAlias = (
+    Laned | Offered | Awaited | Returned | Adopted | Yielded | Left | Resized | Stopped | Paused | Dropped | Detached
+)
+
+# --- instructions -----------------------------------------------------------------------------------------------
+
+
+class Wanted(Struct, frozen=True):
+    """Ask the planner for ``count`` more orders of a lane."""
+
+    lane: int
+    count: int
+    campaign: str = ""
+
+
+class Placed(Struct, frozen=True):
+    """Admit and start this one; ``fallback`` says why preferred slots were not granted."""
+
+    token: str
+    lane: int
+    granted: Mapping[str, tuple[int, ...]]
+    fallback: str | None = None
+    campaign: str = ""
+
+
+Instruction: TypeAlias = Wanted | Placed
+
+
+def matches(label: str, prefix: str) -> bool:
+    """Whether a label starts with the whole segments of ``prefix``; the empty prefix is everything."""
+    return not prefix or label == prefix or label.startswith(f"{prefix}.")
+
+
+def wanted_slots(lane: Lane, capacity: Mapping[str, int]) -> tuple[dict[str, int], str | None]:
+    """The slots that a run of ``lane`` waits for on this host, and why a preferred one is not among them.
+
+    A preferred slot is waited for where the host has it, however busy; it is done without only where there is none.
+    """
+    slots = {name: count for name, count in lane.needs.items() if count}
+    fallback = None
+    for name, count in lane.prefers.items():
+        have = capacity.get(name, 0)
+        if have >= count > 0:
+            slots[name] = max(slots.get(name, 0), count)
+        elif count > 0:
+            fallback = fallback or (FallbackReason.TOO_FEW if have else FallbackReason.NONE_HERE).of(name)
+    return slots, fallback
+
+
+class _Queue:
+    """A lane and its orders that are here; ``slots`` are those a run of it waits for, here."""
+
+    def __init__(self, lane: Lane, capacity: Mapping[str, int]) -> None:
+        self.lane = lane
+        self.slots, self.fallback = wanted_slots(lane, capacity)
+        self.profile = tuple(sorted(self.slots.items()))
+        self.tokens: deque[str] = deque()
+        self.asked = 0
+        self.exhausted = self.dropped = self.paused = False
+
+    @property
+    def open(self) -> bool:
+        return bool(self.tokens) or not self.exhausted
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return -self.lane.priority, self.lane.number
+
+
+class _Share:
+    """A campaign's part: its queues by group, in the order of their turns, and what it may have at a time."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.parallel: int | None = None
+        self.ahead = True
+        self.slots: Mapping[str, int] | None = None
+        self.queues: dict[int, _Queue] = {}
+        self.groups: dict[str, list[_Queue]] = {}
+        self.placed = 0
+        self.held: Counter[str] = Counter()
+        self.awaited = 0
+        self.stopped = False
+
+    @property
+    def drained(self) -> bool:
+        """Whether every order of every lane was placed."""
+        return not self.awaited and not self.groups
+
+    @property
+    def wanting(self) -> bool:
+        """Whether it has, or may get, something to place."""
+        return not self.stopped and any(not queue.paused for group in self.groups.values() for queue in group)
+
+    @property
+    def needy(self) -> bool:
+        return any(queue.slots for group in self.groups.values() for queue in group)
+
+    def allows(self, profile: tuple[tuple[str, int], ...]) -> bool:
+        """Whether its own limit of named slots leaves room for these."""
+        limits = self.slots
+        return limits is None or all(self.held[name] + count <= limits.get(name, 0) for name, count in profile)
+
+    def reopen(self, queue: _Queue) -> None:
+        """A queue is new, or was emptied and gets an order again: it stands among its group, in its order."""
+        group = self.groups.setdefault(queue.lane.group, [])
+        if queue not in group:
+            group.append(queue)
+            group.sort(key=lambda each: each.rank)
+
+    def tidy(self, queue: _Queue) -> None:
+        """Forget a queue that is empty for good, and its group with the last one."""
+        group = self.groups.get(queue.lane.group, [])
+        if queue.open or queue not in group:
+            return
+        group.remove(queue)
+        if not group:
+            del self.groups[queue.lane.group]
+
+
+class Scheduler:
+    """Places, named slots, and the queues of orders by campaign and group.
+
+    ``slots`` are the workspace's; with ``believe`` it has as many as any campaign says.
+    """
+
+    def __init__(self, places: int, slots: Mapping[str, int], *, believe: bool = False) -> None:
+        self.places = places
+        self._believe = believe
+        self._capacity = dict(slots)
+        self._free = {name: list(range(count)) for name, count in slots.items()}
+        self._shares: dict[str, _Share] = {}  # in the order of their turns
+        self._placed: dict[str, tuple[str, Grant]] = {}  # by token: campaign and slots
+        self._adopted: set[str] = set()
+        self._paused: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def capacity(self) -> Mapping[str, int]:
+        """The named slots that there are."""
+        return self._capacity
+
+    @property
+    def free(self) -> Mapping[str, int]:
+        """The named slots that nobody holds."""
+        return {name: len(indexes) for name, indexes in self._free.items()}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more was placed ahead than there are places, while it might have to make way."""
+        return len(self._placed) > self.places and not self._ahead
+
+    def idle(self, campaign: str = "") -> bool:
+        """Whether nothing of a campaign is placed and nothing more will be."""
+        share = self._shares.get(campaign)
+        return share is None or (not share.placed and (share.stopped or share.drained))
+
+    def drained(self, campaign: str = "") -> bool:
+        """Whether every order of every lane of a campaign was placed."""
+        share = self._shares.get(campaign)
+        return share is None or share.drained
+
+    def handle(self, event: Event) -> list[Instruction]:
+        """Take one event in; what is to be done because of it."""
+        self._take(event)
+        placed: list[Instruction] = list(self._fill())
+        return placed + list(self._wants())
+
+    def _take(self, event: Event) -> None:  # noqa: C901 - one line an event
+        match event:
+            case Offered():
+                self._offer(event)
+            case Yielded():
+                self._release(event.token)
+            case Left():
+                self._leave(event)
+            case Awaited():
+                self._share(event.campaign).awaited += event.count
+            case Returned():
+                self._return(event)
+            case Laned():
+                self._add(event)
+            case Adopted():
+                self._adopt(event)
+            case Resized():
+                self.places = event.places
+            case Stopped():
+                self._share(event.campaign).stopped = True
+            case Paused():
+                self._pause(event)
+            case Dropped():
+                self._drop(event)
+            case Detached():
+                self._detach(event)
+
+    # --- queues -------------------------------------------------------------------------------------------------
+
+    def _share(self, campaign: str) -> _Share:
+        if campaign not in self._shares:
+            self._shares[campaign] = _Share(campaign)
+        return self._shares[campaign]
+
+    def _add(self, event: Laned) -> None:
+        share = self._share(event.campaign)
+        share.parallel, share.slots, share.ahead = event.parallel, event.slots, event.ahead
+        if self._believe:
+            self._grow(event.slots or {})
+        first = {lane.group: lane.number for lane in reversed(event.lanes)}
+        for group in sorted(first, key=lambda name: first[name]):
+            share.groups.setdefault(group, [])
+        for lane in event.lanes:
+            queue = share.queues.setdefault(lane.number, _Queue(lane, self._here(share)))
+            queue.paused = self._is_paused(share, queue)
+            share.reopen(queue)
+
+    def _here(self, share: _Share) -> Mapping[str, int]:
+        """The slots that a campaign may use here."""
+        limits = share.slots
+        if limits is None:
+            return self._capacity
+        return {name: min(count, limits.get(name, 0)) for name, count in self._capacity.items()}
+
+    def _grow(self, slots: Mapping[str, int]) -> None:
+        for name, count in slots.items():
+            have = self._capacity.get(name, 0)
+            if count > have:
+                self._capacity[name] = count
+                self._free.setdefault(name, []).extend(set(range(have, count)) - self._taken(name))
+
+    def _taken(self, name: str) -> set[int]:
+        return {index for _, granted in self._placed.values() for index in granted.get(name, ())}
+
+    def _offer(self, event: Offered) -> None:
+        share = self._share(event.campaign)
+        queue = share.queues[event.lane]
+        queue.asked = max(0, queue.asked - len(event.tokens))
+        if queue.dropped:
+            return
+        queue.exhausted = event.exhausted
+        queue.tokens.extend(event.tokens)
+        share.tidy(queue)
+
+    def _return(self, event: Returned) -> None:
+        share = self._share(event.campaign)
+        share.awaited -= 1
+        queue = share.queues[event.lane]
+        share.reopen(queue)
+        queue.tokens.appendleft(event.token)
+
+    def _pause(self, event: Paused) -> None:
+        self._paused = event.prefixes
+        for share in self._shares.values():
+            for queue in share.queues.values():
+                queue.paused = self._is_paused(share, queue)
+
+    def _is_paused(self, share: _Share, queue: _Queue) -> bool:
+        return any(
+            campaign in {"", share.name} and matches(queue.lane.label or queue.lane.group, prefix)
+            for campaign, prefix in self._paused
+        )
+
+    def _drop(self, event: Dropped) -> None:
+        share = self._share(event.campaign)
+        for queue in share.queues.values():
+            if matches(queue.lane.label or queue.lane.group, event.prefix):
+                queue.tokens.clear()
+                queue.exhausted = queue.dropped = True
+                share.tidy(queue)
+
+    def _detach(self, event: Detached) -> None:
+        share = self._share(event.campaign)
+        share.queues, share.groups, share.awaited, share.stopped = {}, {}, 0, False
+        if not share.placed:
+            del self._shares[event.campaign]
+
+    # --- placing ------------------------------------------------------------------------------------------------
+
+    def _fill(self) -> Iterator[Placed]:
+        while len(self._placed) < self._limit:
+            chosen = self._choose()
+            if chosen is None:
+                return
+            share, queue = chosen
+            token = queue.tokens.popleft()
+            granted = self._hold(share, token, queue.slots)
+            name = queue.lane.group
+            share.groups[name] = share.groups.pop(name)  # served: to the end of the turns
+            self._shares[share.name] = self._shares.pop(share.name)
+            share.tidy(queue)
+            yield Placed(token, queue.lane.number, granted, queue.fallback, share.name)
+
+    @property
+    def _limit(self) -> int:
+        return 2 * self.places if self._ahead else self.places
+
+    @property
+    def _ahead(self) -> bool:
+        """Whether orders may be placed ahead: there is one campaign, which may fill every place, and nobody to wait."""
+        wanting = [share for share in self._shares.values() if share.wanting]
+        if self._adopted or len(wanting) > 1:
+            return False
+        return all(
+            share.ahead and (share.parallel or self.places) >= self.places and not share.needy for share in wanting
+        )
+
+    def _choose(self) -> tuple[_Share, _Queue] | None:
+        ahead = self._ahead
+        for share in self._shares.values():
+            full = not ahead and share.parallel is not None and share.placed >= share.parallel
+            queue = None if share.stopped or full else self._first(share)
+            if queue is not None:
+                return share, queue
+        return None
+
+    def _first(self, share: _Share) -> _Queue | None:
+        for group in share.groups.values():
+            for queue in group:
+                if queue.paused or not self._fits(share, queue):
+                    continue  # what fits behind it goes on
+                # Where its orders are on their way, its turn waits for them: plan order and fairness are kept.
+                return queue if queue.tokens else None
+        return None
+
+    def _fits(self, share: _Share, queue: _Queue) -> bool:
+        free = self._free
+        return share.allows(queue.profile) and all(len(free.get(name, ())) >= count for name, count in queue.profile)
+
+    def _hold(self, share: _Share, token: str, slots: Mapping[str, int]) -> Grant:
+        granted = {name: tuple(self._free[name][:count]) for name, count in slots.items()}
+        for name, count in slots.items():
+            del self._free[name][:count]
+        self._keep(share, token, granted)
+        return granted
+
+    def _keep(self, share: _Share, token: str, granted: Grant) -> None:
+        self._placed[token] = (share.name, granted)
+        share.placed += 1
+        share.held.update({name: len(indexes) for name, indexes in granted.items()})
+
+    def _adopt(self, event: Adopted) -> None:
+        self._adopted.add(event.token)
+        self._keep(
+            self._share(event.campaign), event.token, {name: tuple(held) for name, held in event.granted.items()}
+        )
+        for name, indexes in event.granted.items():
+            free = self._free.get(name, [])
+            free[:] = [index for index in free if index not in indexes]
+
+    def _leave(self, event: Left) -> None:
+        if not event.holding:
+            self._release(event.token)
+        self._adopted.discard(event.token)
+        campaign, granted = self._placed.pop(event.token, ("", None))
+        if granted is not None:
+            share = self._share(campaign)
+            share.placed -= 1
+            share.held.subtract({name: len(indexes) for name, indexes in granted.items()})
+
+    def _release(self, token: str) -> None:
+        campaign, granted = self._placed.get(token, ("", {}))
+        for name, indexes in granted.items():
+            self._free[name] = sorted({*self._free.get(name, ()), *indexes})
+        if granted:
+            self._share(campaign).held.subtract({name: len(indexes) for name, indexes in granted.items()})
+            self._placed[token] = (campaign, {})
+
+    # --- the window ---------------------------------------------------------------------------------------------
+
+    def _wants(self) -> Iterator[Wanted]:
+        """Top the window of each group up, in the order in which its lanes will be served."""
+        open_ = [share for share in self._shares.values() if not share.stopped]
+        size = max(2, WINDOW // max(1, sum(len(share.groups) for share in open_)))
+        for share in open_:
+            for group in share.groups.values():
+                yield from self._top_up(share, group, size)
+
+    @staticmethod
+    def _top_up(share: _Share, group: list[_Queue], size: int) -> Iterator[Wanted]:
+        have: dict[tuple[tuple[str, int], ...], int] = {}  # by the slots waited for: none hides what is behind it
+        for queue in group:
+            if queue.paused:
+                continue
+            here = len(queue.tokens) + queue.asked
+            if have.get(queue.profile, 0) < size and not queue.exhausted and not queue.asked and here <= size // 2:
+                queue.asked = size - here
+                here = size
+                yield Wanted(queue.lane.number, queue.asked, share.name)
+            have[queue.profile] = have.get(queue.profile, 0) + here
+            if have.get((), 0) >= size:
+                return

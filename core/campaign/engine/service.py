@@ -1,0 +1,305 @@
+"""``daemon.sock``: many clients at once, each request carried out in the holder's one loop."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw, Struct
+
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.engine import protocol, wire
+from campaign.engine.desk import Desk
+from campaign.engine.shell import Shell, utc_now
+from campaign.engine.workspace import Workspace, WorkspaceLock
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import CampaignRow
+from campaign.records.event import EventView
+from campaign.supervise.channel import Channel
+from campaign.supervise.loop import Timer
+
+_encode = msgspec.json.Encoder().encode
+_decode_request = msgspec.json.Decoder(wire.Request).decode
+#: Heartbeats are for people: ``campaign status`` calls one that is three times as old stale.
+BEAT_S = 5.0
+#: A follower hears of progress at most that often, and not while it has not taken what it was told.
+_PROGRESS_S = 0.2
+#: Who does not take that many bytes of answers is hung up on.
+_MOST_PENDING = 16 << 20
+
+
+class Queue(Protocol):
+    """Who carries out what is submitted."""
+
+    declared: str | None
+    waiting: dict[str, str]
+
+    def start(self, campaign: str) -> None:
+        """A campaign was submitted, or is to go on."""
+
+    def stop(self) -> None:
+        """Leave the workspace to another one."""
+
+
+class _Client:
+    """A connection, and what it follows: campaigns by the id of the request."""
+
+    def __init__(self, service: Service, sock: socket.socket) -> None:
+        self.follows: dict[int, str] = {}
+        loop = service.shell.loop
+        self.channel = Channel(
+            loop, sock, lambda line: service.asked(self, line), lambda: service.left(self), longest=wire.LONGEST
+        )
+
+    def answer(self, request: int, ok: Struct) -> None:
+        """The one answer to a request."""
+        self._send(wire.Answer(wire.VERSION, request, ok=Raw(_encode(ok))))
+
+    def refuse(self, request: int, error: CampaignError) -> None:
+        """Say what speaks against it."""
+        self._send(wire.Answer(wire.VERSION, request, error=error.diagnostics))
+
+    def progress(self, request: int, progress: wire.Progress) -> None:
+        """How far it is; not to who has not taken the last word."""
+        if not self.channel.pending:
+            self._send(wire.Answer(wire.VERSION, request, progress=Raw(_encode(progress))))
+
+    def _send(self, answer: wire.Answer) -> None:
+        self.channel.send(answer)
+        if self.channel.pending > _MOST_PENDING:
+            self.channel.close()
+
+
+class Service:
+    """The socket, its clients, and the heartbeat; without ``queue`` the process carries out one campaign of its own."""
+
+    def __init__(self, shell: Shell, workspace: Workspace, lock: WorkspaceLock, queue: Queue | None) -> None:
+        """Listen; raises OSError."""
+        self.shell, self._workspace, self._lock, self._queue = shell, workspace, lock, queue
+        self._clients: set[_Client] = set()
+        self._timer: Timer | None = None
+        self._tallies: dict[str, Counter[str]] = {}  # of the campaigns that are followed
+        self._sock = wire.listen(workspace.path)
+        self._sock.setblocking(False)
+        shell.loop.watch(self._sock.fileno(), self._accept)
+        shell.heard = self._heard
+        self._verbs: dict[str, Callable[[_Client, int, Raw], None]] = {
+            "submit": self._submit,
+            "enqueue": self._enqueue,
+            "retry": self._retry,
+            "pause": self._pause,
+            "resume": self._resume,
+            "cancel": self._cancel,
+            "follow": self._follow,
+            "status": self._status,
+            "stop": self._stop,
+        }
+        self._beat()
+
+    def close(self) -> None:
+        """Hang up on everyone; what was answered is on its way."""
+        with suppress(OSError):
+            os.unlink(self._workspace.socket)
+        self.shell.loop.forget(self._sock.fileno())
+        self._sock.close()
+        for client in self._clients:
+            client.channel.flush(1.0)
+            client.channel.close()
+
+    def over(self, campaign: str, why: str | None = None) -> None:
+        """Tell the followers of a campaign that it has ended, or cannot go on."""
+        row = self._row(campaign)
+        if row is None:
+            return
+        status = row.exit_status if row.exit_status is not None else int(ExitStatus.SETUP)
+        for client, request in self._followers(campaign):
+            del client.follows[request]
+            client.answer(request, wire.Ended(row.state, status, why))
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._sock.accept()
+        except OSError:
+            return  # gone again, or no descriptor is left: it may call again
+        if wire.peer(sock)[1] != os.geteuid():
+            sock.close()
+            return
+        self._clients.add(_Client(self, sock))
+
+    def left(self, client: _Client) -> None:
+        """A client has hung up."""
+        self._clients.discard(client)
+
+    def asked(self, client: _Client, line: bytes) -> None:
+        """A client wants something; whatever it sent, it gets an answer or is hung up on."""
+        if client not in self._clients:
+            return
+        try:
+            request = _decode_request(line)
+        except msgspec.MsgspecError:
+            client.channel.close()
+            self.left(client)
+            return
+        try:
+            self._carry_out(client, request)
+        except CampaignError as error:
+            client.refuse(request.id, error)
+        except msgspec.MsgspecError as error:
+            client.refuse(request.id, _unknown(f"the arguments of {request.verb} are not as they should be: {error}"))
+
+    def _carry_out(self, client: _Client, request: wire.Request) -> None:
+        verb = self._verbs.get(request.verb)
+        if request.v != wire.VERSION or verb is None:
+            raise _unknown(f"this campaign does not know the request {request.verb!r} of version {request.v}")
+        verb(client, request.id, request.args)
+
+    # --- verbs --------------------------------------------------------------------------------------------------
+
+    @property
+    def _desk(self) -> Desk:
+        return Desk(self.shell.ledger, utc_now())
+
+    def _submit(self, client: _Client, request: int, args: Raw) -> None:
+        done = self._desk.submit(msgspec.json.decode(args, type=wire.Submit))
+        client.answer(request, done)
+        self._start(done)
+
+    def _enqueue(self, client: _Client, request: int, args: Raw) -> None:
+        done = self._desk.enqueue(msgspec.json.decode(args, type=wire.Enqueue))
+        client.answer(request, done)
+        self._start(done)
+
+    def _retry(self, client: _Client, request: int, args: Raw) -> None:
+        done = self._desk.retry(msgspec.json.decode(args, type=wire.Enqueue))
+        client.answer(request, done)
+        self._start(done)
+
+    def _start(self, done: wire.Done) -> None:
+        for campaign in done.campaigns if self._queue else ():
+            row = self._row(campaign)
+            if self._queue is not None and row is not None and not row.finished:
+                self._queue.start(campaign)
+
+    def _pause(self, client: _Client, request: int, args: Raw) -> None:
+        self._settle(client, request, self._desk.pause(msgspec.json.decode(args, type=wire.Control)))
+
+    def _resume(self, client: _Client, request: int, args: Raw) -> None:
+        self._settle(client, request, self._desk.resume(msgspec.json.decode(args, type=wire.Control)))
+
+    def _settle(self, client: _Client, request: int, done: wire.Done) -> None:
+        """What is paused holds before it is answered: nothing of it starts from now on."""
+        with LedgerReader(self.shell.ledger.path) as reader:
+            self.shell.control(reader)
+        self.shell.carry_out()
+        client.answer(request, done)
+
+    def _cancel(self, client: _Client, request: int, args: Raw) -> None:
+        control = msgspec.json.decode(args, type=wire.Control)
+        desk = self._desk
+        done = desk.cancel(control)
+        for campaign in done.campaigns:
+            if self.shell.core.knows(campaign):
+                self.shell.core.cancel(campaign, control.prefix)
+            elif not control.prefix:
+                desk.finish_canceled(campaign)
+        self.shell.carry_out()
+        client.answer(request, done)
+
+    def _follow(self, client: _Client, request: int, args: Raw) -> None:
+        campaign = msgspec.json.decode(args, type=wire.Name).campaign
+        row = self._row(campaign)
+        if row is None:
+            raise CampaignError([Diagnostic("CAMP580", f"no campaign is called {campaign}")])
+        why = self._queue.waiting.get(campaign) if self._queue else None
+        client.follows[request] = campaign
+        if row.finished and campaign not in self.shell.links:
+            self.over(campaign)
+        elif why is not None or not self._active(campaign):
+            self.over(campaign, why or "it is not in the queue: campaign exec --resume goes on with it")
+        else:
+            client.progress(request, self._progress(row))
+
+    def _active(self, campaign: str) -> bool:
+        return self.shell.core.knows(campaign) or campaign in self.shell.links
+
+    def _status(self, client: _Client, request: int, _args: Raw) -> None:
+        core = self.shell.core
+        slots = tuple(wire.Slot(name, free, count) for name, (free, count) in sorted(core.slots.items()))
+        live = wire.Live(
+            pid=os.getpid(),
+            queue=self._queue is not None,
+            epoch=self.shell.ledger.epoch,
+            places=core.places,
+            running=sum(each.state != "admitted" for each in core.under_way()),
+            slots=slots,
+            declared=self._queue.declared if self._queue else None,
+            campaigns=tuple(self.shell.links),
+            waiting=dict(self._queue.waiting) if self._queue else {},
+        )
+        client.answer(request, live)
+
+    def _stop(self, client: _Client, request: int, _args: Raw) -> None:
+        if self._queue is None:
+            raise _unknown("the workspace is held by campaign exec, which goes when its campaign is over")
+        client.answer(request, wire.Done())
+        self._queue.stop()
+
+    # --- followers ----------------------------------------------------------------------------------------------
+
+    def _heard(self, campaign: str, _events: list[EventView], endings: list[protocol.Finished]) -> None:
+        tally = self._tallies.get(campaign)
+        if tally is None:
+            return
+        tally.update(each.decision.verdict.value for each in endings if each.again is None)
+        if not self._followers(campaign):
+            del self._tallies[campaign]
+        elif self._timer is None:
+            self._timer = self.shell.loop.call_later(_PROGRESS_S, self._tell)
+
+    def _tell(self) -> None:
+        self._timer = None
+        followed = {name for client in self._clients for name in client.follows.values()}
+        for row in filter(None, map(self._row, followed)):
+            progress = self._progress(row)
+            for client, request in self._followers(row.id):
+                client.progress(request, progress)
+
+    def _followers(self, campaign: str) -> list[tuple[_Client, int]]:
+        return [
+            (client, request)
+            for client in self._clients
+            for request, name in list(client.follows.items())
+            if name == campaign
+        ]
+
+    def _progress(self, row: CampaignRow) -> wire.Progress:
+        if row.id not in self._tallies:
+            with LedgerReader(self.shell.ledger.path) as reader:
+                self._tallies[row.id] = Counter(reader.decided(row.id))
+        running = sum(each.state != "admitted" for each in self.shell.core.under_way(row.id))
+        return wire.Progress(row.state, row.total, dict(self._tallies[row.id]), running)
+
+    def _row(self, campaign: str) -> CampaignRow | None:
+        with LedgerReader(self.shell.ledger.path) as reader:
+            return reader.campaign(campaign)
+
+    def _beat(self) -> None:
+        with suppress(OSError):
+            self._lock.beat()
+        self.shell.loop.call_later(BEAT_S, self._beat)
+
+
+def _unknown(summary: str) -> CampaignError:
+    return CampaignError([Diagnostic("CAMP520", summary, hint="client and daemon are of different versions, perhaps")])
+
+
+def arguments(value: Any) -> Raw:
+    """A verb's arguments as they travel."""
+    return Raw(_encode(value))

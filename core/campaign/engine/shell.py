@@ -1,0 +1,229 @@
+"""The thin shell round the engine's core: planners, supervisors, the ledger, the lock and the clock.
+
+One turn: wait (epoll) for planners, clients and supervisors, hand everything they said to the core, then carry its
+outbox out: first the ledger's one transaction, then what may only happen because it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+
+import msgspec
+
+from campaign.engine import protocol
+from campaign.engine.core import Core
+from campaign.engine.executor import LocalExecutor
+from campaign.engine.link import PlannerLink
+from campaign.engine.outbox import Ask, Begin, Command, Halt, Outbox
+from campaign.engine.recover import make_folder, revoke
+from campaign.ledger.opening import unwritable
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import CANCEL, PAUSE, RUNNING, AttemptRow, CampaignState
+from campaign.ledger.store import Ledger
+from campaign.records import Order
+from campaign.records.event import EventView
+from campaign.supervise.launch import SupervisorHandle
+from campaign.supervise.loop import Loop, Timer
+
+_encode_order = msgspec.json.Encoder().encode
+#: That an attempt has started is told at the latest after this; it waits for a change that needs a sync anyway.
+_TARRY_S = 0.1
+#: States in which something may be under way; a queued attempt waits, a lost one waits for a person.
+_IN_FLIGHT = frozenset({"admitted", "starting", "running", "judging"})
+
+#: Told what was committed of a campaign: its events, and the attempts that are done by them.
+Heard = Callable[[str, list[EventView], list[protocol.Finished]], None]
+
+
+class Shell:
+    """What the core's decisions are carried out with; ``over`` is told of campaigns that are at their end."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        handles: Sequence[SupervisorHandle],
+        ledger: Ledger,
+        over: Callable[[str], None],
+        slots: Mapping[str, int] | None = None,
+    ) -> None:
+        self.loop, self.ledger = loop, ledger
+        self.core = Core(len(handles), utc_now, _revoke, slots)
+        self.links: dict[str, PlannerLink] = {}
+        self.heard: Heard | None = None
+        self._over = over
+        self._executor = LocalExecutor(loop, handles, self.core)
+        self._deadline: Timer | None = None
+        self._overdue = False
+
+    def turn(self) -> None:
+        """Wait for whatever comes next, and do what follows from it."""
+        self.loop.run_once()
+        self.settle()
+
+    def settle(self) -> None:
+        """Do what follows from what was said."""
+        self.core.make_way()
+        self.core.rebalance(self._executor.stuck())
+        if self.core.out.pressing or self._overdue:
+            self.carry_out()
+        elif self.core.out.changes and self._deadline is None:
+            self._deadline = self.loop.call_later(_TARRY_S, self._hurry)
+
+    def close(self) -> None:
+        """Let go of everything; what is under way ends naturally."""
+        self._executor.close()
+        self.ledger.close()
+
+    def received(self, link: PlannerLink, message: protocol.ToEngine) -> None:
+        """A planner said something."""
+        match message:
+            case protocol.Offer():
+                self.core.offer(link.campaign, message)
+            case protocol.Repeat():
+                self.core.repeat(link.campaign, message)
+            case protocol.Open():
+                self._open(link, message)
+            case protocol.WindDown():
+                self.core.wind_down(link.campaign)
+            case protocol.HaltAll():
+                self.core.halt_all(link.campaign)
+            case protocol.Close():
+                self.core.close(link.campaign, message)
+            case protocol.Failed():
+                pass  # its process goes, and whoever started it heard the reason
+
+    # --- opening ------------------------------------------------------------------------------------------------
+
+    def take_over(self) -> None:
+        """Find out what became of everything that an earlier owner left in flight."""
+        with LedgerReader(self.ledger.path) as reader:
+            rows = [row for row in reader.unfinished() if row.state in _IN_FLIGHT]
+            self._expect(reader, {row.campaign for row in rows})
+            records = [record for record in (reader.record(row.token) for row in rows) if record is not None]
+            findings = self._executor.recover([(each.order, each.row.state != "admitted") for each in records])
+            for record, finding in zip(records, findings, strict=True):
+                self.core.take_over(record.row, record.order, _encode_order(record.order), finding)
+            self.control(reader)
+        self.carry_out()
+
+    def expect(self, campaign: str) -> None:
+        """A campaign is to be carried out: remember what is known of it."""
+        with LedgerReader(self.ledger.path) as reader:
+            self._expect(reader, {campaign})
+
+    def control(self, reader: LedgerReader) -> None:
+        """Have what is paused held back, as the ledger says."""
+        paused = (row for row in reader.controls() if row.verb == PAUSE)
+        self.core.pause(frozenset((row.campaign, row.prefix) for row in paused))
+
+    def _expect(self, reader: LedgerReader, campaigns: set[str]) -> None:
+        canceled = [row for row in reader.controls() if row.verb == CANCEL]
+        for row in filter(None, map(reader.campaign, sorted(campaigns))):
+            course = self.core.expect(row.id, row.orphans, reader.causes(row.id))
+            course.canceled = [each.prefix for each in canceled if each.campaign == row.id]
+
+    def _open(self, link: PlannerLink, message: protocol.Open) -> None:
+        """Record the campaign, or go on with it, and ask for the first orders."""
+        campaign = link.campaign = message.campaign.id
+        if not message.resume:
+            self.ledger.begin_campaign(message.campaign, message.blobs)
+        self.carry_out()
+        self.core.open(message)
+        self.links[campaign], link.opened = link, True
+        link.send(protocol.Opened())
+        if message.resume:
+            self.core.out.changes.append(CampaignState(campaign=campaign, state=RUNNING))
+            with LedgerReader(self.ledger.path) as reader:
+                self._resume(reader, campaign)
+            self.carry_out()
+        self.core.begin(message)
+
+    def _resume(self, reader: LedgerReader, campaign: str) -> None:
+        """Ask again for what was revoked, and for the attempts that were due."""
+        causes = reader.causes(campaign)
+        for row in [row for row in reader.unfinished(campaign) if row.state == "queued"]:
+            self._requeue(reader, row, causes.get(row.key, {}))
+        for row in reader.to_follow(campaign):
+            counts = causes.setdefault(row.key, {"plan": 1})
+            self.core.resume(campaign, protocol.Again(row.key, row.attempt + 1, row.again or "verb"), counts)
+
+    def _requeue(self, reader: LedgerReader, row: AttemptRow, counts: dict[str, int]) -> None:
+        record = reader.record(row.token)
+        if record is not None:
+            self.core.requeue(row, record.order, _encode_order(record.order), counts)
+
+    # --- carrying out -------------------------------------------------------------------------------------------
+
+    def _hurry(self) -> None:
+        self._overdue = True
+
+    def carry_out(self) -> None:
+        """Empty the outbox, and whatever comes of that."""
+        self._overdue = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        while not self.core.out.empty:
+            out, self.core.out = self.core.out, Outbox()
+            self._make_folders(out.commands)
+            self._note(self.ledger.commit(out.changes), out.endings)
+            for campaign, message in out.says:
+                self._say(campaign, message)
+            for command in out.commands:
+                self._command(command)
+            for after_s, campaign, again in out.later:
+                self._say(campaign, again, after_s)
+            for campaign in out.over:
+                self._over(campaign)
+
+    def _make_folders(self, commands: Sequence[Command]) -> None:
+        """Of those that are to begin, before the ledger says so: a folder that is missing later was removed."""
+        for command in commands:
+            if isinstance(command, Begin):
+                try:
+                    make_folder(command.order.directories.private)
+                except OSError as error:
+                    raise unwritable(self.ledger.path, error) from error
+
+    def _say(self, campaign: str, message: protocol.FromEngine, after_s: float = 0.0) -> None:
+        link = self.links.get(campaign)
+        if link is not None:
+            link.later(after_s, message)
+
+    def _note(self, events: list[EventView], endings: list[tuple[str, protocol.Finished]]) -> None:
+        """Tell planners, and whoever else listens, what was committed."""
+        for campaign, those in groupby(sorted(events, key=_campaign_of), _campaign_of):
+            told, ended = list(those), [each for name, each in endings if name == campaign]
+            link = self.links.get(campaign)
+            if link is not None:
+                link.note(told, ended)
+            if self.heard is not None:
+                self.heard(campaign, told, ended)
+
+    def _command(self, command: Command) -> None:
+        match command:
+            case Begin():
+                self._executor.start(command.order, command.data)
+            case Ask():
+                self._executor.judge(command.order, command.exit)
+            case Halt():
+                self._executor.stop(command.order, command.reason)
+
+
+def _revoke(order: Order) -> bool:
+    """Take the claim; where that cannot be done, whoever has the order keeps it."""
+    try:
+        return revoke(order.directories.private)
+    except OSError:
+        return False
+
+
+def _campaign_of(event: EventView) -> str:
+    return event.campaign
+
+
+def utc_now() -> str:
+    """The time of day, UTC, RFC 3339, in milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

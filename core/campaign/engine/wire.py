@@ -1,0 +1,179 @@
+"""What clients and the process that holds the workspace say to each other over ``daemon.sock``.
+
+JSON lines of at most 8 MiB: a request ``{v, id, verb, args}``; for each exactly one answer, and before it, where the
+verb is ``follow``, any number of ``progress`` lines.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from msgspec import Raw, Struct
+
+from campaign.diagnostics import Diagnostic
+from campaign.engine.protocol import NULL
+from campaign.ledger.rows import CampaignRow
+
+VERSION = 1
+#: Bytes of a line, its end not counted.
+LONGEST = 8 << 20
+_NAME = "daemon.sock"
+_BACKLOG = 128
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
+
+class Request(Struct, frozen=True):
+    """``id`` comes back in every line that belongs to it."""
+
+    v: int
+    id: int
+    verb: str
+    args: Raw = Raw(b"{}")
+
+
+class Submit(Struct, frozen=True):
+    """Record a campaign with the parts of its snapshot; ``campaign.submission`` makes asking twice safe."""
+
+    campaign: CampaignRow
+    blobs: Mapping[str, bytes]
+
+
+class Enqueue(Struct, frozen=True):
+    """Go on with a recorded campaign."""
+
+    campaign: str
+    submission: str
+
+
+class Control(Struct, frozen=True):
+    """Pause, resume or cancel instances of a campaign that start with ``prefix``; without one: of every campaign."""
+
+    campaign: str | None = None
+    prefix: str = ""
+
+
+class Name(Struct, frozen=True):
+    """A campaign by its id."""
+
+    campaign: str
+
+
+class Done(Struct, frozen=True):
+    """What a verb did: the campaigns it was about, and how many runs or pauses it changed."""
+
+    campaigns: tuple[str, ...] = ()
+    count: int = 0
+
+
+class Progress(Struct, frozen=True):
+    """How far a campaign is: runs decided, and by verdict."""
+
+    state: str
+    total: int | None
+    verdicts: Mapping[str, int]
+    running: int = 0
+
+
+class Ended(Struct, frozen=True):
+    """The answer to ``follow``: the campaign's state, its exit status, and what it could not go on for."""
+
+    state: str
+    status: int
+    why: str | None = None
+
+
+class Slot(Struct, frozen=True):
+    """Named slots of the workspace."""
+
+    name: str
+    free: int
+    count: int
+
+
+class Live(Struct, frozen=True, kw_only=True):
+    """What only the process that holds the workspace knows; ``queue``: it carries out what is submitted.
+
+    ``declared`` is its ``CAMPAIGN_SLOTS``; ``waiting`` says of campaigns that cannot go on why.
+    """
+
+    pid: int
+    queue: bool
+    epoch: int
+    places: int
+    running: int
+    slots: tuple[Slot, ...] = ()
+    declared: str | None = None
+    campaigns: tuple[str, ...] = ()
+    waiting: Mapping[str, str] = {}
+
+
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """``ok`` is the verb's result; ``error`` what speaks against it; ``progress`` comes before an answer."""
+
+    v: int
+    id: int
+    ok: Raw = NULL
+    error: tuple[Diagnostic, ...] = ()
+    progress: Raw = NULL
+
+
+Result: TypeAlias = Done | Ended | Live
+
+
+def listen(workspace: str) -> socket.socket:
+    """Serve ``daemon.sock``, for the same user alone; the caller holds the lock, so what is there is left over.
+
+    Raises OSError.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY)
+    before = os.umask(0o177)
+    try:
+        if os.path.lexists(os.path.join(workspace, _NAME)):
+            os.unlink(_NAME, dir_fd=folder)
+        sock.bind(_address(folder))
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(before)
+        os.close(folder)
+    return sock
+
+
+def connect(workspace: str, patience_s: float) -> socket.socket | None:
+    """Call whoever serves ``daemon.sock``; None where nobody does.  Raises OSError where it cannot be told."""
+    try:
+        folder = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(patience_s)
+    try:
+        sock.connect(_address(folder))
+    except (FileNotFoundError, ConnectionRefusedError):
+        sock.close()
+        return None
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.close(folder)
+    return sock
+
+
+def peer(sock: socket.socket) -> tuple[int, int]:
+    """Process and user at the other end, see SO_PEERCRED in socket(7)."""
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(data)
+    return pid, uid
+
+
+def _address(folder: int) -> str:
+    """A path to the socket that is short however long the workspace's is: sun_path holds 108 bytes."""
+    return f"/proc/self/fd/{folder}/{_NAME}"

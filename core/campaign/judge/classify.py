@@ -1,0 +1,269 @@
+"""The verdict of an attempt: a pure function of what was asked for, what happened and what the oracles said.
+
+Every rule of ``docs/reference/verdicts.md`` is one generator that yields what it objects to.  The objections combine
+fail > error > pass; of equal ones the first in order of time gives the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from campaign.judge.expectations import Holds, Outcome, condition, evaluate_expectation
+from campaign.judge.fingerprint import fingerprint
+from campaign.judge.observed import Observation, ending, named, timed_out, within_sla
+from campaign.language.expressions import EvaluationError
+from campaign.records import (
+    Decision,
+    Exit,
+    ExpectOrder,
+    Failure,
+    FailureKind,
+    FaultExit,
+    OracleOrder,
+    OracleRecord,
+    Order,
+    Reason,
+    Stop,
+    Verdict,
+    mask_text,
+    secrets_of,
+)
+
+_LONGEST = 1000  # of a reason or a message, in characters
+
+
+class Objection(Struct, frozen=True):
+    """One thing that keeps a run from passing.
+
+    ``subject`` is what objects and how, the same in every run (an expectation as written, ``step writer exit 1``);
+    it enters the fingerprint as it is, ``message`` only masked.
+    """
+
+    verdict: Verdict
+    kind: FailureKind
+    subject: str
+    message: str
+
+
+def decide(order: Order, exit: Exit, oracles: Sequence[OracleRecord] = (), *, signature: str | None = None) -> Decision:
+    """What an attempt comes to, with its reason in one line and its fingerprint.
+
+    ``signature`` is a plugin's own name for the failure (``campaign_fingerprint``); where given, it decides which
+    failures are the same.
+    """
+    if exit.stopped in (Stop.CANCEL, Stop.INTERRUPT):
+        interrupted = exit.stopped is Stop.INTERRUPT
+        return Decision(Verdict.CANCELED, Reason.INTERRUPTED if interrupted else Reason.CANCELED)
+    broken = next(_broken(exit), None)
+    if broken is not None:
+        return _decision(order, broken, broken.message, signature)
+    observation = Observation(order, exit, oracles)
+    outcomes = [evaluate_expectation(expectation, observation) for expectation in order.expectations]
+    objections = list(_objections(order, exit, oracles, outcomes))
+    if not objections:
+        return Decision(Verdict.PASS)
+    failing = (each for each in objections if each.verdict is Verdict.FAIL)
+    first = next(failing, objections[0])
+    return _decision(order, first, _reason(first, outcomes), signature)
+
+
+def _objections(
+    order: Order, exit: Exit, oracles: Sequence[OracleRecord], outcomes: Sequence[Outcome]
+) -> Iterator[Objection]:
+    """Everything that keeps the run from passing, in order of time."""
+    yield from _faults(order, exit)
+    yield from _stopped(exit)
+    yield from _timeouts(order, exit)
+    if all(outcome.holds is Holds.IDLE for outcome in outcomes):
+        yield from _exits(order, exit)
+    yield from _not_started(exit)
+    yield from _survivors(exit)
+    yield from _oracles(order, oracles)
+    yield from _slas(order, exit)
+    yield from _expectations(exit, outcomes, all_injected=not any(_not_injected(order, exit)))
+    yield from _not_undone(exit)
+
+
+# --- nothing to judge -------------------------------------------------------------------------------------------
+
+
+def _broken(exit: Exit) -> Iterator[Objection]:
+    if exit.setup_error is not None:
+        yield Objection(Verdict.ERROR, FailureKind.SETUP, "setup", exit.setup_error)
+    if exit.internal_error is not None:
+        yield Objection(Verdict.ERROR, FailureKind.INTERNAL, "internal", exit.internal_error)
+
+
+# --- how it ended -----------------------------------------------------------------------------------------------
+
+
+def _stopped(exit: Exit) -> Iterator[Objection]:
+    if exit.stopped is Stop.SAFETY:
+        yield Objection(Verdict.FAIL, FailureKind.GUARD, "guard", "a guard stopped the run")
+    if exit.stopped is Stop.SERVICE:
+        alive = [each for each in exit.services if not each.excused]
+        ended = min(alive, key=lambda each: each.started_at_s + each.duration_s, default=None)  # the others followed
+        label = f"served tool {ended.label}" if ended else "a served tool"
+        how = f": {ending(ended.exit)}" if ended else ""
+        kind = FailureKind.SIGNAL if ended and ended.exit.signal else FailureKind.EXIT
+        yield Objection(Verdict.FAIL, kind, f"{label}{how}", f"{label} ended by itself{how}")
+
+
+def _timeouts(order: Order, exit: Exit) -> Iterator[Objection]:
+    """A timeout is a failure, unless an expectation speaks of timeouts: then that one says what it means."""
+    if any(_asks_for_timeout(expectation) for expectation in order.expectations):
+        return
+    late = next((step for step in exit.steps if step.counts and step.exit.timeout), None)
+    if exit.stopped is Stop.TIMEOUT:
+        step = f" in step {named(exit.steps[-1])}" if exit.steps else ""
+        message = f"timeout after {order.timeout_s:g} s{step}"
+        yield Objection(Verdict.FAIL, FailureKind.TIMEOUT, f"run{step}", message)
+    elif late is not None:
+        limit = next((step.timeout_s for step in order.steps if step.label == late.label), None)
+        after = f" after {limit:g} s" if limit is not None else ""
+        yield Objection(
+            Verdict.FAIL, FailureKind.TIMEOUT, f"step {late.label}", f"timeout{after} of step {named(late)}"
+        )
+
+
+def _asks_for_timeout(expectation: ExpectOrder) -> bool:
+    try:
+        return condition(expectation).asks_for_timeout
+    except (EvaluationError, msgspec.MsgspecError):
+        return False  # reported as undecided where it is evaluated
+
+
+def _exits(order: Order, exit: Exit) -> Iterator[Objection]:
+    """Where nothing is expected, every step that counts must have ended well."""
+    asked = any(_asks_for_timeout(expectation) for expectation in order.expectations)
+    for step in exit.steps:
+        excused = step.excused or step.ok or not step.counts or step.error is not None
+        if excused or (timed_out(exit, step) and not asked):
+            continue
+        how = ending(step.exit)
+        kind = FailureKind.SIGNAL if step.exit.signal else FailureKind.EXIT
+        yield Objection(Verdict.FAIL, kind, f"step {step.label} {how}", f"{how} of step {named(step)}")
+
+
+def _not_started(exit: Exit) -> Iterator[Objection]:
+    for step in (*exit.services, *exit.steps):
+        if step.error is not None:
+            message = f"step {named(step)} could not be started: {step.error}"
+            yield Objection(Verdict.ERROR, FailureKind.SETUP, f"step {step.label}", message)
+
+
+def _survivors(exit: Exit) -> Iterator[Objection]:
+    if not exit.tree_empty:
+        message = "processes of the run survived being killed, so its evidence may still change"
+        yield Objection(Verdict.ERROR, FailureKind.LOST, "tree", message)
+
+
+# --- faults -----------------------------------------------------------------------------------------------------
+
+
+def _faults(order: Order, exit: Exit) -> Iterator[Objection]:
+    for label, why in _not_injected(order, exit):
+        yield Objection(Verdict.ERROR, FailureKind.SETUP, f"fault {label}", f"fault {label} {why}")
+
+
+def _not_injected(order: Order, exit: Exit) -> Iterator[tuple[str, str]]:
+    """The faults that never happened, and why: such a run is no valid trial."""
+    seen = {fault.label: fault for fault in exit.faults}
+    for fault in order.faults:
+        found = seen.get(fault.label)
+        if found is not None and found.error is not None:
+            yield fault.label, f"could not be injected: {found.error}"
+        elif found is None or found.injected_at_s is None:
+            yield fault.label, f"was to come at {fault.at_s:g} s, after the tools had ended"
+
+
+def _not_undone(exit: Exit) -> Iterator[Objection]:
+    for fault in exit.faults:
+        if fault.undo_failed is not None:
+            message = f"fault {fault.label} could not be undone: {fault.undo_failed}"
+            yield Objection(Verdict.FAIL, FailureKind.INTERNAL, f"undo {fault.label}", message)
+
+
+def _slas(order: Order, exit: Exit) -> Iterator[Objection]:
+    seen: dict[str, FaultExit] = {fault.label: fault for fault in exit.faults}
+    for fault in order.faults:
+        found = seen.get(fault.label)
+        if fault.sla_s is None or found is None or found.injected_at_s is None or within_sla(fault, found):
+            continue
+        what = "never recovered" if found.recovered_at_s is None else "recovered too late"
+        message = f"fault {fault.label} {what}: its sla is {fault.sla_s:g} s"
+        yield Objection(Verdict.FAIL, FailureKind.SLA, f"fault {fault.label} {what}", message)
+
+
+# --- oracles and expectations -----------------------------------------------------------------------------------
+
+
+def _oracles(order: Order, oracles: Sequence[OracleRecord]) -> Iterator[Objection]:
+    said = {record.label: record for record in oracles}
+    for oracle in order.oracles:
+        if not oracle.advisory:
+            yield from _oracle(oracle, said.get(oracle.label))
+
+
+def _oracle(oracle: OracleOrder, record: OracleRecord | None) -> Iterator[Objection]:
+    subject = f"oracle {oracle.label}"
+    if record is None:
+        yield Objection(Verdict.ERROR, FailureKind.ORACLE, subject, f"{subject} was not asked")
+    elif record.error is not None:
+        yield Objection(Verdict.ERROR, FailureKind.ORACLE, subject, f"{subject} could not judge: {record.error}")
+    elif record.ok is False:
+        yield Objection(Verdict.FAIL, FailureKind.ORACLE, subject, f"{oracle.label}: {record.message or 'not ok'}")
+    elif record.ok is None and oracle.required:
+        why = f": {record.skipped}" if record.skipped else ""
+        yield Objection(Verdict.ERROR, FailureKind.SETUP, subject, f"{subject} is not available{why}")
+
+
+def _expectations(exit: Exit, outcomes: Sequence[Outcome], *, all_injected: bool) -> Iterator[Objection]:
+    """What was expected and is not so; of a run whose fault never came, expectations prove nothing."""
+    for outcome in outcomes:
+        subject = f"expect {outcome.expectation.text}"
+        if exit.steps and any(name.startswith("exit.") for name in outcome.names):
+            subject += f" {ending(exit.steps[-1].exit)}"  # a crash and an exit 1 are two bugs
+        if outcome.holds is Holds.NO and all_injected:
+            yield Objection(Verdict.FAIL, FailureKind.EXPECT, subject, outcome.sentence)
+        elif outcome.holds is Holds.UNDECIDED:
+            message = f"cannot tell whether {outcome.expectation.text}: {outcome.detail}"
+            yield Objection(Verdict.ERROR, FailureKind.EXPECT, subject, message)
+
+
+# --- words ------------------------------------------------------------------------------------------------------
+
+
+def _decision(order: Order, objection: Objection, reason: str, signature: str | None) -> Decision:
+    subject, message = (objection.subject, objection.message) if signature is None else ("signature", signature)
+    own = () if signature is not None else _own_names(order)
+    secrets = secrets_of(order)  # an expectation's own words may hold one
+    failure = Failure(
+        kind=objection.kind,
+        message=one_line(mask_text(objection.message, secrets)),
+        fingerprint=fingerprint(f"{objection.verdict} {objection.kind}", subject, message, own),
+    )
+    return Decision(objection.verdict, one_line(mask_text(reason, secrets)), failure)
+
+
+def _own_names(order: Order) -> tuple[str, ...]:
+    places = order.directories
+    return (order.key, order.cell, order.id, order.token, order.campaign, places.public, places.private, places.work)
+
+
+def _reason(objection: Objection, outcomes: Sequence[Outcome]) -> str:
+    """The objection's message, or the author's own words where an expectation speaks of the same oracle."""
+    if objection.kind is not FailureKind.ORACLE or objection.verdict is not Verdict.FAIL:
+        return objection.message
+    names = {"oracle.ok", f"{objection.subject.replace('oracle ', 'oracle.', 1)}.ok"}
+    spoken = (each.sentence for each in outcomes if each.holds is Holds.NO and not names.isdisjoint(each.names))
+    return next(spoken, objection.message)
+
+
+def one_line(text: str) -> str:
+    """``text`` on one line, at most 1,000 characters, so that no message can flood a record or a table."""
+    line = " ".join(text[: 4 * _LONGEST].split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -1,0 +1,229 @@
+"""Opening a ledger: made whole or not at all, refused where it cannot be trusted, never taken for empty."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA
+
+#: Where SQLite's locks or its shared memory cannot be relied on.
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"}
+    | {"glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "smb3", "smbfs"}
+)
+_MOUNTS = "/proc/self/mountinfo"
+
+
+class LedgerError(CampaignError):
+    """The ledger is missing, unreadable, newer than this version, or cannot be written: exit status 3."""
+
+    def __init__(self, code: str, summary: str, hint: str | None = None) -> None:
+        super().__init__([Diagnostic(code, summary, hint=hint, status=ExitStatus.SETUP)])
+
+
+class LedgerMissingError(LedgerError):
+    """There is no ledger here: nothing has happened in this workspace yet."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("CAMP500", f"there is no ledger at {path}: no campaign has run here", "give --workspace")
+
+
+def unreadable(path: str, why: object) -> LedgerError:
+    """CAMP501: what is there is not a ledger that can be read."""
+    return LedgerError(
+        "CAMP501",
+        f"the ledger {path} cannot be read: {why}",
+        "nothing was changed; restore it from a copy, or move the workspace away to start anew",
+    )
+
+
+def unwritable(path: str, why: object) -> LedgerError:
+    """CAMP503: a disk that is full or failing; nothing of the transaction was kept.  CAMP506: it is not there."""
+    if not os.path.lexists(path):
+        return vanished(path)
+    full = "full" in str(why) or (isinstance(why, OSError) and why.errno in {errno.ENOSPC, errno.EDQUOT})
+    remedy = "when there is room again" if full else "when it can be written again"
+    return LedgerError(
+        "CAMP503",
+        f"the ledger {path} cannot be written: {why}",
+        f"what was recorded is kept; {remedy}, campaign exec --resume goes on",
+    )
+
+
+def vanished(path: str) -> LedgerError:
+    """CAMP506: it was there while a campaign ran, and is gone or another one now."""
+    return LedgerError(
+        "CAMP506",
+        f"the ledger {path} has vanished: it or its workspace was moved, replaced or deleted while a campaign ran",
+        "put it back, then campaign exec --resume goes on; without it nothing of that campaign is known",
+    )
+
+
+@contextmanager
+def errors(path: str, becomes: Callable[[str, object], LedgerError]) -> Iterator[None]:
+    """Turn what SQLite and the system raise into a LedgerError that names the ledger."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise becomes(path, error) from error
+
+
+def writer(path: str) -> sqlite3.Connection:
+    """The one connection that writes: WAL, ``synchronous=FULL`` read back, at this version's schema.
+
+    Creates the ledger where there is none.  The caller holds the workspace's lock.  Raises LedgerError.
+    """
+    refuse_network(path)
+    if not os.path.lexists(path):
+        _create(path)
+    _check_file(path)
+    with errors(path, unreadable):
+        connection = _connect(path, "rw")
+        try:
+            _check_schema(connection, path)
+            _settle(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def reader(path: str) -> sqlite3.Connection:
+    """A connection that can only read; raises LedgerMissingError or LedgerError."""
+    if not os.path.lexists(path):
+        raise LedgerMissingError(path)
+    _check_file(path)
+    with errors(path, unreadable):
+        connection = _connect(path, "ro")
+        try:
+            found = _check_schema(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    if found < SCHEMA:
+        connection.close()
+        raise LedgerError(
+            "CAMP502",
+            f"the ledger {path} has schema {found}, this campaign reads {SCHEMA}",
+            "the next campaign exec in this workspace brings it up to date",
+        )
+    return connection
+
+
+def refuse_network(path: str) -> None:
+    """Raise LedgerError where ``path`` is on a network file system: locks and syncs cannot be relied on there."""
+    kind = file_system(os.path.dirname(path), _mounts())
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise LedgerError(
+            "CAMP504", f"the workspace {os.path.dirname(path)} is on {kind}, a network file system", "use a local disk"
+        )
+
+
+def file_system(directory: str, mounts: str) -> str | None:
+    """The type of the file system that holds ``directory``, from the text of mountinfo (proc(5))."""
+    real = os.path.realpath(directory)
+    best: tuple[str, str | None] = ("", None)
+    for line in mounts.splitlines():
+        fields, _, tail = line.partition(" - ")
+        parts, rest = fields.split(" "), tail.split(" ")
+        if len(parts) < 5 or not rest[0]:
+            continue
+        point = parts[4].encode("latin-1", "replace").decode("unicode_escape")  # \040 is a space
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best[0]):
+            best = (point, rest[0])
+    return best[1]
+
+
+def _mounts() -> str:
+    try:
+        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""  # cannot be told; SQLite's own checks remain
+
+
+def _connect(path: str, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(path)}?mode={mode}", uri=True, isolation_level=None, timeout=10)
+    connection.execute("PRAGMA query_only = " + ("on" if mode == "ro" else "off"))
+    return connection
+
+
+def _check_file(path: str) -> None:
+    """SQLite takes an empty file for an empty database; to us it is a ledger that was truncated."""
+    with errors(path, unreadable):
+        status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise unreadable(path, "it is not a regular file")
+    if status.st_size == 0:
+        raise unreadable(path, "it is empty")
+
+
+def _check_schema(connection: sqlite3.Connection, path: str) -> int:
+    """The ledger's schema; raises LedgerError for another program's database and for a newer schema."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        raise unreadable(path, "it is a database, but not a ledger of campaign")
+    rows = connection.execute("SELECT schema FROM meta").fetchall()
+    if len(rows) != 1 or not isinstance(rows[0][0], int):
+        raise unreadable(path, "its table meta is damaged")
+    if rows[0][0] > SCHEMA:
+        raise LedgerError(
+            "CAMP502",
+            f"the ledger {path} has schema {rows[0][0]}, this campaign knows {SCHEMA}",
+            "it was written by a newer campaign; use that one",
+        )
+    return int(rows[0][0])
+
+
+def _settle(connection: sqlite3.Connection, path: str) -> None:
+    """WAL and full syncs, both read back; then the migrations that are missing."""
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    connection.execute("PRAGMA synchronous = FULL")
+    (level,) = connection.execute("PRAGMA synchronous").fetchone()
+    if mode != "wal" or level != 2:
+        raise unreadable(path, f"journal_mode is {mode} and synchronous {level}, wal and 2 (FULL) are needed")
+    migrate(connection)
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:
+    """Apply the migrations that are missing, each in a transaction of its own with its number."""
+    fresh = not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+    done = 0 if fresh else connection.execute("SELECT schema FROM meta").fetchone()[0]
+    for number, script in enumerate(migrations[done:], start=done + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {script}; UPDATE meta SET schema = {number}; COMMIT;")  # noqa: S608 - ours
+
+
+def _create(path: str) -> None:
+    """A new ledger: made beside its place, synced, and renamed into it, so that half of one is never there."""
+    with errors(path, unwritable):
+        draft = f"{path}.new"
+        for leftover in (draft, f"{draft}-journal"):
+            if os.path.lexists(leftover):
+                os.unlink(leftover)  # of a creation that was interrupted; the lock says that nobody else is at it
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        connection = _connect(draft, "rw")
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            migrate(connection)
+        finally:
+            connection.close()
+        os.rename(draft, path)
+        sync_directory(os.path.dirname(path))
+
+
+def sync_directory(path: str) -> None:
+    """Make a rename in ``path`` durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,266 @@
+"""What has happened, read only: the questions that ``list``, ``show``, ``failures``, reports and resume ask.
+
+Rows are streamed, so that a campaign of 100,000s of runs costs constant memory.
+"""
+
+# ruff: noqa: S608 - the queries are put together from the names of our own columns; every value is bound
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from campaign.ledger.opening import errors, reader, unreadable
+from campaign.ledger.rows import AttemptRecord, AttemptRow, CampaignRow, ControlRow, FailureRow, JudgementRow
+from campaign.records import Decision, Exit, OracleRecord, Order
+from campaign.records.event import EventView
+
+_CAMPAIGN = ", ".join(CampaignRow.__struct_fields__)
+_ATTEMPT = ", ".join(f"a.{name}" for name in AttemptRow.__struct_fields__)
+_EVENT = 'seq, at, campaign, key, attempt, origin, "from", "to", cause, epoch, verdict, reason'
+#: The attempt that decides a run is the newest of the plan's own.
+_DECIDES = """
+NOT EXISTS (SELECT 1 FROM attempt b WHERE b.campaign = a.campaign AND b.key = a.key AND b.origin = a.origin
+            AND b.attempt > a.attempt)
+"""
+#: One row a fingerprint; the first attempt of each gives the words, ``?1`` is a campaign or NULL for all.
+_FAILURES = """
+SELECT f.fingerprint, f.count, f.campaigns, f.recovered,
+       EXISTS (SELECT 1 FROM attempt e
+               WHERE e.fingerprint = f.fingerprint AND e.campaign != a.campaign AND e.id < a.id),
+       a.verdict, a.kind, a.message, a.campaign, a.key, a.attempt, a.directory, f.first_seen, f.last_seen
+FROM (SELECT fingerprint, count(*) AS count, count(DISTINCT campaign) AS campaigns, min(id) AS first,
+             min(finished_at) AS first_seen, max(finished_at) AS last_seen,
+             sum(EXISTS (SELECT 1 FROM attempt b WHERE b.campaign = attempt.campaign AND b.key = attempt.key
+                         AND b.origin = attempt.origin AND b.attempt > attempt.attempt AND b.verdict = 'pass'))
+                 AS recovered
+      FROM attempt WHERE fingerprint != '' AND (?1 IS NULL OR campaign = ?1) GROUP BY fingerprint) f
+JOIN attempt a ON a.id = f.first ORDER BY f.count DESC, f.first
+"""
+_ROWS_AT_A_TIME = 500
+
+_order = msgspec.json.Decoder(Order).decode
+_exit = msgspec.json.Decoder(Exit).decode
+_oracles = msgspec.json.Decoder(tuple[OracleRecord, ...]).decode
+_decision = msgspec.json.Decoder(Decision).decode
+
+
+class LedgerReader:
+    """A read-only view of a ledger; ``with LedgerReader(path) as ledger``.
+
+    Every method raises LedgerError where the ledger turns out to be damaged.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open ``path``; raises LedgerMissingError where there is none, LedgerError where it cannot be read."""
+        self.path = path
+        self._db = reader(path)
+
+    def __enter__(self) -> LedgerReader:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._db.close()
+
+    def campaigns(self) -> Iterator[CampaignRow]:
+        """Every campaign, newest first."""
+        rows = self._rows(f"SELECT {_CAMPAIGN} FROM campaign ORDER BY created_at DESC, id DESC")
+        return (_campaign_row(row) for row in rows)
+
+    def campaign(self, campaign: str) -> CampaignRow | None:
+        """The campaign of that id."""
+        row = self._one(f"SELECT {_CAMPAIGN} FROM campaign WHERE id = ?", campaign)
+        return _campaign_row(row) if row else None
+
+    def newest_campaign(self, spec: str | None = None, *, unfinished: bool = False) -> CampaignRow | None:
+        """The newest campaign, of this spec (an absolute path), that is not finished: as asked for."""
+        where = ["1"] + (["spec = ?"] if spec else []) + (["state != 'finished'"] if unfinished else [])
+        query = (
+            f"SELECT {_CAMPAIGN} FROM campaign WHERE {' AND '.join(where)} ORDER BY created_at DESC, id DESC LIMIT 1"
+        )
+        row = self._one(query, *([spec] if spec else []))
+        return _campaign_row(row) if row else None
+
+    def submitted(self, submission: str) -> str | None:
+        """The id of the campaign that was recorded for a client's request."""
+        row = self._one("SELECT id FROM campaign WHERE submission = ?", submission)
+        return str(row[0]) if row else None
+
+    def queue(self) -> list[CampaignRow]:
+        """The campaigns that were submitted and are not finished, in the order of their submission."""
+        query = f"SELECT {_CAMPAIGN} FROM campaign WHERE submission IS NOT NULL AND state != 'finished' ORDER BY rowid"
+        return [_campaign_row(row) for row in self._rows(query)]
+
+    def controls(self) -> list[ControlRow]:
+        """What is paused and canceled, in the order in which that was said."""
+        return [ControlRow(*row) for row in self._rows("SELECT campaign, prefix, verb, at FROM control ORDER BY id")]
+
+    def held(self) -> dict[str, int]:
+        """Named slots that stay held until a person releases them."""
+        rows = self._rows("SELECT slot, count(DISTINCT slot_index) FROM hold GROUP BY slot")
+        return {str(slot): int(count) for slot, count in rows}
+
+    def decided(self, campaign: str) -> dict[str, int]:
+        """How many runs came to each verdict, nothing to follow."""
+        query = f"""
+            SELECT a.verdict, count(*) FROM attempt a WHERE a.campaign = ? AND a.origin = 'plan'
+            AND a.state = 'done' AND a.again IS NULL AND {_DECIDES} GROUP BY a.verdict
+        """
+        return {str(verdict): int(count) for verdict, count in self._rows(query, campaign)}
+
+    def progress(self, campaign: str) -> list[tuple[str, str, str | None, int]]:
+        """Runs by (instance, state, verdict) and how many, by the attempt that decides each."""
+        query = f"""
+            SELECT a.instance, a.state, a.verdict, count(*) FROM attempt a
+            WHERE a.campaign = ? AND a.origin = 'plan' AND {_DECIDES} GROUP BY 1, 2, 3 ORDER BY min(a.id)
+        """
+        return [(str(name), str(state), verdict, int(n)) for name, state, verdict, n in self._rows(query, campaign)]
+
+    def blob(self, digest: str) -> bytes | None:
+        """A part of a snapshot by its hash."""
+        row = self._one("SELECT data FROM blob WHERE hash = ?", digest)
+        return bytes(row[0]) if row else None
+
+    def attempts(self, campaign: str, key: str | None = None) -> Iterator[AttemptRow]:
+        """The attempts of a campaign, or of one of its runs, in the order of admission."""
+        where, values = ("AND a.key = ?", (campaign, key)) if key is not None else ("", (campaign,))
+        rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE a.campaign = ? {where} ORDER BY a.id", *values)
+        return (_attempt_row(row) for row in rows)
+
+    def deciding_attempts(self, campaign: str, origin: str = "plan") -> Iterator[AttemptRow]:
+        """The attempt that decides each run, in the order of admission."""
+        query = f"SELECT {_ATTEMPT} FROM attempt a WHERE a.campaign = ? AND a.origin = ? AND {_DECIDES} ORDER BY a.id"
+        return (_attempt_row(row) for row in self._rows(query, campaign, origin))
+
+    def runs_by_id(self, run: str) -> Iterator[AttemptRow]:
+        """The attempts of the run with that id, in every campaign, newest first."""
+        rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE a.run = ? ORDER BY a.id DESC", run)
+        return (_attempt_row(row) for row in rows)
+
+    def known_keys(self, campaign: str, origin: str = "plan") -> Iterator[str]:
+        """The keys of all runs that were ever admitted: what a plan goes past when it is resumed."""
+        query = "SELECT DISTINCT key FROM attempt WHERE campaign = ? AND origin = ?"
+        return (str(key) for (key,) in self._rows(query, campaign, origin))
+
+    def done_keys(self, campaign: str, origin: str = "plan") -> Iterator[str]:
+        """The keys of the runs that are done: nothing follows their last attempt."""
+        query = f"""
+            SELECT a.key FROM attempt a
+            WHERE a.campaign = ? AND a.origin = ? AND a.state = 'done' AND a.again IS NULL AND {_DECIDES} ORDER BY a.id
+        """
+        return (str(key) for (key,) in self._rows(query, campaign, origin))
+
+    def unfinished(self, campaign: str | None = None) -> list[AttemptRow]:
+        """The attempts that are not done: queued again, in flight, or lost."""
+        where, values = ("AND a.campaign = ?", (campaign,)) if campaign is not None else ("", ())
+        rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE a.state != 'done' {where} ORDER BY a.id", *values)
+        return [_attempt_row(row) for row in rows]
+
+    def to_follow(self, campaign: str) -> list[AttemptRow]:
+        """The done attempts that another one is to follow and does not yet."""
+        query = f"""
+            SELECT {_ATTEMPT} FROM attempt a
+            WHERE a.campaign = ? AND a.state = 'done' AND a.again IS NOT NULL AND {_DECIDES} ORDER BY a.id
+        """
+        return [_attempt_row(row) for row in self._rows(query, campaign)]
+
+    def counts(self, campaign: str, origin: str = "plan") -> dict[tuple[str, str | None], int]:
+        """How many runs stand in each (state, verdict), by the attempt that decides."""
+        query = f"""
+            SELECT a.state, a.verdict, count(*) FROM attempt a
+            WHERE a.campaign = ? AND a.origin = ? AND {_DECIDES} GROUP BY a.state, a.verdict
+        """
+        return {(state, verdict): count for state, verdict, count in self._rows(query, campaign, origin)}
+
+    def record(self, token: str) -> AttemptRecord | None:
+        """Everything that is known of an attempt."""
+        return next(self._records("a.token = ?", token), None)
+
+    def records(self, campaign: str, *, after: int = 0) -> Iterator[AttemptRecord]:
+        """Everything that is known of a campaign's attempts, in the order of admission, ids above ``after``."""
+        return self._records("a.campaign = ? AND a.id > ? ORDER BY a.id", campaign, after)
+
+    def records_by_cell(self, campaign: str, origin: str = "plan") -> Iterator[AttemptRecord]:
+        """The same, in order of cell, seed and attempt: what reports read."""
+        query = "SELECT token FROM attempt WHERE campaign = ? AND origin = ? ORDER BY cell, seed, attempt"
+        found = (self.record(token) for (token,) in self._rows(query, campaign, origin))
+        return (record for record in found if record is not None)
+
+    def failures(self, campaign: str | None = None) -> Iterator[FailureRow]:
+        """The failures of a campaign, or of all, by fingerprint, the most frequent first."""
+        names = FailureRow.__struct_fields__
+        rows = (dict(zip(names, row, strict=True)) for row in self._rows(_FAILURES, campaign))
+        return (FailureRow(**{**row, "known": bool(row["known"])}) for row in rows)
+
+    def judgements(self, token: str) -> list[JudgementRow]:
+        """The judgements of an attempt, oldest first."""
+        query = "SELECT token, source, at, oracles, decision FROM judgement WHERE token = ? ORDER BY id"
+        return [_judgement_row(row) for row in self._rows(query, token)]
+
+    def events(self, campaign: str | None = None, after: int = 0) -> Iterator[EventView]:
+        """The events above number ``after``, in order."""
+        where, values = ("AND campaign = ?", (after, campaign)) if campaign is not None else ("", (after,))
+        rows = self._rows(f"SELECT {_EVENT} FROM event WHERE seq > ? {where} ORDER BY seq", *values)
+        return (_event_view(row) for row in rows)
+
+    def causes(self, campaign: str, origin: str = "plan") -> dict[str, dict[str, int]]:
+        """How many attempts each run had by their cause, of the runs that had more than one."""
+        query = """
+            SELECT key, cause, count(*) FROM attempt WHERE campaign = ? AND origin = ?
+            AND key IN (SELECT key FROM attempt WHERE campaign = ? AND origin = ? AND attempt > 1) GROUP BY key, cause
+        """
+        found: dict[str, dict[str, int]] = {}
+        for key, cause, count in self._rows(query, campaign, origin, campaign, origin):
+            found.setdefault(key, {})[cause] = count
+        return found
+
+    def _records(self, where: str, *values: Any) -> Iterator[AttemptRecord]:
+        query = f"""
+            SELECT {_ATTEMPT}, o.data, e.data, j.oracles, j.decision FROM attempt a
+            JOIN blob o ON o.id = a.order_blob LEFT JOIN blob e ON e.id = a.exit_blob
+            LEFT JOIN judgement j ON j.id = (SELECT max(id) FROM judgement WHERE token = a.token) WHERE {where}
+        """
+        return (self._record(row) for row in self._rows(query, *values))
+
+    def _record(self, row: tuple[Any, ...]) -> AttemptRecord:
+        *columns, order, exit_, oracles, decision = row
+        try:
+            return AttemptRecord(
+                row=_attempt_row(tuple(columns)),
+                order=_order(order),
+                exit=_exit(exit_) if exit_ is not None else None,
+                oracles=_oracles(oracles) if oracles is not None else (),
+                decision=_decision(decision) if decision is not None else None,
+            )
+        except msgspec.MsgspecError as error:
+            raise unreadable(self.path, error) from error
+
+    def _rows(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        with errors(self.path, unreadable):
+            cursor = self._db.execute(query, values)
+            while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
+                yield from rows
+
+    def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        return next(self._rows(query, *values), None)
+
+
+def _campaign_row(row: tuple[Any, ...]) -> CampaignRow:
+    return CampaignRow(**dict(zip(CampaignRow.__struct_fields__, row, strict=True)))
+
+
+def _attempt_row(row: tuple[Any, ...]) -> AttemptRow:
+    return AttemptRow(**dict(zip(AttemptRow.__struct_fields__, row, strict=True)))
+
+
+def _judgement_row(row: tuple[Any, ...]) -> JudgementRow:
+    token, source, at, oracles, decision = row
+    return JudgementRow(token=token, source=source, at=at, oracles=_oracles(oracles), decision=_decision(decision))
+
+
+def _event_view(row: tuple[Any, ...]) -> EventView:
+    names = ("seq", "at", "campaign", "key", "attempt", "origin", "from_state", "to_state", "cause", "epoch")
+    return EventView(**dict(zip((*names, "verdict", "reason"), row, strict=True)))

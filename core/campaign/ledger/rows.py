@@ -1,0 +1,194 @@
+"""What the ledger's writers hand in and its readers get back: one frozen record a row or a change."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from campaign.records import Decision, Exit, OracleRecord, Order
+
+#: States of a campaign.
+QUEUED, RUNNING, INTERRUPTED, FINISHED = "queued", "running", "interrupted", "finished"
+#: Verbs of ``control``.
+PAUSE, CANCEL = "pause", "cancel"
+
+
+class CampaignRow(Struct, frozen=True, kw_only=True):
+    """One execution of a campaign.
+
+    ``state`` is ``queued``, ``running``, ``interrupted`` (``--resume`` goes on) or ``finished``; ``snapshot`` the hash
+    of the snapshot's manifest in ``blob``; ``run_root`` the campaign's own folder, ``…/runs/<id>``; ``total`` the runs
+    planned, None where counting would have meant expanding; ``submission`` a client's own id of its request, so that
+    asking twice is safe.
+    """
+
+    id: str
+    submission: str | None = None
+    name: str
+    about: str | None = None
+    spec: str
+    state: str = RUNNING
+    run_root: str
+    snapshot: str | None = None
+    plan_hash: str
+    seed: int
+    tier: str | None = None
+    total: int | None = None
+    parallel: int
+    orphans: str = "adopt"
+    created_at: str
+    finished_at: str | None = None
+    exit_status: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to its end, so that there is nothing to resume."""
+        return self.state == FINISHED
+
+
+class AttemptRow(Struct, frozen=True, kw_only=True):
+    """One attempt of one run: where it stands and, when done, what it came to.
+
+    ``run`` is the run's id, ``directory`` the attempt's public one; ``kind``, ``message`` and ``fingerprint`` are
+    the failure's; ``again`` is the cause of the attempt that follows a done one, set in the same transaction, so
+    that a crash between the two loses neither.
+    """
+
+    id: int
+    campaign: str
+    key: str
+    origin: str
+    attempt: int
+    parent: str | None
+    run: str
+    token: str
+    epoch: int
+    digest: str
+    cause: str
+    instance: str
+    cell: str
+    seed: int
+    directory: str
+    state: str
+    verdict: str | None
+    reason: str | None
+    kind: str | None
+    message: str | None
+    fingerprint: str | None
+    again: str | None
+    admitted_at: str
+    started_at: str | None
+    finished_at: str | None
+    duration_s: float | None
+
+    @property
+    def flaky(self) -> bool:
+        """A pass on a retry."""
+        return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
+
+
+class AttemptRecord(Struct, frozen=True, kw_only=True):
+    """An attempt with all that is known of it: what was ordered, how it ended and what was made of it."""
+
+    row: AttemptRow
+    order: Order
+    exit: Exit | None = None
+    oracles: tuple[OracleRecord, ...] = ()
+    decision: Decision | None = None
+
+
+class FailureRow(Struct, frozen=True, kw_only=True):
+    """The attempts of one fingerprint: how many, the first one in full, and when it was first and last seen.
+
+    ``recovered`` counts those whose run passed on a later attempt; ``known``: it was seen in an earlier campaign.
+    """
+
+    fingerprint: str
+    count: int
+    campaigns: int
+    recovered: int
+    known: bool
+    verdict: str
+    kind: str
+    message: str
+    campaign: str
+    key: str
+    attempt: int
+    directory: str
+    first_seen: str
+    last_seen: str
+
+
+class JudgementRow(Struct, frozen=True, kw_only=True):
+    """A judgement of an attempt; ``source`` is ``exec`` or the verb that judged again."""
+
+    token: str
+    source: str
+    at: str
+    oracles: tuple[OracleRecord, ...]
+    decision: Decision
+
+
+class ControlRow(Struct, frozen=True):
+    """What a person wants of the instances of a campaign (empty: of every one) that start with ``prefix``.
+
+    ``verb`` is ``pause`` or ``cancel``.
+    """
+
+    campaign: str
+    prefix: str
+    verb: str
+    at: str
+
+
+# --- changes, as the engine hands them to ``Ledger.commit`` ---------------------------------------------------------
+
+
+class Admission(Struct, frozen=True, kw_only=True):
+    """queued → admitted: the attempt's row and its order as JSON; a revoked attempt is admitted again in its row."""
+
+    order: Order
+    data: bytes
+    cause: str
+    at: str
+    parent: str | None = None
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """Any other change of state; ``at`` RFC 3339.  ``held`` are the named slots that stay held, with the reason."""
+
+    order: Order
+    source: str
+    target: str
+    cause: str
+    at: str
+    held: str | None = None
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """→ done, with everything that led to the verdict; ``exit`` is the exit record as JSON where there is one."""
+
+    order: Order
+    source: str
+    cause: str
+    at: str
+    decision: Decision
+    exit: bytes | None = None
+    oracles: tuple[OracleRecord, ...] = ()
+    again: str | None = None
+    started_at: str | None = None
+    duration_s: float | None = None
+    held: str | None = None
+
+
+class CampaignState(Struct, frozen=True, kw_only=True):
+    """A campaign comes to its end, is interrupted, or goes on."""
+
+    campaign: str
+    state: str
+    at: str | None = None
+    exit_status: int | None = None
+
+
+Change: TypeAlias = Admission | Move | Ending | CampaignState

@@ -1,0 +1,129 @@
+"""The tables of the ledger and how they came to be: numbered migrations, applied in order, never edited.
+
+``docs/reference/ledger.md`` says what each table and column means.  Narrow rows (``attempt``, ``event``) stand
+apart from what is large (``blob``), so that listing 100,000 runs reads no order and no exit record.
+"""
+
+from __future__ import annotations
+
+#: ``PRAGMA application_id``: the letters CMPG, so that another program's database is never taken for a ledger.
+APPLICATION_ID = 0x434D5047
+
+_FIRST = """
+CREATE TABLE meta (
+    schema INTEGER NOT NULL,
+    epoch INTEGER NOT NULL
+);
+INSERT INTO meta (schema, epoch) VALUES (0, 0);
+
+CREATE TABLE blob (
+    id INTEGER PRIMARY KEY,
+    hash TEXT UNIQUE,
+    data BLOB NOT NULL
+);
+
+CREATE TABLE campaign (
+    id TEXT PRIMARY KEY,
+    submission TEXT UNIQUE,
+    name TEXT NOT NULL,
+    about TEXT,
+    spec TEXT NOT NULL,
+    state TEXT NOT NULL,
+    run_root TEXT NOT NULL,
+    snapshot TEXT,
+    plan_hash TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    tier TEXT,
+    total INTEGER,
+    parallel INTEGER NOT NULL,
+    orphans TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    finished_at TEXT,
+    exit_status INTEGER
+);
+CREATE INDEX campaign_newest ON campaign (created_at);
+
+CREATE TABLE attempt (
+    id INTEGER PRIMARY KEY,
+    campaign TEXT NOT NULL REFERENCES campaign (id),
+    key TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    parent TEXT,
+    run TEXT NOT NULL,
+    token TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    cell TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    directory TEXT NOT NULL,
+    state TEXT NOT NULL,
+    verdict TEXT,
+    reason TEXT,
+    kind TEXT,
+    message TEXT,
+    fingerprint TEXT,
+    again TEXT,
+    admitted_at TEXT NOT NULL,
+    started_at TEXT,
+    finished_at TEXT,
+    duration_s REAL,
+    order_blob INTEGER NOT NULL REFERENCES blob (id),
+    exit_blob INTEGER REFERENCES blob (id)
+);
+CREATE UNIQUE INDEX attempt_key ON attempt (campaign, key, origin, attempt);
+CREATE UNIQUE INDEX attempt_token ON attempt (token);
+CREATE INDEX attempt_fingerprint ON attempt (fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX attempt_open ON attempt (campaign, state) WHERE state != 'done';
+CREATE INDEX attempt_again ON attempt (campaign) WHERE again IS NOT NULL;
+
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    campaign TEXT NOT NULL,
+    key TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    "from" TEXT,
+    "to" TEXT NOT NULL,
+    cause TEXT,
+    epoch INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    verdict TEXT,
+    reason TEXT
+);
+
+CREATE TABLE control (
+    id INTEGER PRIMARY KEY,
+    campaign TEXT NOT NULL,
+    prefix TEXT NOT NULL,
+    verb TEXT NOT NULL,
+    at TEXT NOT NULL
+);
+
+CREATE TABLE hold (
+    id INTEGER PRIMARY KEY,
+    token TEXT NOT NULL,
+    slot TEXT NOT NULL,
+    slot_index INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    at TEXT NOT NULL
+);
+CREATE INDEX hold_token ON hold (token);
+
+CREATE TABLE judgement (
+    id INTEGER PRIMARY KEY,
+    token TEXT NOT NULL,
+    source TEXT NOT NULL,
+    at TEXT NOT NULL,
+    oracles BLOB NOT NULL,
+    decision BLOB NOT NULL
+);
+CREATE INDEX judgement_token ON judgement (token);
+"""
+
+#: Migration *n* takes a ledger of schema *n* - 1 to schema *n*; what has shipped is never edited.
+MIGRATIONS: tuple[str, ...] = (_FIRST,)
+#: The schema that this version reads and writes.
+SCHEMA = len(MIGRATIONS)

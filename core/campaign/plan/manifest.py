@@ -1,0 +1,92 @@
+"""The command line of a tool that a spec declares, prepared once and filled in for every run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
+
+from msgspec import Struct
+
+from campaign.diagnostics import CampaignError, Diagnostic
+from campaign.language.expressions import Closure, EvaluationError, compile_expression, references
+from campaign.language.providers import Declared, Facts
+from campaign.language.syntax import Hole, Text
+from campaign.language.values import BUILTIN
+from campaign.plugins.names import canonical
+from campaign.units import Value
+
+
+class Word(Struct, frozen=True):
+    """One argument; with ``switch``, a bool parameter's key, it is there only where that is true."""
+
+    text: Closure
+    switch: str | None = None
+
+
+class Manifest(Struct, frozen=True):
+    """``file`` is the one that declares the tool: a first word with a slash is relative to it."""
+
+    argv: tuple[Word, ...]
+    env: tuple[tuple[str, Closure], ...]
+    trace: Closure | None
+    file: str
+
+    def command(self, local: Mapping[str, Value]) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Arguments and environment; ``local`` has parameters by canonical name and builtins with ``@``."""
+        if self.trace is not None:
+            local = {**local, f"{BUILTIN}trace": f"{local.get('@public', '{public}')}/{_text(self.trace, local)}"}
+        argv = tuple(_text(w.text, local) for w in self.argv if w.switch is None or local.get(w.switch) is True)
+        return argv, {name: _text(value, local) for name, value in self.env}
+
+
+def _text(closure: Closure, local: Mapping[str, Value]) -> str:
+    try:
+        return str(closure(local))
+    except EvaluationError as error:
+        raise CampaignError([Diagnostic("CAMP113", error.message, error.span)]) from None
+
+
+def manifest(facts: Facts, declared: Declared) -> Manifest:
+    """Prepare a declared tool; a ``flag`` stands where its parameter does, else after the written arguments."""
+    words = [_word(text, facts) for text in declared.command.arguments]
+    placed = {word.switch for word in words}
+    words += [
+        Word(_closure(parameter.flag, facts), key)
+        for key, parameter in facts.parameters.items()
+        if parameter.flag is not None and key not in placed
+    ]
+    return Manifest(
+        argv=tuple(words),
+        env=tuple((each.name.text, _closure(each.value, facts)) for each in declared.env),
+        trace=_closure(declared.trace.path, facts) if declared.trace is not None else None,
+        file=declared.command.span.file,
+    )
+
+
+def placeholders(facts: Facts, declared: Declared) -> set[str]:
+    """The names in a declared tool's strings that are not its parameters: ``workdir``, ``env.HOME``, ``srv.port``."""
+    trace = (declared.trace.path,) if declared.trace is not None else ()
+    texts = (*declared.command.arguments, *(each.value for each in declared.env), *trace)
+    flags = tuple(each.flag for each in facts.parameters.values() if each.flag is not None)
+    names = {each.name for text in (*texts, *flags) for each in references(text) if isinstance(each, Hole)}
+    return {name for name in names if canonical(name) not in facts.parameters}
+
+
+def _word(text: Text, facts: Facts) -> Word:
+    """An argument that is nothing but a parameter with a ``flag`` is that flag, or nothing."""
+    only = text.parts[0] if len(text.parts) == 1 else None
+    if isinstance(only, Hole) and only.unit is None:
+        parameter = facts.parameters.get(canonical(only.name))
+        if parameter is not None and parameter.flag is not None:
+            return Word(_closure(parameter.flag, facts), canonical(only.name))
+    return Word(_closure(text, facts))
+
+
+def _closure(text: Text, facts: Facts) -> Closure:
+    return compile_expression(text, lambda name: _bound(name, facts))
+
+
+def _bound(name: str, facts: Facts) -> Any:
+    key = canonical(name)
+    return itemgetter(key) if key in facts.parameters else itemgetter(f"{BUILTIN}{name}")

@@ -1,0 +1,238 @@
+"""A plan: what a spec and the options of a command line come to, expanded only as far as someone walks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from campaign.diagnostics import Diagnostic, Span, failed
+from campaign.language.parser import parse_expression
+from campaign.language.providers import ProviderLookup
+from campaign.language.resolve import Checked, Reader, check
+from campaign.language.syntax import Expr
+from campaign.plan.compile import Whole, campaign_facts, compile_scenarios
+from campaign.plan.counts import count
+from campaign.plan.distinct import check_names
+from campaign.plan.identity import split_key
+from campaign.plan.lookup import named_choice
+from campaign.plan.matrix import Cell, Run, cell_of, cells, chosen, run_of, runs
+from campaign.plan.scenario import Scenario
+from campaign.plan.selection import LeftOut, Providers, Selected, parse_filter, select
+from campaign.plan.snapshot import Blobs, Snapshot, reader
+from campaign.plan.space import Space
+from campaign.records.plan import PlanCounts, PlanOptions
+
+#: What the command line said: ``--tier --group --filter --seeds --campaign-seed --set --limit``.
+Options: TypeAlias = PlanOptions
+
+
+class Reason(Struct, frozen=True):
+    """Why a run is not in a plan: a sentence, and the place that keeps it out where a spec has one.
+
+    ``known`` is false where not even a cell of that name exists.
+    """
+
+    summary: str
+    span: Span | None = None
+    known: bool = True
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """The runs of a campaign, lazily, in order: instances as they stand, cells in matrix order, seeds innermost.
+
+    ``whole`` is what holds for the campaign as a whole; ``checked`` is the spec that it was made from, with its files.
+    """
+
+    name: str
+    seed: int
+    selected: tuple[Selected, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    options: Options = Options()
+    whole: Whole | None = None
+    checked: Checked | None = None
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """The scenarios of which something is meant."""
+        return tuple(each.scenario for each in self.selected)
+
+    def runs_of(self, selected: Selected) -> Iterator[Run]:
+        """The runs of one of ``selected``, whatever the limit."""
+        return runs(selected.scenario, self.name, self.seed, selected.leaves_out)
+
+    def runs(self) -> Iterator[Run]:
+        """Every run, in order; constant memory."""
+        every = (self.runs_of(each) for each in self.selected)
+        return islice(chain.from_iterable(every), self.options.limit)
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell, in order, ``--limit`` aside."""
+        every = (cells(each.scenario, self.seed, each.leaves_out) for each in self.selected)
+        return chain.from_iterable(every)
+
+    def count(self) -> PlanCounts:
+        """How much there is, exactly; raises CampaignError where that cannot be counted."""
+        return count(self.selected, self.seed, self.options.limit)
+
+    def find(self, key: str) -> Run | None:
+        """The run of this key; None where the plan does not hold it (``why_not`` tells why)."""
+        run, reason = self._looked_up(key)
+        return run if reason is None else None
+
+    def why_not(self, key: str) -> Reason | None:
+        """Why the plan does not hold this run; None where it does."""
+        return self._looked_up(key)[1]
+
+    def _looked_up(self, key: str) -> tuple[Run | None, Reason | None]:
+        try:
+            cell, seed = split_key(key)
+        except ValueError as error:
+            return None, Reason(str(error), known=False)
+        for each in self.selected:
+            space = Space(each.scenario, each.leaves_out)
+            choice = named_choice(space, cell)
+            if choice is not None:
+                run = run_of(cell_of(space, choice), seed, self.name, self.seed)
+                return run, self._kept_out(space, choice, run)
+        for left_out in self.left_out:
+            if named_choice(Space(left_out.scenario), cell) is not None:
+                return None, Reason(f"{left_out.scenario.label_text} is left out by {left_out.by}")
+        return None, Reason(f"no instance has a cell called {cell}", known=False)
+
+    def _kept_out(self, space: Space, choice: tuple[int, ...], run: Run) -> Reason | None:
+        """Why the plan does not hold this choice with this seed, in the order in which a plan is made."""
+        for constraint in space.constraints:
+            if constraint.forbids(choice):
+                return Reason("this cell is excluded", constraint.exclusion.span)
+        how, size = space.scenario.combination.how, space.scenario.combination.count
+        choices = chosen(space, self.seed)
+        if choices is not None and choice not in choices:
+            return Reason(f"combine {how} {size} did not choose this cell", space.scenario.span)
+        for constraint in space.narrowing:
+            if constraint.forbids(choice):
+                return Reason(f"this cell is left out by {constraint.exclusion.span.file}")
+        if run.seed not in space.scenario.seeds:
+            return Reason(f"{run.seed} is none of the seeds of {space.scenario.label_text}", space.scenario.span)
+        place = (*choice, space.scenario.seeds.index(run.seed))
+        for constraint in space.seeded:
+            if constraint.forbids(place):
+                return Reason("this run is excluded", constraint.exclusion.span)
+        if self.options.limit is not None and all(each.key != run.key for each in self.runs()):
+            return Reason(f"this run is left out by --limit {self.options.limit}")
+        return None
+
+
+def make_plan(
+    path: str, read: Reader, options: Options, registry: Callable[[], ProviderLookup]
+) -> tuple[Plan | None, list[Diagnostic]]:
+    """Read, check and compile a spec, and select; everything that is wrong at once, None where nothing can be planned.
+
+    ``read`` is the disk or a snapshot, ``registry`` makes a registry to find providers with.
+    """
+    providers = registry()
+    checked, found = check(path, read, providers)
+    if checked is None or failed(found):
+        return None, found
+    if checked.campaign is None:
+        return None, [*found, _no_campaign(checked.path)]
+    plan, wrong = plan_checked(checked, options, providers)
+    return (None if failed(wrong) else plan), [*found, *wrong]
+
+
+def plan_checked(checked: Checked, options: Options, providers: ProviderLookup) -> tuple[Plan | None, list[Diagnostic]]:
+    """The plan of a spec that was checked and found sound."""
+    overrides, found = parse_sets(options.sets)
+    scenarios, wrong = compile_scenarios(checked, options.tier, overrides, providers)
+    found += wrong
+    if failed(found):
+        return None, found
+    whole = campaign_facts(checked, options.tier)
+    plan, wrong = plan_of(checked.name, whole.seed, scenarios, options, _providers)
+    return replace(plan, whole=whole, checked=checked), [*found, *check_names(scenarios), *wrong]
+
+
+def from_snapshot(
+    snapshot: Snapshot, blobs: Blobs, registry: Callable[[], ProviderLookup]
+) -> tuple[Plan | None, list[Diagnostic]]:
+    """The plan that a snapshot was taken of, from its stored files and options alone.
+
+    Whether the plugins are still the same is for the caller to ask (``snapshot.changed_plugins``).
+    """
+    return make_plan(snapshot.spec, reader(snapshot, blobs), snapshot.options, registry)
+
+
+def elsewhere(plan: Plan, key: str, providers: ProviderLookup) -> str | None:
+    """The tier in whose plan a run is that this plan lacks, as an option to give; None where there is none."""
+    if plan.checked is None:
+        return None
+    for tier in (None, *plan.checked.tiers):
+        if tier == plan.options.tier:
+            continue
+        other, _ = plan_checked(plan.checked, Options(tier=tier, sets=plan.options.sets), providers)
+        if other is not None and other.find(key) is not None:
+            return f"--tier {tier}" if tier else "no --tier"
+    return None
+
+
+def parse_sets(sets: Iterable[str]) -> tuple[dict[str, Expr], list[Diagnostic]]:
+    """``--set name=value``: an expression by name, the last one wins."""
+    overrides: dict[str, Expr] = {}
+    found: list[Diagnostic] = []
+    for text in sets:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            found.append(Diagnostic("CAMP213", f"--set {text}: this is not name=value"))
+            continue
+        parsed, wrong = parse_expression(value, f"--set {text}", 1, len(name) + 2)
+        found += wrong
+        if parsed is not None:
+            overrides[name.strip()] = parsed
+    return overrides, found
+
+
+def _providers(scenario: Scenario) -> Mapping[str, frozenset[str]]:
+    return scenario.program.providers
+
+
+def _no_campaign(path: str) -> Diagnostic:
+    hint = 'write `campaign "name" { }` into the spec that runs; what others include has none'
+    return Diagnostic("CAMP212", f"{path} has no campaign, so there is nothing to plan", hint=hint)
+
+
+def plan_of(
+    name: str, seed: int, scenarios: Sequence[Scenario], options: Options, providers: Providers
+) -> tuple[Plan, list[Diagnostic]]:
+    """What the options leave of these scenarios; what is wrong with the options as diagnostics.
+
+    The tier and ``--set`` are in the scenarios already.
+    """
+    axes = {axis_name for scenario in scenarios for axis in scenario.axes for axis_name in axis.names}
+    clauses, found = parse_filter(options.filter, axes) if options.filter is not None else ((), [])
+    if options.seeds is not None:
+        scenarios = [replace(scenario, seeds=options.seeds) for scenario in scenarios]
+    selected, left_out = select(scenarios, options.group, clauses, providers)
+    if options.group is not None and not any(_in(options.group, each) for each in scenarios):
+        found.append(_no_group(options.group, scenarios))
+    plan = Plan(
+        name=name,
+        seed=seed if options.campaign_seed is None else options.campaign_seed,
+        selected=tuple(selected),
+        left_out=tuple(left_out),
+        options=options,
+    )
+    return plan, found
+
+
+def _in(group: str, scenario: Scenario) -> bool:
+    """Whether the group option alone leaves something of a scenario."""
+    return bool(select([scenario], group, (), _providers)[0])
+
+
+def _no_group(prefix: str, scenarios: Sequence[Scenario]) -> Diagnostic:
+    labels = ", ".join(dict.fromkeys(scenario.label_text.split(".")[0] for scenario in scenarios))
+    hint = f"the labels start with {labels}; whole segments count" if labels else None
+    return Diagnostic("CAMP211", f"--group {prefix}: no instance is in such a group", hint=hint)

@@ -1,0 +1,1 @@
+"""Plugins: what they see (``api``), what they implement (``hookspecs``), how they are found (``registry``)."""

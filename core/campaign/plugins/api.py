@@ -1,0 +1,280 @@
+"""What a plugin may import: everything here, and nothing else of campaign.
+
+A plugin is a module, named by an entry point of the group ``campaign.plugins``, with ``api = 1`` and hook
+implementations marked with ``@hookimpl`` (``hookspecs.py`` lists the hooks in pipeline order).  What the hooks
+return are *providers*: frozen objects with blocking methods and no state of their own, so that the same provider
+can be found again by its name in another process and be given its settings as JSON.
+
+A provider's full name is ``<entry point>.<name>``: ``sqlite.writer``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import pluggy
+from msgspec import Struct
+
+from campaign.proc import Process, process_tree, running, send_signals
+from campaign.records import (
+    Evidence,
+    Exit,
+    FaultExit,
+    Judgement,
+    OutputRecord,
+    PlanTool,
+    ProcessExit,
+    RunView,
+    StepExit,
+    Summary,
+    Verdict,
+)
+from campaign.units import Dimension, Quantity, UnitError, Value, format_value, parse_quantity
+
+#: The major version of this interface; a plugin module says ``api = 1``.
+API = 1
+
+hookimpl = pluggy.HookimplMarker("campaign")
+
+#: A cerberus schema with the language's types (``duration``, ``voltage``, …) registered, see ``Provider``.
+Schema = Mapping[str, Mapping[str, Any]]
+
+
+class UnableError(Exception):
+    """Raised by a provider that cannot do what it is asked; the text, one sentence, is shown as it stands.
+
+    An oracle raises it where it cannot judge, which makes the run an error, not a failure.
+    """
+
+
+class Provider:
+    """What all providers share: a name, one sentence, and parameters.
+
+    ``parameters`` is a cerberus schema, by parameter name: ``type`` (one of ``int decimal string bool path duration
+    size voltage current power frequency temperature ratio list``), ``default``, ``min``, ``max``, ``allowed``,
+    ``required``, ``schema`` (of a list's items), and ``meta: {"help": "…"}``.  Defaults, ``min`` and ``max`` of
+    quantities are written as in the language: ``"10s"``.  Settings reach the methods as Python values: Quantity,
+    Fraction, int, bool, str, tuple.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    parameters: ClassVar[Schema] = {}
+
+    def available(self) -> str | None:
+        """Why it cannot be used on this machine, in one sentence that says how to get it; None where it can.
+
+        Called before anything runs.
+        """
+        return None
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """What a tool is asked to run: its settings by name and the run's built-in values.
+
+    ``workdir`` is the attempt's working directory; ``seed`` the run's seed; ``random`` a number drawn for this step
+    from the run's key, 0 to 2^64-1, the same in every attempt.
+    """
+
+    label: str
+    settings: Mapping[str, Value]
+    workdir: str
+    seed: int
+    random: int
+    instance: str
+    cell: str
+    attempt: int
+    tier: str | None = None
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """An argument vector (no shell is ever involved) and additions to the environment.
+
+    A first word without a slash is looked up in ``PATH``.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = {}
+
+
+class Metric(Struct, frozen=True, kw_only=True):
+    """A number in a tool's output: group 1 of the last match of a linear-time pattern, read as ``type``."""
+
+    name: str
+    pattern: str
+    type: str = "decimal"
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """A served tool that was started: where it works and its process."""
+
+    label: str
+    settings: Mapping[str, Value]
+    workdir: str
+    pid: int
+
+
+class Tool(Provider):
+    """Something that runs: turns its settings into an argument vector."""
+
+    #: Slots that one step of this tool holds unless the spec says otherwise: ``{"gpu": 1}``.
+    needs: ClassVar[Mapping[str, int]] = {}
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    #: Whether ``ready`` is implemented; a served tool without it is ready as soon as it has started.
+    serves: ClassVar[bool] = False
+
+    def command(self, step: Step) -> Command:
+        """The command of one step.  Called in the planner for every run: quick, pure, no I/O."""
+        raise NotImplementedError(f"{type(self).__name__}.command")
+
+    def ready(self, service: Service) -> Mapping[str, str] | None:
+        """What a served tool exports once it is ready (``{"port": "6379"}``), None while it is not.
+
+        Called again and again in the provider host until it answers or the step's timeout is over.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.ready")
+
+
+class Injection(Struct, frozen=True, kw_only=True):
+    """A fault about to happen: its settings, the process aimed at (leader of a step or served tool) and the draw.
+
+    ``duration_s`` is the fault's ``for``; ``random`` a number drawn from the run's key, 0 to 2^64-1.
+    """
+
+    label: str
+    settings: Mapping[str, Value]
+    target: Process
+    workdir: str
+    random: int
+    duration_s: float | None = None
+
+
+class Injected(Struct, frozen=True, kw_only=True):
+    """What a fault did: ``hit`` are the processes whose end is now excused, ``notes`` one line for the record."""
+
+    hit: tuple[Process, ...] = ()
+    notes: str | None = None
+
+
+class Fault(Provider):
+    """A fault model, in three phases so that instants are kept and crashes undone; all in the provider host.
+
+    ``arm`` prepares and returns the inverse as JSON, which is journalled and synced before ``inject`` acts;
+    ``clear`` takes it back from that JSON alone, perhaps in another process after a crash, and may be called
+    twice.  Any exception means: not injected, and the run is an error.
+    """
+
+    #: Whether the process it hits is expected to end, so that its exit is excused.
+    ends_target: ClassVar[bool] = False
+
+    def arm(self, injection: Injection) -> Mapping[str, Any]:
+        """Prepare, act on nothing, and return what ``clear`` needs."""
+        return {}
+
+    def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
+        """Act, now."""
+        raise NotImplementedError(f"{type(self).__name__}.inject")
+
+    def clear(self, undo: Mapping[str, Any]) -> None:
+        """Take it back; idempotent; raises where that failed."""
+
+
+class Oracle(Provider):
+    """Judges evidence; may read files and run programs of its own, never changes the evidence.
+
+    A program gets ``evidence.env`` as its environment: the provider host's own has nothing of what a spec passes on.
+    """
+
+    def missing(self, settings: Mapping[str, Value], env: Mapping[str, str]) -> str | None:
+        """What these settings ask for and this machine lacks, in one sentence: a program, say; None where all is there.
+
+        Called before anything runs, with the settings of a scenario's first run, and for an oracle that need not be
+        there again before it judges; ``env`` is what ``evidence.env`` will be, of the first run.
+        """
+        return None
+
+    def judge(self, evidence: Evidence, settings: Mapping[str, Value]) -> Judgement:
+        """Judge one attempt.  Called in the provider host, once, after its processes are gone."""
+        raise NotImplementedError(f"{type(self).__name__}.judge")
+
+
+class Reporter(Provider):
+    """Writes files from a campaign's record and its runs."""
+
+    #: The file it writes unless told otherwise: ``junit.xml``.
+    filename: ClassVar[str]
+
+    def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
+        """Write the report in pieces; ``runs`` can be very many and is read once, in order of cell and seed.
+
+        A run that was attempted more than once comes once for each attempt, in order.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.report")
+
+
+class Schedule(Provider):
+    """A strategy that lays faults without an instant out over a time span."""
+
+    def instants(self, count: int, over: Quantity, random: int, settings: Mapping[str, Value]) -> tuple[Quantity, ...]:
+        """``count`` instants from the start of the run, drawn from ``random`` (0 to 2^64-1) alone."""
+        raise NotImplementedError(f"{type(self).__name__}.instants")
+
+
+class Matcher(Provider):
+    """A safety matcher: whether the host is one that a rule set was written for."""
+
+    def matches(self, facts: Mapping[str, Any], wanted: Any) -> bool:
+        """Whether the host's ``facts`` are what ``wanted`` (from the rule set) asks for."""
+        raise NotImplementedError(f"{type(self).__name__}.matches")
+
+
+class Minimizer(Provider):
+    """A way to make a failing input smaller: yields candidates, is sent whether each still fails the same way."""
+
+    def candidates(self, start: Any, settings: Mapping[str, Value]) -> Iterator[Any]:
+        """A generator over candidates, each smaller than the smallest known to fail."""
+        raise NotImplementedError(f"{type(self).__name__}.candidates")
+
+
+__all__ = [
+    "API",
+    "Command",
+    "Dimension",
+    "Evidence",
+    "Exit",
+    "Fault",
+    "FaultExit",
+    "Injected",
+    "Injection",
+    "Judgement",
+    "Matcher",
+    "Metric",
+    "Minimizer",
+    "Oracle",
+    "OutputRecord",
+    "PlanTool",
+    "Process",
+    "ProcessExit",
+    "Provider",
+    "Quantity",
+    "Reporter",
+    "RunView",
+    "Schedule",
+    "Schema",
+    "Service",
+    "Step",
+    "StepExit",
+    "Summary",
+    "Tool",
+    "UnableError",
+    "UnitError",
+    "Value",
+    "Verdict",
+    "format_value",
+    "hookimpl",
+    "parse_quantity",
+    "process_tree",
+    "running",
+    "send_signals",
+]

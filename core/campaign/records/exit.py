@@ -1,0 +1,107 @@
+"""What happened to an attempt's processes: written once by its supervisor, before anything judges it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+EXIT_SCHEMA = "campaign.exit/1"
+
+
+class ProcessExit(Struct, frozen=True, omit_defaults=True):
+    """How a process ended: one of ``code`` and ``signal`` is set; ``timeout``: campaign ended it for its time."""
+
+    code: int | None = None
+    signal: int | None = None
+    timeout: bool = False
+
+
+class Stop(StrEnum):
+    """Why the supervisor ended an attempt early; the values are what users read."""
+
+    TIMEOUT = "timeout"
+    CANCEL = "cancel"
+    INTERRUPT = "interrupt"
+    SERVICE = "a served tool ended by itself"
+    SAFETY = "guard"
+
+
+class OutputRecord(Struct, frozen=True, omit_defaults=True):
+    """What was kept of an output: ``total_bytes`` were written, ``dropped_bytes`` left out between head and tail.
+
+    ``path`` is relative to the attempt's public directory, missing where there was no output at all.
+    """
+
+    path: str | None = None
+    total_bytes: int = 0
+    dropped_bytes: int = 0
+
+
+class StepExit(Struct, frozen=True, omit_defaults=True):
+    """A step that was started (times in seconds from the attempt's start).
+
+    ``excused``: a fault of the campaign hit this very process, so its exit does not count.
+    ``metrics`` are texts as printed; ``error`` says why a step could not be started at all.
+    """
+
+    label: str
+    tool: str
+    argv: tuple[str, ...]
+    exit: ProcessExit
+    index: int | None = None
+    started_at_s: float = 0.0
+    duration_s: float = 0.0
+    excused: bool = False
+    counts: bool = True
+    ok: bool = False
+    metrics: dict[str, str] = {}
+    output: OutputRecord = OutputRecord()
+    error: str | None = None
+
+
+class FaultExit(Struct, frozen=True, omit_defaults=True):
+    """A fault: seconds from the attempt's start; ``injected_at_s`` missing where it was not injected, ``error`` why.
+
+    ``detected_at_s`` and ``recovered_at_s`` are what the watches saw, missing where they saw nothing.
+    """
+
+    label: str
+    fault: str
+    planned_at_s: float
+    injected_at_s: float | None = None
+    cleared_at_s: float | None = None
+    detected_at_s: float | None = None
+    recovered_at_s: float | None = None
+    target: str | None = None
+    notes: str | None = None
+    error: str | None = None
+    undo_failed: str | None = None
+
+
+class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="schema", tag=EXIT_SCHEMA):
+    """The exit record of one attempt, ``exit.json``: whole or not there.
+
+    ``setup_error``: nothing of the run's own was started, and why.  ``stopped``: ended before its natural end.
+    ``tree_empty`` false: processes survived, the slots stay held.  ``late`` are the late values that became known, by
+    name.  Times are UTC, RFC 3339.
+    """
+
+    token: str
+    epoch: int
+    digest: str
+    started_at: str
+    finished_at: str
+    duration_s: float
+    boot_id: str
+    steps: tuple[StepExit, ...] = ()
+    services: tuple[StepExit, ...] = ()
+    faults: tuple[FaultExit, ...] = ()
+    matched: tuple[str, ...] = ()
+    output: OutputRecord = OutputRecord()
+    granted: dict[str, tuple[int, ...]] = {}
+    late: dict[str, str] = {}
+    stopped: Stop | None = None
+    setup_error: str | None = None
+    internal_error: str | None = None
+    tree_empty: bool = True

@@ -1,0 +1,248 @@
+"""What is to be carried out: one attempt of one run, complete, so that a supervisor needs nothing else.
+
+An order is rendered by the planner, stored by the ledger and executed by a supervisor.  Its texts may hold *late
+values*: ``\\0slot.gpu\\0`` and ``\\0srv.port\\0`` stand for what is known only when the attempt starts (NUL cannot
+occur in an argument, so the mark cannot be forged).  ``late(name)`` writes one, ``fill`` replaces them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+ORDER_SCHEMA = "campaign.order/1"
+
+
+class PatternOrder(Struct, frozen=True, omit_defaults=True):
+    """A pattern that the output pump looks for, line by line, in stdout and stderr of all steps.
+
+    ``id`` is how an expectation asks for it (``output matches /x/`` as written), ``text`` a plain text for
+    ``contains`` or a linear-time regular expression for ``matches``.
+    """
+
+    id: str
+    kind: Literal["contains", "matches"]
+    text: str
+
+
+class MetricOrder(Struct, frozen=True, omit_defaults=True):
+    """A number read from a step's output: group 1 of the last match of ``pattern``, read as ``type``."""
+
+    name: str
+    pattern: str
+    type: str = "decimal"
+
+
+class StepOrder(Struct, frozen=True, omit_defaults=True):
+    """One command of the run.
+
+    ``counts`` says whether its failure fails the run; ``values`` are the parameters by name, as JSON, and reach the
+    tool as ``CAMPAIGN_PARAM_<NAME>`` in ``env``.  ``index`` (from 1) tells the repeats of a swept step apart.
+    """
+
+    label: str
+    tool: str
+    argv: tuple[str, ...]
+    env: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    index: int | None = None
+    timeout_s: float | None = None
+    ok_exits: tuple[int, ...] = (0,)
+    counts: bool = True
+    metrics: tuple[MetricOrder, ...] = ()
+
+
+class ServiceOrder(Struct, frozen=True, omit_defaults=True):
+    """A served tool: started before the steps, ready before the first one, stopped after the last.
+
+    ``probe`` says whether its provider has a readiness of its own, asked in the provider host.
+    """
+
+    label: str
+    tool: str
+    argv: tuple[str, ...]
+    env: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    timeout_s: float | None = None
+    probe: bool = False
+
+
+class FaultOrder(Struct, frozen=True, omit_defaults=True):
+    """A fault to inject: ``at_s`` after the start of step ``after`` (the first one unless said), into ``target``.
+
+    ``random`` was drawn for it from the run's key, 0 to 2^64-1.
+    """
+
+    label: str
+    fault: str
+    at_s: float
+    settings: dict[str, Any] = {}
+    for_s: float | None = None
+    sla_s: float | None = None
+    target: str | None = None
+    after: str | None = None
+    random: int = 0
+
+
+class OracleOrder(Struct, frozen=True, omit_defaults=True):
+    """An oracle to ask when the steps have ended; ``required`` false: may be missing, ``advisory``: never counts.
+
+    ``timeout_s`` is how long it may take, 10 minutes unless said.
+    """
+
+    label: str
+    oracle: str
+    settings: dict[str, Any] = {}
+    required: bool = True
+    advisory: bool = False
+    timeout_s: float | None = None
+
+
+class ExpectOrder(Struct, frozen=True, omit_defaults=True):
+    """A stop condition: its text, its tree (``language.syntax`` as JSON, settings already put in) and its why."""
+
+    text: str
+    tree: Raw
+    why: str | None = None
+    place: str | None = None
+
+
+class RetryOrder(Struct, frozen=True, omit_defaults=True):
+    """``retry { attempts = 3; on = [setup, timeout]; backoff = 1s..1m }``: at most ``attempts`` in all.
+
+    ``on`` are kinds of failure, empty for every kind; the pause doubles from ``first_s`` up to ``last_s``.
+    """
+
+    attempts: int = 1
+    on: tuple[str, ...] = ()
+    first_s: float = 0.0
+    last_s: float = 0.0
+
+
+class Directories(Struct, frozen=True, omit_defaults=True):
+    """Absolute paths: ``public`` is ``…/seed-3/attempt-1``, ``private`` is ``.campaign/attempts/<token>``."""
+
+    public: str
+    private: str
+    work: str
+    chain: str | None = None
+
+
+class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="schema", tag=ORDER_SCHEMA):
+    """One attempt of one run, ready to be carried out.
+
+    ``token`` names the attempt for its supervisor; ``epoch`` is the ledger's, so that what an earlier owner started
+    is kept but not counted; ``digest`` binds what will be executed to what the ledger admitted.  ``granted`` are the
+    indexes of the named slots it holds, ``devices`` what the tools call the units of a slot, by index.
+    ``environment`` is what programs that judge get, the tools' own without their parameters; ``masked`` names the
+    variables whose values are secret, ``secrets`` are values that texts of the order hold without a variable that is
+    handed on.
+    """
+
+    token: str
+    epoch: int
+    campaign: str
+    campaign_name: str
+    key: str
+    id: str
+    attempt: int
+    origin: str = "plan"
+    instance: str
+    cell: str
+    seed: int
+    tier: str | None = None
+    axes: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    tags: tuple[str, ...] = ()
+    group: str = ""
+    priority: int = 0
+    needs: dict[str, int] = {}
+    prefers: dict[str, int] = {}
+    granted: dict[str, tuple[int, ...]] = {}
+    devices: dict[str, tuple[str, ...]] = {}
+    fallback_reason: str | None = None
+    directories: Directories
+    timeout_s: float
+    cooldown_s: float = 0.0
+    retry: RetryOrder | None = None
+    all_steps: bool = True
+    services: tuple[ServiceOrder, ...] = ()
+    steps: tuple[StepOrder, ...]
+    faults: tuple[FaultOrder, ...] = ()
+    oracles: tuple[OracleOrder, ...] = ()
+    patterns: tuple[PatternOrder, ...] = ()
+    expectations: tuple[ExpectOrder, ...] = ()
+    plugins: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    masked: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    digest: str = ""
+
+
+def late(name: str) -> str:
+    """The mark of a value that is known only when the attempt starts: ``slot.gpu``, ``srv.port``."""
+    return f"\0{name}\0"
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Replace the late values in ``text``; raises KeyError with the name of one that is not there."""
+    if "\0" not in text:
+        return text
+    parts = text.split("\0")
+    parts[1::2] = [values[name] for name in parts[1::2]]
+    return "".join(parts)
+
+
+def slot_values(order: Order, granted: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """The late values that what was granted decides: ``slot.gpu``, the indexes, and ``device.gpu``, what CUDA wants.
+
+    Both empty after a fallback; a unit that has no device has no name.
+    """
+    values = {f"slot.{name}": ",".join(map(str, granted.get(name, ()))) for name in (*order.needs, *order.prefers)}
+    values |= {f"slot.{name}": ",".join(map(str, held)) for name, held in granted.items()}
+    return values | {f"device.{name}": ",".join(held) for name, held in devices_of(order, granted).items()}
+
+
+def devices_of(order: Order, granted: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[str, ...]]:
+    """What the tools call the units that were granted, by slot."""
+    return {
+        slot: tuple(names[index] for index in granted.get(slot, ()) if index < len(names))
+        for slot, names in order.devices.items()
+    }
+
+
+def fill_json(value: Any, values: Mapping[str, str]) -> Any:
+    """Replace the late values in every text of a JSON value; raises KeyError like ``fill``."""
+    if isinstance(value, str):
+        return fill(value, values)
+    if isinstance(value, Mapping):
+        return {name: fill_json(each, values) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill_json(each, values) for each in value]
+    return value
+
+
+def show_late(text: str, values: Mapping[str, str]) -> str:
+    """``text`` for people: late values filled in, one that never became known as its placeholder."""
+    if "\0" not in text:
+        return text
+    parts = text.split("\0")
+    parts[1::2] = [values.get(name, f"{{{name}}}") for name in parts[1::2]]
+    return "".join(parts)
+
+
+def order_digest(order: Order) -> str:
+    """What binds an order to its admission: BLAKE2b over every argv, environment and value, in hex."""
+    processes: tuple[ServiceOrder | StepOrder, ...] = (*order.services, *order.steps)
+    executed = [
+        [(each.argv, sorted(each.env.items()), sorted(each.values.items())) for each in processes],
+        [(fault.fault, fault.at_s, fault.for_s, sorted(fault.settings.items())) for fault in order.faults],
+        [(oracle.oracle, sorted(oracle.settings.items())) for oracle in order.oracles],
+        sorted(order.environment.items()),
+        [order.token, order.campaign, order.key, order.attempt, order.origin],
+    ]
+    return blake2b(msgspec.json.encode(executed), digest_size=16).hexdigest()

@@ -1,0 +1,327 @@
+"""The life of one attempt, from its order to its exit record and what its oracles say.
+
+    claimed ─▶ serving ─▶ stepping ─▶ ending ─▶ judging ─▶ over
+                  └───────────┴─ whatever ends it early ─▶ ending
+
+``ending`` takes the faults back and stops the tree, both at once, and is left when both are done.  Events only note
+what happened; ``_advance`` looks at what is there and takes the next step, so that their order does not matter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+
+import re2
+from msgspec.structs import replace
+
+from campaign.records import Exit, OracleRecord, Order, OutputRecord, Stop, mask_text, secrets_of
+from campaign.records.messages import Exited, FromSupervisor, Judged, Refused, Started
+from campaign.supervise.claim import Claim, ClaimedError, take
+from campaign.supervise.folders import open_folder
+from campaign.supervise.hostmessages import Failed, Load, Reply
+from campaign.supervise.judging import Judging
+from campaign.supervise.loop import Timer
+from campaign.supervise.scene import Scene
+from campaign.supervise.services import Services
+from campaign.supervise.station import Station, utc_now
+from campaign.supervise.steps import GRACE_S, Steps
+from campaign.supervise.stopper import Stopper
+from campaign.supervise.tree import AttemptTree
+
+#: How long what a finished tool left behind may go on writing its output.
+LINGER_S = 0.5
+_HOST_DEADLINE_S = 60.0
+
+
+class Phase(Enum):
+    """Where an attempt stands."""
+
+    CLAIMED = auto()
+    SERVING = auto()
+    STEPPING = auto()
+    ENDING = auto()
+    JUDGING = auto()
+    OVER = auto()
+
+
+class Attempt:
+    """One attempt; reports through ``send`` and calls ``over`` when the supervisor is free for the next one.
+
+    ``stuck`` says whether processes survived it: then the supervisor takes no further order.
+    """
+
+    def __init__(
+        self, order: Order, station: Station, send: Callable[[FromSupervisor], None], over: Callable[[], None]
+    ) -> None:
+        self.order = order
+        self.stuck = False
+        self._station, self._loop = station, station.loop
+        self._send, self._over = send, over
+        self._phase = Phase.CLAIMED
+        self._epoch, self._started_at = self._loop.now(), utc_now()
+        self._secrets = station.host.secrets = secrets_of(order)
+        self._claim: Claim | None = None
+        self._scene: Scene | None = None
+        self._services: Services | None = None
+        self._steps: Steps | None = None
+        self._judging: Judging | None = None
+        self._stopper: Stopper | None = None
+        self._public = -1  # the public folder, while it is judged
+        self._timers: list[Timer] = []
+        self._tree_empty: bool | None = None
+        self._desperate = False  # something failed while it was ending
+        self._stopped: Stop | None = None
+        self._setup_error: str | None = None
+        self._internal_error: str | None = None
+
+    def begin(self) -> None:
+        """Claim it, make its folders, start what comes first."""
+        try:
+            self._station.reserve.hold()
+            self._claim = take(self.order, self._station.me)
+            self._send(Started(self.order.token, self._started_at))
+            self._scene = Scene(self.order, self._station, self._claim, self._epoch, self._advance)
+        except ClaimedError as error:
+            self._send(Refused(self.order.token, str(error)))
+            self._finish()
+        except OSError as error:
+            self._fail(f"the run could not be set up: {error.filename or self.order.token}: {error.strerror}")
+        except re2.error as error:
+            self._fail(f"a pattern of the run cannot be used: {error}")
+        else:
+            self._prepare(self._scene)
+
+    def judge_again(self, record: Exit) -> None:
+        """Ask the oracles about an exit record that is already there."""
+        try:
+            self._public = open_folder(self.order.directories.public, self.order.campaign)
+        except OSError as error:
+            record = replace(record, internal_error=f"the evidence is not there: {error.strerror}")
+        self._judge(record, record.late)
+
+    def stop(self, reason: Stop, grace_s: float) -> None:
+        """End it early; once it is ending, only shorten the grace; while it is judged, ask no more oracles."""
+        if self._phase in {Phase.CLAIMED, Phase.SERVING, Phase.STEPPING}:
+            self._end(reason, grace_s)
+        elif self._phase is Phase.ENDING and self._stopper is not None:
+            self._stopper.hurry(grace_s)
+        elif self._phase is Phase.JUDGING and self._judging is not None:
+            self._judging.stop(f"not asked: {reason}")
+
+    def abort(self, why: str) -> None:
+        """Something went wrong in the supervisor itself: end it, and say so."""
+        self._internal_error = self._internal_error or why
+        if self._phase in {Phase.CLAIMED, Phase.SERVING, Phase.STEPPING}:
+            self._end(None, 0.0)
+        elif self._phase is Phase.ENDING and not self._desperate:
+            self._desperate = True
+            self._stop_tree(0.0)
+        elif self._phase is Phase.ENDING:
+            self._record(bool(self._tree_empty))
+        elif self._phase is Phase.JUDGING and self._judging is not None:
+            judging, self._judging = self._judging, None
+            self._judged(judging.given_up(why), None)
+        else:
+            self._finish()
+
+    def children_changed(self) -> None:
+        """Some process below the supervisor has ended."""
+        if self._phase is Phase.ENDING and self._stopper is not None:
+            self._stopper.poke()
+        self._advance()
+
+    # -- claimed, serving, stepping ------------------------------------------------------------------------------
+
+    def _prepare(self, scene: Scene) -> None:
+        self._services = Services(self.order, scene, self._station, self._served, self._fail)
+        self._steps = Steps(self.order, scene, self._station, self._steps_over, self._fail)
+        self._later(self.order.timeout_s, lambda: self.stop(Stop.TIMEOUT, GRACE_S))
+        if scene.faults.any or any(service.probe for service in self.order.services):
+            request = Load(self._station.host.next_id(), self.order.plugins)
+            self._station.host.ask(request, _HOST_DEADLINE_S, self._host_loaded)
+        else:
+            self._serve()
+
+    def _host_loaded(self, reply: Reply) -> None:
+        if self._phase is not Phase.CLAIMED:
+            return
+        if isinstance(reply, Failed):
+            self._fail(reply.error)
+        else:
+            self._serve()
+
+    def _serve(self) -> None:
+        self._phase = Phase.SERVING
+        if self._services is not None:
+            self._services.start()
+
+    def _served(self) -> None:
+        self._phase = Phase.STEPPING
+        if self._steps is not None:
+            self._steps.start()
+
+    def _steps_over(self) -> None:
+        """The natural end; what the last step left behind may write on for a moment, if it holds the output."""
+        last = self._steps.current if self._steps else None
+        if last is None or last.stream.ended or self._station.children.none:
+            self._end(None, GRACE_S)
+            return
+        timer = self._later(LINGER_S, lambda: self._end(None, GRACE_S))
+        last.stream.on_end = lambda: None if timer.callback is None else self._end(None, GRACE_S)
+
+    def _fail(self, why: str) -> None:
+        """Something of the run's own could not be started."""
+        self._setup_error = self._setup_error or why
+        self._end(None, GRACE_S)
+
+    def _advance(self) -> None:
+        """Look at what is there, and go on."""
+        scene, services, steps = self._scene, self._services, self._steps
+        if scene is None or services is None or steps is None:
+            return
+        if self._phase is Phase.SERVING:
+            services.advance()
+        elif self._phase is Phase.STEPPING:
+            if not steps.over and not scene.faults.acting and services.lost() is not None:
+                self._end(Stop.SERVICE, GRACE_S)
+            else:
+                steps.advance()
+        elif self._phase is Phase.ENDING:
+            self._maybe_record()
+
+    # -- ending --------------------------------------------------------------------------------------------------
+
+    def _end(self, stopped: Stop | None, grace_s: float) -> None:
+        if self._phase not in {Phase.CLAIMED, Phase.SERVING, Phase.STEPPING}:
+            return
+        self._phase = Phase.ENDING
+        self._stopped = stopped
+        self._station.reserve.release()
+        for timer in self._timers:
+            timer.cancel()
+        if self._services is not None:
+            self._services.close()
+        if self._steps is not None:
+            self._steps.close()
+            if stopped is Stop.TIMEOUT:
+                self._steps.mark_timeout()
+        if self._scene is not None:
+            self._scene.faults.end()
+        self._stop_tree(grace_s)
+
+    def _stop_tree(self, grace_s: float) -> None:
+        tree = AttemptTree(self._station, lambda: self._scene.started if self._scene else ())
+        self._stopper = Stopper(self._loop, tree, self._tree_stopped)
+        self._stopper.start(grace_s)
+
+    def _tree_stopped(self, empty: bool) -> None:
+        self._tree_empty = empty
+        self._maybe_record()
+
+    def _maybe_record(self) -> None:
+        """Once the tree is stopped, every leader reaped (its status known) and every fault taken back."""
+        if self._phase is not Phase.ENDING or self._tree_empty is None:
+            return
+        scene = self._scene
+        if scene is None or (scene.faults.settled and (scene.reaped or not self._tree_empty)):
+            self._record(self._tree_empty)
+
+    def _record(self, tree_empty: bool) -> None:
+        """Leave the exit record, say so, and have the evidence judged."""
+        self._phase = Phase.JUDGING
+        self.stuck = not tree_empty
+        record = self._exit(tree_empty)
+        try:
+            if self._claim is not None:
+                self._claim.write_exit(record)
+        except OSError as error:
+            self._internal_error = f"the exit record could not be written: {error.strerror}"
+            record = self._exit(tree_empty)
+        self._send(Exited(self.order.token, record))
+        if not self.order.oracles:
+            self._finish()
+            return
+        if self._scene is not None:
+            self._public = os.dup(self._scene.place.public)
+        self._judge(record, self._scene.values if self._scene else {})
+
+    def _exit(self, tree_empty: bool) -> Exit:
+        scene = self._scene
+        if scene is not None:
+            self._close_recording(scene)
+        late, secrets = self._late(), self._secrets
+        return Exit(
+            token=self.order.token,
+            epoch=self.order.epoch,
+            digest=self.order.digest,
+            started_at=self._started_at,
+            finished_at=utc_now(),
+            duration_s=round(self._loop.now() - self._epoch, 6),
+            boot_id=self._station.boot_id,
+            steps=tuple(each.record(late, secrets) for each in scene.steps) if scene else (),
+            services=tuple(each.record(late, secrets) for each in scene.services) if scene else (),
+            faults=scene.faults.records(self._epoch) if scene else (),
+            matched=scene.recording.matched if scene else (),
+            output=scene.recording.record() if scene else OutputRecord(),
+            granted=self.order.granted,
+            late=late,
+            stopped=self._stopped,
+            setup_error=self._masked(self._setup_error),
+            internal_error=self._masked(self._internal_error),
+            tree_empty=tree_empty,
+        )
+
+    def _late(self) -> dict[str, str]:
+        """The late values that became known, as they may be shown."""
+        values = self._scene.values if self._scene else {}
+        return {name: mask_text(value, self._secrets) for name, value in values.items()}
+
+    def _masked(self, why: str | None) -> str | None:
+        return None if why is None else mask_text(why, self._secrets)
+
+    def _close_recording(self, scene: Scene) -> None:
+        for running in (*scene.services, *scene.steps):
+            scene.excuse(running)
+        scene.recording.finish()
+        problem = scene.recording.error or scene.place.problem() or self._write_steps(scene)
+        self._internal_error = self._internal_error or problem
+
+    def _write_steps(self, scene: Scene) -> str | None:
+        late = self._late()
+        try:
+            scene.place.write_steps(tuple(each.line(late, self._secrets) for each in scene.started))
+        except OSError as error:
+            return f"steps.ldjson could not be written: {error.strerror}"
+        return None
+
+    # -- judging, over -------------------------------------------------------------------------------------------
+
+    def _judge(self, record: Exit, late: Mapping[str, str]) -> None:
+        self._phase = Phase.JUDGING
+        self._judging = Judging(self.order, record, self._station, late=late, public=self._public, done=self._judged)
+        self._judging.start()
+
+    def _judged(self, oracles: tuple[OracleRecord, ...], fingerprint: str | None) -> None:
+        self._send(Judged(self.order.token, oracles, fingerprint))
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._phase is Phase.OVER:
+            return
+        self._phase = Phase.OVER
+        for timer in self._timers:
+            timer.cancel()
+        if self._scene is not None:
+            self._scene.close()
+        if self._public >= 0:
+            os.close(self._public)
+        if self._claim is not None:
+            self._claim.release()
+        self._over()
+
+    def _later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        timer = self._loop.call_later(delay, callback)
+        self._timers.append(timer)
+        return timer

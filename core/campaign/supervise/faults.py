@@ -1,0 +1,257 @@
+"""The faults of an attempt: armed once their target runs, injected at their instant, taken back come what may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+
+from campaign.proc import Process
+from campaign.records import FaultExit, FaultOrder, Order, fill_json
+from campaign.supervise import undo
+from campaign.supervise.claim import Claim
+from campaign.supervise.folders import closing_fd
+from campaign.supervise.hostmessages import Acted, Arm, Armed, Clear, Failed, Inject, Reply
+from campaign.supervise.loop import Timer
+from campaign.supervise.running import Running
+from campaign.supervise.station import Station
+
+#: How long a fault may take to arm, to inject and to clear.
+DEADLINE_S = 30.0
+
+
+class State(Enum):
+    """Where a fault stands."""
+
+    PLANNED = auto()
+    ARMING = auto()
+    ARMED = auto()
+    INJECTING = auto()
+    IN_FORCE = auto()
+    CLEARING = auto()
+    OVER = auto()
+
+
+class FaultRun:
+    """One fault on its way: ``planned → arming → armed → injecting → in force → clearing → over``.
+
+    ``due`` is its instant on the loop's clock, known once the step has started that it counts from.
+    """
+
+    def __init__(self, order: FaultOrder) -> None:
+        self.order = order
+        self.state = State.PLANNED
+        self.target: Running | None = None
+        self.due: float | None = None
+        self.undo: undo.UndoEntry | None = None
+        self.journalled = False
+        self.hit: tuple[Process, ...] = ()
+        self.timer: Timer | None = None
+        self.injected_at: float | None = None
+        self.cleared_at: float | None = None
+        self.notes: str | None = None
+        self.error: str | None = None
+        self.undo_failed: str | None = None
+
+    def fail(self, why: str) -> None:
+        """It was not injected, and will not be."""
+        self.error = why
+        self.state = State.OVER
+
+
+class Faults:
+    """All faults of one attempt; ``changed`` is called whenever one of them has moved on.
+
+    ``late`` are the late values known so far, which others add to.
+    """
+
+    def __init__(
+        self, order: Order, station: Station, claim: Claim, late: Mapping[str, str], changed: Callable[[], None]
+    ) -> None:
+        self._order, self._station, self._claim, self._late = order, station, claim, late
+        self._changed = changed
+        self._runs = [FaultRun(each) for each in order.faults]
+        self._ending = False
+
+    @property
+    def any(self) -> bool:
+        """Whether the order has faults at all."""
+        return bool(self._runs)
+
+    @property
+    def acting(self) -> bool:
+        """Whether a fault is being injected right now: its answer says whose end it excuses."""
+        return any(run.state is State.INJECTING for run in self._runs)
+
+    @property
+    def settled(self) -> bool:
+        """Whether all of them are over: the host owes no answer and nothing is in force."""
+        return all(run.state is State.OVER for run in self._runs)
+
+    def hit(self, process: Process | None) -> bool:
+        """Whether a fault hit this very process."""
+        return process is not None and any(process in run.hit for run in self._runs)
+
+    def started(self, running: Running) -> None:
+        """A step or served tool has started: it may be what a fault counts from, or aims at."""
+        for run in self._runs:
+            if run.due is None and self._counts_from(run.order, running):
+                run.due = self._station.loop.now() + run.order.at_s
+            if run.target is None and self._aims_at(run.order, running):
+                run.target = running
+            if run.state is State.PLANNED and run.due is not None and run.target is not None:
+                self._arm(run, run.target)
+
+    def end(self) -> None:
+        """The steps are over: inject nothing more, and take back whatever is in force."""
+        self._ending = True
+        for run in self._runs:
+            if run.timer is not None:
+                run.timer.cancel()
+            if run.state in {State.PLANNED, State.ARMED}:
+                run.fail(_too_late(run))
+                self._strike(run)
+            elif run.state is State.IN_FORCE:
+                self._clear(run)
+        self._changed()
+
+    def records(self, epoch: float) -> tuple[FaultExit, ...]:
+        """What the exit record says; ``epoch`` is the attempt's start on the loop's clock."""
+        return tuple(_record(run, epoch) for run in self._runs)
+
+    def _counts_from(self, order: FaultOrder, running: Running) -> bool:
+        first = self._order.steps[0].label
+        return _named(running, order.after or first)
+
+    def _aims_at(self, order: FaultOrder, running: Running) -> bool:
+        return _named(running, order.target or order.after or self._order.steps[0].label)
+
+    def _arm(self, run: FaultRun, target: Running) -> None:
+        if target.process is None:
+            run.fail(f"{target.name} had ended before it could be armed")
+            return
+        try:
+            settings = fill_json(run.order.settings, self._late)
+        except KeyError as error:
+            run.fail(f"{error.args[0]} is not known: no served tool exports it")
+            return
+        run.state = State.ARMING
+        request = Arm(
+            id=self._station.host.next_id(),
+            label=run.order.label,
+            fault=run.order.fault,
+            settings=settings,
+            target=target.process,
+            workdir=self._order.directories.work,
+            random=run.order.random,
+            duration_s=run.order.for_s,
+        )
+        self._station.host.ask(request, DEADLINE_S, lambda reply: self._armed(run, target, request, reply))
+
+    def _armed(self, run: FaultRun, target: Running, request: Arm, reply: Reply) -> None:
+        if not isinstance(reply, Armed):
+            run.fail(_why(reply))
+        elif self._ending or run.due is None:
+            run.fail(_too_late(run))
+        else:
+            self._journal(run, reply)
+            if run.state is State.ARMING:
+                run.state = State.ARMED
+                delay = max(0.0, run.due - self._station.loop.now())
+                run.timer = self._station.loop.call_later(delay, lambda: self._inject(run, target, request, reply))
+        self._changed()
+
+    def _journal(self, run: FaultRun, armed: Armed) -> None:
+        run.undo = undo.UndoEntry(
+            label=run.order.label, fault=run.order.fault, undo=armed.undo, plugins=self._order.plugins
+        )
+        if not armed.undo:
+            return  # nothing to take back, nothing to journal
+        try:
+            with closing_fd(self._claim.undo_folder()) as folder:
+                undo.write(folder, run.undo)
+            run.journalled = True
+        except OSError as error:
+            run.fail(f"its inverse could not be journalled: {error.strerror}")
+
+    def _inject(self, run: FaultRun, target: Running, arm: Arm, armed: Armed) -> None:
+        if target.ended:
+            run.fail(f"{target.name} had ended before its instant, {run.order.at_s:g} s")
+            self._strike(run)
+            self._changed()
+            return
+        run.state = State.INJECTING
+        request = Inject(
+            id=self._station.host.next_id(),
+            label=arm.label,
+            fault=arm.fault,
+            settings=arm.settings,
+            target=arm.target,
+            workdir=arm.workdir,
+            random=arm.random,
+            duration_s=arm.duration_s,
+            undo=armed.undo,
+        )
+        self._station.host.ask(request, DEADLINE_S, lambda reply: self._injected(run, reply))
+
+    def _injected(self, run: FaultRun, reply: Reply) -> None:
+        run.state = State.IN_FORCE
+        if isinstance(reply, Acted):
+            run.injected_at, run.hit, run.notes = reply.at, reply.hit, reply.notes
+            if run.order.for_s is not None and not self._ending:
+                run.timer = self._station.loop.call_later(run.order.for_s, lambda: self._clear(run))
+        else:
+            run.error = _why(reply)
+        if self._ending or run.error is not None:
+            self._clear(run)  # it may have acted in part before it failed
+        self._changed()
+
+    def _clear(self, run: FaultRun) -> None:
+        run.state = State.CLEARING
+        entry = run.undo.undo if run.undo else {}
+        request = Clear(self._station.host.next_id(), run.order.fault, entry)
+        self._station.host.ask(request, DEADLINE_S, lambda reply: self._cleared(run, reply))
+
+    def _cleared(self, run: FaultRun, reply: Reply) -> None:
+        run.state = State.OVER
+        if isinstance(reply, Failed):
+            run.undo_failed = reply.error
+        else:
+            run.cleared_at = self._station.loop.now()
+            self._strike(run)
+        self._changed()
+
+    def _strike(self, run: FaultRun) -> None:
+        """Take the inverse out of the journal; should that fail, it is carried out once more, which does no harm."""
+        if not run.journalled or run.undo is None:
+            return
+        try:
+            with closing_fd(self._claim.undo_folder()) as folder:
+                undo.remove(folder, run.undo)
+        except OSError:
+            return
+
+
+def _named(running: Running, label: str) -> bool:
+    return label in {running.name, running.order.label}
+
+
+def _too_late(run: FaultRun) -> str:
+    return f"its instant, {run.order.at_s:g} s, came after the tools had ended"
+
+
+def _why(reply: Reply) -> str:
+    return reply.error if isinstance(reply, Failed) else f"the provider host answered {type(reply).__name__}"
+
+
+def _record(run: FaultRun, epoch: float) -> FaultExit:
+    return FaultExit(
+        label=run.order.label,
+        fault=run.order.fault,
+        planned_at_s=run.order.at_s,
+        injected_at_s=None if run.injected_at is None else round(run.injected_at - epoch, 6),
+        cleared_at_s=None if run.cleared_at is None else round(run.cleared_at - epoch, 6),
+        target=run.target.name if run.target else run.order.target,
+        notes=run.notes,
+        error=run.error,
+        undo_failed=run.undo_failed,
+    )

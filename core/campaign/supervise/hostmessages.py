@@ -1,0 +1,145 @@
+"""What a supervisor and its provider host say to each other: one JSON object a line, each request answered once."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from campaign.proc import Process
+from campaign.records import Evidence, Exit, Judgement
+
+
+class Load(Struct, frozen=True, tag="load"):
+    """Load these plugins besides the standard ones; they stay loaded."""
+
+    id: int
+    plugins: tuple[str, ...]
+
+
+class Probe(Struct, frozen=True, tag="probe"):
+    """Ask once whether a served tool is ready."""
+
+    id: int
+    tool: str
+    label: str
+    settings: dict[str, Any]
+    workdir: str
+    pid: int
+
+
+class Arm(Struct, frozen=True, tag="arm"):
+    """Prepare a fault."""
+
+    id: int
+    label: str
+    fault: str
+    settings: dict[str, Any]
+    target: Process
+    workdir: str
+    random: int
+    duration_s: float | None
+
+
+class Inject(Struct, frozen=True, tag="inject"):
+    """Act, now; ``undo`` is what ``Arm`` answered."""
+
+    id: int
+    label: str
+    fault: str
+    settings: dict[str, Any]
+    target: Process
+    workdir: str
+    random: int
+    duration_s: float | None
+    undo: dict[str, Any]
+
+
+class Clear(Struct, frozen=True, tag="clear"):
+    """Take a fault back."""
+
+    id: int
+    fault: str
+    undo: dict[str, Any]
+
+
+class Ask(Struct, frozen=True, tag="ask"):
+    """Have an oracle judge the evidence."""
+
+    id: int
+    oracle: str
+    settings: dict[str, Any]
+    required: bool
+    evidence: Evidence
+
+
+class Sign(Struct, frozen=True, tag="sign"):
+    """Ask the plugins for a signature of a failure that one of them understands."""
+
+    id: int
+    exit: Exit
+    evidence: Evidence
+    message: str
+
+
+Request: TypeAlias = Load | Probe | Arm | Inject | Clear | Ask | Sign
+
+
+class Done(Struct, frozen=True, tag="done"):
+    """Loaded, or cleared."""
+
+    id: int
+
+
+class Probed(Struct, frozen=True, tag="probed"):
+    """What a served tool exports, missing while it is not ready."""
+
+    id: int
+    exports: dict[str, str] | None = None
+
+
+class Armed(Struct, frozen=True, tag="armed"):
+    """What ``Clear`` will need; journalled before anything is injected."""
+
+    id: int
+    undo: dict[str, Any]
+
+
+class Acted(Struct, frozen=True, tag="acted"):
+    """A fault acted, ``at`` that instant of the monotonic clock; the ends of ``hit`` are excused."""
+
+    id: int
+    at: float
+    hit: tuple[Process, ...] = ()
+    notes: str | None = None
+
+
+class Answered(Struct, frozen=True, tag="answered"):
+    """An oracle's judgement."""
+
+    id: int
+    judgement: Judgement
+
+
+class Skipped(Struct, frozen=True, tag="skipped"):
+    """An oracle that is not required and not available here, and why."""
+
+    id: int
+    why: str
+
+
+class Signed(Struct, frozen=True, tag="signed"):
+    """A plugin's signature of a failure, missing where none understands it."""
+
+    id: int
+    fingerprint: str | None = None
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """It could not be done, and why; also given for a host that ended or ran past its time."""
+
+    id: int
+    error: str
+
+
+Reply: TypeAlias = Done | Probed | Armed | Acted | Answered | Skipped | Signed | Failed

@@ -1,0 +1,176 @@
+"""Ask the oracles of an attempt, one after the other, once its exit record is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from campaign.records import Evidence, Exit, Judgement, OracleOrder, OracleRecord, Order, Stop, fill_json, show_late
+from campaign.supervise.folders import closing_fd, open_below, write_file
+from campaign.supervise.hostmessages import Answered, Ask, Failed, Load, Reply, Sign, Signed, Skipped
+from campaign.supervise.recording import OUTPUT_FILE
+from campaign.supervise.station import Station
+
+ORACLE_FOLDER = "oracle"
+ORACLE_DEADLINE_S = 600.0
+_SIGN_DEADLINE_S = 30.0
+_LOAD_DEADLINE_S = 60.0
+
+_encode = msgspec.json.Encoder().encode
+
+#: Called with the records and a plugin's signature of the failure.
+Judged = Callable[[tuple[OracleRecord, ...], str | None], None]
+
+
+class Judging:
+    """The oracles of one attempt and what they said."""
+
+    def __init__(  # noqa: PLR0913 - what is judged, with what, and who is told
+        self, order: Order, record: Exit, station: Station, *, late: Mapping[str, str], public: int, done: Judged
+    ) -> None:
+        """``late`` are the late values; ``public`` is the attempt's open public folder, for files under ``oracle/``."""
+        self._order, self._exit, self._late = order, record, late
+        self._station, self._public, self._done = station, public, done
+        self._evidence = evidence_of(order, record, late)
+        self._waiting = list(order.oracles)
+        self._records: list[OracleRecord] = []
+        self._stopped: str | None = not_worth_asking(record)
+        self._asked_at = 0.0
+
+    def start(self) -> None:
+        """Begin; ``done`` is called when the last one has answered."""
+        if self._stopped is not None:
+            self._next()
+            return
+        request = Load(self._station.host.next_id(), self._order.plugins)
+        self._station.host.ask(request, _LOAD_DEADLINE_S, self._loaded)
+
+    def stop(self, reason: str) -> None:
+        """Ask no more; whoever is being asked is killed."""
+        self._stopped = reason
+        self._station.host.kill(reason)
+
+    def given_up(self, why: str) -> tuple[OracleRecord, ...]:
+        """What is known, and why the rest is not."""
+        asked = {each.label for each in self._records}
+        rest = (order for order in self._order.oracles if order.label not in asked)
+        return (*self._records, *(oracle_record(order, Failed(0, why), 0.0) for order in rest))
+
+    def _loaded(self, reply: Reply) -> None:
+        if isinstance(reply, Failed):
+            self._stopped = self._stopped or reply.error
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting and self._stopped is not None:
+            self._add(self._waiting.pop(0), Failed(0, self._stopped))
+        if not self._waiting:
+            self._sign()
+            return
+        order = self._waiting.pop(0)
+        self._asked_at = self._station.loop.now()
+        try:
+            settings = fill_json(order.settings, self._late)
+        except KeyError as error:
+            why = f"{error.args[0]} is not known: no served tool exported it"
+            self._station.loop.call_later(0.0, lambda: self._answered(order, Failed(0, why)))
+            return
+        request = Ask(self._station.host.next_id(), order.oracle, settings, order.required, self._evidence)
+        self._station.host.ask(
+            request, order.timeout_s or ORACLE_DEADLINE_S, lambda reply: self._answered(order, reply)
+        )
+
+    def _answered(self, order: OracleOrder, reply: Reply) -> None:
+        self._add(order, reply, self._station.loop.now() - self._asked_at)
+        self._next()
+
+    def _add(self, order: OracleOrder, reply: Reply, duration_s: float = 0.0) -> None:
+        record = oracle_record(order, reply, duration_s)
+        judgement = reply.judgement if isinstance(reply, Answered) else Judgement(False)
+        try:
+            self._write(order, judgement, record)
+        except OSError as failure:
+            why = Failed(0, f"its files could not be written: {failure.strerror}")
+            record = oracle_record(order, why, duration_s)
+        self._records.append(record)
+
+    def _write(self, order: OracleOrder, judgement: Judgement, record: OracleRecord) -> None:
+        stem = file_stem(order.label)
+        with closing_fd(open_below(self._public, ORACLE_FOLDER)) as folder:
+            write_file(folder, f"{stem}.stdout", judgement.stdout.encode("utf-8", "replace"))
+            write_file(folder, f"{stem}.stderr", judgement.stderr.encode("utf-8", "replace"))
+            write_file(folder, f"{stem}.json", _encode(record) + b"\n")
+
+    def _sign(self) -> None:
+        failed = next((each for each in self._records if each.ok is False and not each.advisory), None)
+        if failed is None or self._stopped is not None or not self._order.plugins:
+            self._done(tuple(self._records), None)
+            return
+        request = Sign(self._station.host.next_id(), self._exit, self._evidence, failed.message)
+        self._station.host.ask(request, _SIGN_DEADLINE_S, self._signed)
+
+    def _signed(self, reply: Reply) -> None:
+        self._done(tuple(self._records), reply.fingerprint if isinstance(reply, Signed) else None)
+
+
+def evidence_of(order: Order, record: Exit, late: Mapping[str, str]) -> Evidence:
+    """What the oracles of an attempt see."""
+    public = order.directories.public
+    return Evidence(
+        campaign=order.campaign,
+        key=order.key,
+        instance=order.instance,
+        cell=order.cell,
+        seed=order.seed,
+        attempt=order.attempt,
+        tier=order.tier,
+        axes=order.axes,
+        settings=order.settings,
+        directory=public,
+        work=order.directories.work,
+        output=f"{public}/{OUTPUT_FILE}" if record.output.path else None,
+        env={name: show_late(value, late) for name, value in order.environment.items()},
+        exit=record,
+    )
+
+
+def not_worth_asking(record: Exit) -> str | None:
+    """Why the oracles of this attempt are not asked: what they would judge is not there, or no one waits for it."""
+    if record.setup_error is not None:
+        return f"not asked: {record.setup_error}"
+    if record.internal_error is not None:
+        return f"not asked: {record.internal_error}"
+    if not record.tree_empty:
+        return "not asked: processes of the run are still there"
+    if record.stopped in {Stop.CANCEL, Stop.INTERRUPT}:
+        return f"not asked: {record.stopped}"
+    return None
+
+
+def oracle_record(order: OracleOrder, reply: Reply, duration_s: float) -> OracleRecord:
+    """An oracle's answer, or why there is none, as the run's record keeps it."""
+    stem = f"{ORACLE_FOLDER}/{file_stem(order.label)}"
+    blank = OracleRecord(
+        label=order.label,
+        oracle=order.oracle,
+        advisory=order.advisory,
+        duration_s=round(duration_s, 6),
+        paths=tuple(f"{stem}.{kind}" for kind in ("stdout", "stderr", "json")),
+    )
+    match reply:
+        case Answered(judgement=answer):
+            return replace(
+                blank, ok=answer.ok, message=answer.message, exit_code=answer.exit_code, details=answer.details
+            )
+        case Skipped(why=why):
+            return replace(blank, skipped=why)
+        case Failed(error=error):
+            return replace(blank, error=error)
+    return replace(blank, error=f"the provider host answered {type(reply).__name__}")
+
+
+def file_stem(label: str) -> str:
+    """A label as the name of a file."""
+    return label.replace("/", "_")

@@ -1,0 +1,146 @@
+"""One step or served tool of an attempt: started, under way, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+
+from campaign.proc import Process
+from campaign.records import (
+    ProcessExit,
+    ServiceOrder,
+    StepExit,
+    StepLine,
+    StepOrder,
+    fill,
+    mask_text,
+    show_late,
+    shown_environment,
+)
+from campaign.supervise.output import Stream
+from campaign.supervise.processes import StartError, spawn
+from campaign.supervise.recording import StepSink
+from campaign.supervise.station import Station
+
+
+class Running:
+    """A step or served tool; ``error`` says why it could not be started at all.
+
+    Times are seconds from the attempt's start.
+    """
+
+    def __init__(self, order: StepOrder | ServiceOrder, stream: Stream, sink: StepSink, started_at_s: float) -> None:
+        self.order = order
+        self.stream, self._sink = stream, sink
+        self.argv: tuple[str, ...] = order.argv
+        self.started_at_s = started_at_s
+        self.ended_at_s: float | None = None
+        self.pid: int | None = None
+        self.process: Process | None = None
+        self.status = ProcessExit()
+        self.timed_out = False
+        self.excused = False
+        self.error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The label, with the index of a repeated step: ``load[2]``."""
+        index = self.order.index if isinstance(self.order, StepOrder) else None
+        return self.order.label if index is None else f"{self.order.label}[{index}]"
+
+    @property
+    def ended(self) -> bool:
+        """Whether its process has ended, or never was."""
+        return self.ended_at_s is not None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited by itself with a status that counts as good."""
+        good = self.order.ok_exits if isinstance(self.order, StepOrder) else (0,)
+        return not self.timed_out and self.error is None and self.status.code in good
+
+    def start(self, station: Station, folder: int, tree_lock: int, values: Mapping[str, str], epoch: float) -> None:
+        """Start its program; ``epoch`` is the attempt's start on the loop's clock.
+
+        Raises StartError; ``error`` then says the same.
+        """
+        try:
+            self.argv = tuple(fill(each, values) for each in self.order.argv)
+            env = {name: fill(each, values) for name, each in self.order.env.items()}
+            self.pid = spawn(self.argv, env, folder, self.stream.open(), tree_lock)
+        except KeyError as error:
+            self._failed(f"{error.args[0]} is not known: no served tool exports it, no slot bears that name")
+        except StartError as error:
+            self._failed(str(error))
+        except OSError as error:
+            self._failed(f"{self.order.argv[0]} could not be started: {error.strerror}")
+        else:
+            self.stream.started()
+            station.children.started(self.pid, lambda status: self._ended(status, station.loop.now() - epoch))
+
+    def _failed(self, why: str) -> None:
+        self.stream.close()
+        self.error = why
+        self.ended_at_s = self.started_at_s
+        raise StartError(why)
+
+    def _ended(self, status: int, at_s: float) -> None:
+        code = os.waitstatus_to_exitcode(status)
+        self.status = ProcessExit(code=code) if code >= 0 else ProcessExit(signal=-code)
+        self.ended_at_s = at_s
+
+    def how(self) -> str:
+        """How it ended, in words."""
+        if self.status.signal is not None:
+            return f"killed by {_signal_name(self.status.signal)}"
+        return f"exit status {self.status.code}"
+
+    def record(self, late: Mapping[str, str], secrets: tuple[str, ...]) -> StepExit:
+        """What the exit record says of it; ``late`` are the late values that became known."""
+        step = self.order if isinstance(self.order, StepOrder) else None
+        ended_at_s = self.started_at_s if self.ended_at_s is None else self.ended_at_s
+        return StepExit(
+            label=self.order.label,
+            tool=self.order.tool,
+            argv=tuple(mask_text(show_late(each, late), secrets) for each in self.argv),
+            exit=ProcessExit(self.status.code, self.status.signal, self.timed_out),
+            index=step.index if step else None,
+            started_at_s=round(self.started_at_s, 6),
+            duration_s=round(ended_at_s - self.started_at_s, 6),
+            excused=self.excused,
+            counts=step.counts if step else True,
+            ok=self.ok,
+            metrics=self._sink.metrics,
+            output=self._sink.record(),
+            error=None if self.error is None else mask_text(self.error, secrets),
+        )
+
+    def line(self, late: Mapping[str, str], secrets: tuple[str, ...]) -> StepLine:
+        """Its line of ``steps.ldjson``."""
+        return _line(self.record(late, secrets), self.order, shown_environment(self.order.env, late, secrets))
+
+
+def _line(record: StepExit, order: StepOrder | ServiceOrder, env: dict[str, str]) -> StepLine:
+    return StepLine(
+        label=record.label,
+        index=record.index,
+        served=isinstance(order, ServiceOrder),
+        tool=record.tool,
+        argv=record.argv,
+        env=env,
+        exit=record.exit,
+        started_at_s=record.started_at_s,
+        duration_s=record.duration_s,
+        ok=record.ok,
+        output_path=record.output.path,
+        metrics=dict(record.metrics),
+        error=record.error,
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,68 @@
+"""What an attempt works with once it is claimed: its folders, its recording, its faults, and what runs in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from campaign.proc import identify
+from campaign.records import Order, ServiceOrder, StepOrder, slot_values
+from campaign.supervise.claim import Claim
+from campaign.supervise.faults import Faults
+from campaign.supervise.recording import Recording
+from campaign.supervise.running import Running
+from campaign.supervise.station import Station
+from campaign.supervise.workplace import Workplace
+
+
+class Scene:
+    """Starts the tools of one attempt and keeps them; ``values`` are the late values known so far."""
+
+    def __init__(self, order: Order, station: Station, claim: Claim, epoch: float, changed: Callable[[], None]) -> None:
+        """Make the folders; ``epoch`` is the attempt's start.  Raises OSError, and ``re2.error`` for a bad pattern."""
+        self._station, self._claim = station, claim
+        self.epoch = epoch
+        self.place = place = Workplace(order)
+        try:
+            self.recording = Recording(order, station.loop, station.buffer, lambda: place.public)
+        except BaseException:
+            place.close()
+            raise
+        self.values = slot_values(order, order.granted)
+        self.faults = Faults(order, station, claim, self.values, changed)
+        self.services: list[Running] = []
+        self.steps: list[Running] = []
+
+    def start(self, order: StepOrder | ServiceOrder) -> Running:
+        """Start a step or a served tool.  Raises StartError; it is recorded all the same."""
+        if isinstance(order, StepOrder):
+            stream, sink = self.recording.step(order.metrics)
+            among = self.steps
+        else:
+            stream, sink = self.recording.service(order.label)
+            among = self.services
+        running = Running(order, stream, sink, self._station.loop.now() - self.epoch)
+        among.append(running)
+        running.start(self._station, self.place.work, self._claim.tree_lock, self.values, self.epoch)
+        if self.faults.any and running.pid is not None:
+            running.process = identify(running.pid, self._station.boot_id)
+            self.faults.started(running)
+        return running
+
+    @property
+    def reaped(self) -> bool:
+        """Whether of everything that was started the end is known."""
+        return all(each.ended for each in self.started)
+
+    @property
+    def started(self) -> tuple[Running, ...]:
+        """Every step and served tool, in the order in which they were started."""
+        return (*self.services, *self.steps)
+
+    def excuse(self, running: Running) -> None:
+        """Note whether a fault of the campaign hit this very process."""
+        running.excused = self.faults.any and self.faults.hit(running.process)
+
+    def close(self) -> None:
+        """Let go of everything that is open."""
+        self.recording.finish()
+        self.place.close()

@@ -1,0 +1,59 @@
+"""What a supervisor has and lends to one attempt after the other."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+from campaign.proc import Entry, Process, boot_id, descendants, entry, table
+from campaign.supervise.children import Children
+from campaign.supervise.hostclient import HostClient
+from campaign.supervise.loop import Loop
+from campaign.supervise.output import CHUNK_BYTES
+
+
+class Reserve:
+    """Descriptors kept back while tools run: there must be some left to stop them and to write the record."""
+
+    _COUNT = 4
+
+    def __init__(self) -> None:
+        self._held: list[int] = []
+
+    def hold(self) -> None:
+        """Take them.  Raises OSError."""
+        while len(self._held) < self._COUNT:
+            self._held.append(os.dup(0))
+
+    def release(self) -> None:
+        """Let them be used."""
+        while self._held:
+            os.close(self._held.pop())
+
+
+class Station:
+    """The loop, the children, the provider host, a buffer to read into, and who the supervisor is."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.children = Children(self.loop)
+        self.host = HostClient(self.loop, self.children)
+        self.buffer = bytearray(CHUNK_BYTES)
+        self.reserve = Reserve()
+        self.boot_id = boot_id()
+        own = entry(os.getpid())
+        self.me = Process(os.getpid(), own.start_time if own else 0, self.boot_id)
+
+    def survivors(self) -> list[Entry]:
+        """Everything below this supervisor that still runs, save its provider host and what that one started."""
+        host = self.host.pid
+        if self.children.only(host):
+            return []
+        processes = table()
+        spared = set() if host is None else {host, *(each.pid for each in descendants(host, processes))}
+        return [each for each in descendants(self.me.pid, processes) if each.pid not in spared]
+
+
+def utc_now() -> str:
+    """The time of day, UTC, RFC 3339, in milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,202 @@
+"""A supervisor: one slot's process, which carries out one attempt after the other and answers for its tree.
+
+Single-threaded, with one loop; its engine may die while it works: then it carries the attempt under way to its natural
+end, leaves the exit record, and goes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections import deque
+from functools import lru_cache
+
+import msgspec
+
+from campaign.records import Order, Stop, order_digest
+from campaign.records.messages import Clear, Exited, FromSupervisor, Halt, Judge, Quit, Refused, Start, ToSupervisor
+from campaign.supervise.attempt import Attempt
+from campaign.supervise.channel import Channel
+from campaign.supervise.clearing import Clearing
+from campaign.supervise.devices import DeviceLocks
+from campaign.supervise.loop import Timer
+from campaign.supervise.station import Station
+from campaign.supervise.steps import GRACE_S
+
+_decode = msgspec.json.Decoder(ToSupervisor).decode
+_TOKEN_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_FAREWELL_S = 5.0
+#: How often a device that another workspace holds is looked at.
+_BUSY_S = 0.1
+
+
+class Supervisor:
+    """Takes orders over ``sock``, one attempt at a time, until it is told to quit or its engine is gone."""
+
+    def __init__(self, sock: socket.socket, workspace: str) -> None:
+        self._station = Station()
+        self._workspace = os.path.realpath(workspace)
+        self._channel = Channel(self._station.loop, sock, self._received, self._abandoned)
+        self._waiting: deque[Start | Judge] = deque()
+        self._attempt: Attempt | None = None
+        self._devices = DeviceLocks()
+        self._busy: Timer | None = None
+        self._leaving = False
+        self._station.children.changed = self._children_changed
+        self._terminated = False
+        signal.signal(signal.SIGTERM, self._on_term)
+
+    def run(self) -> None:
+        """Work until there is nothing left to do and no one left to ask."""
+        while self._attempt is not None or not self._leaving:
+            try:
+                self._station.loop.run_once()
+                self._heed_term()
+                self._next()
+            except Exception as error:
+                self._recover(error)
+        self._channel.flush(_FAREWELL_S)
+        self._station.host.kill("the supervisor leaves")
+
+    def _recover(self, error: Exception) -> None:
+        """Each ``abort`` leaves the attempt a phase further, so that it ends even where everything fails."""
+        while self._attempt is not None:
+            try:
+                self._attempt.abort(f"the supervisor failed: {type(error).__name__}: {error}")
+                return
+            except Exception as again:  # the same reason is likely to show again
+                error = again
+
+    def _received(self, text: bytes) -> None:
+        try:
+            message = _decode(text)
+        except msgspec.DecodeError as error:
+            self._send(Refused(_token_of(text), f"the order cannot be read: {error}"))
+            return
+        match message:
+            case Start() | Judge():
+                self._waiting.append(message)
+            case Halt():
+                self._halt(message)
+            case Clear():
+                Clearing(message, self._station, self._send).start()
+            case Quit():
+                self._leave("the supervisor was told to leave")
+
+    def _halt(self, halt: Halt) -> None:
+        if self._attempt is not None and self._attempt.order.token == halt.token:
+            self._attempt.stop(halt.reason, halt.grace_s)
+            return
+        for waiting in [each for each in self._waiting if each.order.token == halt.token]:
+            self._waiting.remove(waiting)
+            self._send(Refused(halt.token, f"given back before it was started: {halt.reason}"))
+
+    def _next(self) -> None:
+        """Start the next order once the one before is over and its tree is empty."""
+        for message in list(self._waiting):
+            if self._attempt is not None:
+                return
+            try:
+                reason = refusal(message.order, self._workspace)
+                if reason is None and isinstance(message, Start) and not self._devices.take(message.order):
+                    self._look_again()
+                    continue
+            except OSError as error:
+                reason = f"its devices cannot be locked: {error.filename or message.order.token}: {error.strerror}"
+            self._waiting.remove(message)
+            if reason is not None:
+                self._send(Refused(message.order.token, reason))
+            else:
+                self._begin(message)
+
+    def _look_again(self) -> None:
+        """A device is busy in another workspace: nothing tells when that ends, so it is asked now and then."""
+        if self._busy is None:
+            self._busy = self._station.loop.call_later(_BUSY_S, self._looked)
+
+    def _looked(self) -> None:
+        self._busy = None
+
+    def _begin(self, message: Start | Judge) -> None:
+        self._attempt = Attempt(message.order, self._station, self._send, self._attempt_over)
+        if isinstance(message, Start):
+            self._attempt.begin()
+        else:
+            self._attempt.judge_again(message.exit)
+
+    def _attempt_over(self) -> None:
+        stuck, self._attempt = self._attempt is not None and self._attempt.stuck, None
+        if stuck:
+            self._leave("processes of an earlier attempt are still there")
+        else:
+            self._devices.release()
+
+    def _leave(self, why: str) -> None:
+        self._leaving = True
+        while self._waiting:
+            self._send(Refused(self._waiting.popleft().order.token, why))
+
+    def _abandoned(self) -> None:
+        self._leave("the engine is gone")
+
+    def _on_term(self, *_: object) -> None:
+        """A handler only takes note, for it may run in the middle of anything; the signal has woken the loop too."""
+        self._terminated = True
+
+    def _heed_term(self) -> None:
+        """SIGTERM: end what is under way as an interrupt would, leave its record, and go."""
+        if not self._terminated:
+            return
+        self._terminated = False
+        self._leave("the supervisor was terminated")
+        if self._attempt is not None:
+            self._attempt.stop(Stop.INTERRUPT, GRACE_S)
+
+    def _children_changed(self) -> None:
+        if self._attempt is not None:
+            self._attempt.children_changed()
+
+    def _send(self, message: FromSupervisor) -> None:
+        if isinstance(message, Exited) and message.exit.tree_empty:
+            self._devices.release()  # before the slot can be granted anew
+        self._channel.send(message)
+
+
+def refusal(order: Order, workspace: str) -> str | None:
+    """Why an order must not be carried out, None where nothing speaks against it.
+
+    Its token must be the name of its private folder inside the workspace, and what would be executed must be what was
+    admitted.
+    """
+    folder, _, name = order.directories.private.rpartition("/")
+    if not order.token or not _TOKEN_CHARS.issuperset(order.token) or name != order.token:
+        return "its private folder does not bear its token"
+    if os.path.basename(folder) != "attempts" or not _resolved(folder).startswith(f"{workspace}/"):
+        return "its private folder is not one of this workspace"
+    if order.digest != order_digest(order):
+        return "it is not what was admitted: the digest differs"
+    return None
+
+
+@lru_cache(maxsize=8)
+def _resolved(folder: str) -> str:
+    """Asked about the one folder of a workspace, run after run."""
+    return os.path.realpath(folder)
+
+
+class _Named(msgspec.Struct, frozen=True):
+    token: str = ""
+
+
+class _Message(msgspec.Struct, frozen=True):
+    order: _Named = _Named()
+    token: str = ""
+
+
+def _token_of(text: bytes) -> str:
+    try:
+        message = msgspec.json.decode(text, type=_Message)
+    except msgspec.DecodeError:
+        return ""
+    return message.token or message.order.token

@@ -1,0 +1,75 @@
+"""The processes that belong to an attempt or to one of its steps: found by a search, or struck without one.
+
+A search of ``/proc`` is complete but slow, and a tree that forks faster than it is read outruns it.  So two things are
+struck first that need no search: the process groups of the leaders, which the kernel kills in one go, and the
+supervisor's own children, among them every orphan of the attempt.  Both are known by pids that nobody else can have
+got meanwhile, for we have not reaped them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from campaign.proc import Entry, Process, process_tree
+from campaign.supervise.running import Running
+from campaign.supervise.station import Station
+
+
+class Tree(Protocol):
+    """What a ``Stopper`` stops."""
+
+    def survivors(self) -> Sequence[Entry | Process]:
+        """Whoever of it still runs, found by a search.  Raises OSError."""
+
+    def strike(self) -> None:
+        """Kill at once what can be reached without a search."""
+
+
+class AttemptTree:
+    """Everything below the supervisor but its provider host; ``started`` are the attempt's leaders."""
+
+    def __init__(self, station: Station, started: Callable[[], Iterable[Running]]) -> None:
+        self._station, self._started = station, started
+
+    def survivors(self) -> Sequence[Entry | Process]:
+        """Whoever still runs."""
+        return self._station.survivors()
+
+    def strike(self) -> None:
+        """Kill the leaders' groups, and our own children."""
+        for running in self._started():
+            strike_group(running)
+        for pid in self._station.children.pids():
+            if pid != self._station.host.pid:
+                _kill(os.kill, pid)
+
+
+class StepTree:
+    """What belongs to one step: its leader, its descendants, its session."""
+
+    def __init__(self, running: Running, leader: Process) -> None:
+        self._running, self._leader = running, leader
+
+    def survivors(self) -> Sequence[Entry | Process]:
+        """Whoever still runs."""
+        return process_tree(self._leader)
+
+    def strike(self) -> None:
+        """Kill its group."""
+        strike_group(self._running)
+
+
+def strike_group(running: Running) -> None:
+    """Kill the process group of a leader that was not reaped yet."""
+    if running.pid is not None and not running.ended:
+        _kill(os.killpg, running.pid)
+
+
+def _kill(how: Callable[[int, int], None], number: int) -> None:
+    try:
+        how(number, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

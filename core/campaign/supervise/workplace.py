@@ -1,0 +1,55 @@
+"""The public folder of an attempt and the working folder of its tools, held open while it lasts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import msgspec
+
+from campaign.records import Order, StepLine
+from campaign.supervise.folders import open_below, open_folder, unchanged, write_file
+
+STEPS_FILE = "steps.ldjson"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Workplace:
+    """Made when the attempt starts; what becomes of the paths later cannot lead our writing elsewhere."""
+
+    def __init__(self, order: Order) -> None:
+        """Make the folders.  Raises OSError, also where a symbolic link stands in the way."""
+        self._paths = order.directories
+        self.public = open_folder(self._paths.public, order.campaign)
+        try:
+            self.work = self._open_work(order)
+            if self._paths.chain is not None:
+                os.close(open_folder(self._paths.chain, order.campaign))
+        except OSError:
+            os.close(self.public)
+            raise
+
+    def _open_work(self, order: Order) -> int:
+        folder, _, name = self._paths.work.rpartition("/")
+        if folder == self._paths.public:
+            return open_below(self.public, name)
+        return open_folder(self._paths.work, order.campaign)
+
+    def problem(self) -> str | None:
+        """What happened to the folders meanwhile, in a sentence; None where they are as they were."""
+        for fd, path, name in ((self.public, self._paths.public, "run"), (self.work, self._paths.work, "working")):
+            if not unchanged(fd, path):
+                return f"the {name} directory was removed or replaced while the run was under way: {path}"
+        return None
+
+    def write_steps(self, lines: Iterable[StepLine]) -> None:
+        """Leave ``steps.ldjson``, one line a step.  Raises OSError."""
+        data = b"".join(_encode(line) + b"\n" for line in lines)
+        if data:
+            write_file(self.public, STEPS_FILE, data)
+
+    def close(self) -> None:
+        """Let go of the folders."""
+        os.close(self.public)
+        os.close(self.work)
