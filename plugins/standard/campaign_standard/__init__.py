@@ -1,0 +1,1 @@
+"""The standard plugins, loaded by entry points like a stranger's."""

@@ -1,0 +1,23 @@
+"""Patterns that users write, in linear time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import re2
+
+from campaign.plugins.api import UnableError
+
+
+def matcher(pattern: str) -> Callable[[bytes], bool]:
+    """Whether a line matches; raises UnableError for a pattern that is none."""
+    options = re2.Options()
+    options.never_capture = True
+    options.log_errors = False
+    try:
+        expression = re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else "not understood"
+        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise UnableError(f"/{pattern}/ is not a regular expression: {text}") from None
+    return lambda line: expression.search(line) is not None

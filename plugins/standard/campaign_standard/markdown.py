@@ -1,0 +1,137 @@
+"""``markdown``: a summary to read, to paste into an issue, or to append to a CI job's page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from campaign.plugins.api import PlanTool, Reporter, RunView, Summary, Verdict, hookimpl
+
+api = 1
+
+#: Runs listed one by one; what is more stands in ``runs.csv``.
+_MOST = 200
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&!])")
+_UNSEEN = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class MarkdownReporter(Reporter):
+    """Writes verdicts by instance, unique failures, the runs that did not pass, and what to do next."""
+
+    name = "markdown"
+    about = "a summary in Markdown"
+    filename = "report.md"
+
+    def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
+        """Write the sections; runs are listed as they come."""
+        write(f"# {_text(summary.name)}\n\n{_headline(summary)}\n\n")
+        for section in (_instances(summary), _failures(summary), _next_steps(summary)):
+            write("".join(f"{line}\n" for line in section))
+        _write_runs(runs, write)
+        write("".join(f"{line}\n" for line in _facts(summary)))
+
+
+@hookimpl
+def campaign_reporters() -> Iterable[Reporter]:
+    """The reporter of this module."""
+    return [MarkdownReporter()]
+
+
+def _headline(summary: Summary) -> str:
+    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in summary.verdicts.items() if count)
+    rate = ""
+    if summary.win_rate is not None and summary.win_rate_interval is not None:
+        low, high = summary.win_rate_interval
+        rate = f" Win rate {summary.win_rate:.1%} (95 % interval {low:.1%} to {high:.1%}; errors are no trials)."
+    flaky = f" {summary.flaky:,} flaky." if summary.flaky else ""
+    return f"**{summary.total:,} runs**: {counts or 'none decided'}.{rate}{flaky}"
+
+
+def _instances(summary: Summary) -> Iterator[str]:
+    if not summary.instances:
+        return
+    verdicts = [verdict.value for verdict in Verdict if summary.verdicts.get(verdict)]
+    yield "## Instances\n"
+    yield _row(["instance", *verdicts])
+    yield _row(["---", *("---:" for _ in verdicts)])
+    for each in summary.instances:
+        yield _row([_text(each.instance), *(f"{each.verdicts.get(verdict, 0):,}" for verdict in verdicts)])
+    yield ""
+
+
+def _failures(summary: Summary) -> Iterator[str]:
+    if not summary.failures:
+        return
+    yield "## Unique failures\n"
+    yield _row(["fingerprint", "class", "kind", "count", "what", "first", "evidence"])
+    yield _row(["---", "---", "---", "---:", "---", "---", "---"])
+    for each in summary.failures:
+        words = [each.fingerprint, each.classification or "", each.kind, f"{each.count:,}", each.message]
+        yield _row([_text(word) for word in (*words, each.first, each.evidence)])
+    yield ""
+
+
+def _next_steps(summary: Summary) -> Iterator[str]:
+    """As an indented code block: nothing in it is markup, so that commands can be copied as they are."""
+    if not summary.next_steps:
+        return
+    yield "## Next steps\n"
+    yield from (f"    {_UNSEEN.sub('', ' '.join(step.splitlines()))}" for step in summary.next_steps)
+    yield ""
+
+
+def _write_runs(runs: Iterator[RunView], write: Callable[[str], None]) -> None:
+    listed = 0
+    for run in runs:
+        if run.verdict in (None, "pass"):
+            continue
+        listed += 1
+        if listed == 1:
+            write("## Attempts that did not pass\n\n" + _row(["run", "verdict", "reason"]) + "\n")
+            write(_row(["---", "---", "---"]) + "\n")
+        if listed <= _MOST:
+            write(_row([_text(f"{run.key}@{run.attempt}"), _text(str(run.verdict)), _text(run.reason or "")]) + "\n")
+    if listed > _MOST:
+        write(f"\n{listed - _MOST:,} more stand in runs.csv.\n")
+    if listed:
+        write("\n")
+
+
+def _facts(summary: Summary) -> Iterator[str]:
+    yield "## About this campaign\n"
+    environment = summary.environment
+    facts = {
+        "campaign": summary.campaign,
+        "started": summary.started_at,
+        "finished": summary.finished_at or summary.state,
+        "seed": str(summary.seed),
+        "plan": summary.plan_hash,
+        "version of campaign": environment.campaign,
+        "version of Python": environment.python,
+        "version of the kernel": environment.system,
+    }
+    yield from (f"- {name}: {_text(value)}" for name, value in facts.items() if value)
+    if environment.plugins:
+        yield "- plugins:"
+        yield from (f"  - {_text(name)}: {_text(version)}" for name, version in environment.plugins.items())
+    if environment.tools:
+        yield "- tools:"
+        yield from (f"  - {_text(tool.tool)}: {_text(_version(tool))}" for tool in environment.tools)
+
+
+def _version(tool: PlanTool) -> str:
+    """What is known of which tool it was."""
+    if tool.distribution:
+        return f"{tool.distribution} {tool.version}"
+    changed = f"of {tool.modified_at}" if tool.modified_at else None
+    digest = f"BLAKE2b {tool.digest}" if tool.digest else None
+    return ", ".join(fact for fact in (tool.path, changed, digest) if fact) or "not found"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(text: str) -> str:
+    """``text`` as plain words of one line, whatever it holds: no markup, no HTML, no hidden characters."""
+    return _SPECIAL.sub(r"\\\1", _UNSEEN.sub("", " ".join(text.split())))
