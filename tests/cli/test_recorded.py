@@ -1,0 +1,65 @@
+"""Which campaign and which run a word means."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaign.cli.recorded import choose_campaign, choose_run, means_run, open_ledger
+from campaign.diagnostics import CampaignError
+
+RUNS = [("crash.off", 1, ["fail: x", "pass"]), ("crash.off", 2, ["pass"])]
+
+
+@pytest.fixture
+def ledger(recorded: Any, tmp_path: Path) -> Any:
+    recorded(RUNS)
+    recorded(RUNS[:1], number=2)
+    recorded([("other", 0, ["pass"])], name="other", number=4)
+    with open_ledger(str(tmp_path / ".campaign")) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("word", "campaign"),
+    [
+        (None, "other-20261120T100004Z-ab12"),
+        ("crash", "crash-20261120T100002Z-ab12"),
+        ("crash-20261120T100000Z-ab12", "crash-20261120T100000Z-ab12"),
+        ("crash-20261120T100000", "crash-20261120T100000Z-ab12"),
+    ],
+)
+def test_a_campaign_by_id_name_or_beginning(ledger: Any, word: str | None, campaign: str) -> None:
+    assert choose_campaign(ledger, word).id == campaign
+
+
+@pytest.mark.parametrize("word", ["", "crash-2026", "nothing"])
+def test_what_fits_none_or_several_is_no_campaign(ledger: Any, word: str) -> None:
+    with pytest.raises(CampaignError, match="CAMP580"):
+        choose_campaign(ledger, word)
+
+
+@pytest.mark.parametrize(
+    ("word", "attempts"),
+    [
+        ("other#0", [1]),
+        ("crash/crash.off#1", [1, 2]),
+        ("crash/crash.off#1@1", [1]),
+        ("crash-20261120T100000Z-ab12/crash.off#2", [1]),
+    ],
+)
+def test_a_run_by_key_with_campaign_and_attempt(ledger: Any, word: str, attempts: list[int]) -> None:
+    assert [row.attempt for row in choose_run(ledger, word)] == attempts
+
+
+def test_a_run_by_its_id(ledger: Any) -> None:
+    row = choose_run(ledger, "other#0")[0]
+    assert choose_run(ledger, row.run)[0].token == row.token
+    assert means_run(ledger, row.run)
+    assert not means_run(ledger, "crash")
+
+
+@pytest.mark.parametrize("word", ["crash.off#1", "crash/crash.off#9", "crash/crash.off#1@7", "@1", "/", "", "x@"])
+def test_what_was_not_recorded_is_no_run(ledger: Any, word: str) -> None:
+    with pytest.raises(CampaignError, match="CAMP581"):
+        choose_run(ledger, word)

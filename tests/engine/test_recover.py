@@ -1,0 +1,184 @@
+"""What is found of an attempt: real folders, real locks, real processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from campaign.engine.findings import Damaged, Exited, Gone, NeverStarted, Running, Uncleared, Unknown
+from campaign.engine.recover import examine, make_folder, read_exit, revoke
+from campaign.proc import Process, boot_id, identify
+from campaign.records import Directories, Order
+
+from .conftest import make_exit, make_order
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Order:
+    work = tmp_path / "runs" / "attempt-1" / "work"
+    work.mkdir(parents=True)
+    private = tmp_path / "attempts" / "t0-1-0"
+    where = Directories(public=str(work.parent), private=str(private), work=str(work))
+    return msgspec.structs.replace(make_order(0), directories=where)
+
+
+def claimed(order: Order, owner: Process | None) -> Path:
+    private = Path(order.directories.private)
+    private.mkdir(parents=True)
+    (private / "claim").write_bytes(msgspec.json.encode(owner))
+    (private / "lock").touch()
+    (private / "tree.lock").touch()
+    return private
+
+
+def dead() -> Process:
+    process = subprocess.Popen(["/bin/true"])
+    found = identify(process.pid, boot_id())
+    process.wait()
+    assert found is not None
+    return found
+
+
+def admitted(order: Order) -> None:
+    os.mkdir(Path(order.directories.private).parent)
+    make_folder(order.directories.private)
+
+
+def test_a_free_claim_is_taken_and_cannot_be_taken_again(order: Order) -> None:
+    admitted(order)
+    assert examine(order, started=False) == NeverStarted()
+    assert not revoke(order.directories.private)
+    assert Path(order.directories.private).stat().st_mode & 0o077 == 0
+
+
+def test_what_the_ledger_knows_to_have_started_is_never_taken_for_unstarted(order: Order) -> None:
+    admitted(order)
+    assert examine(order, started=True) == Gone()
+    assert not (Path(order.directories.private) / "claim").exists()
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("lost", ["its own", "all"])
+def test_a_folder_that_was_removed_proves_nothing(order: Order, started: bool, lost: str) -> None:
+    admitted(order)
+    private = Path(order.directories.private)
+    shutil.rmtree(private if lost == "its own" else private.parent)
+    finding = examine(order, started)
+    assert isinstance(finding, Unknown)
+    assert f"{private} is gone" in finding.why
+    assert not private.exists()
+
+
+def test_a_held_lock_means_a_living_supervisor(order: Order) -> None:
+    private = claimed(order, identify(os.getpid(), boot_id()))
+    with open(private / "lock") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert examine(order, started=False) == Running()
+    assert examine(order, started=False) != Running()
+
+
+def test_a_whole_exit_record_of_this_very_attempt(order: Order) -> None:
+    private = claimed(order, dead())
+    exit_ = make_exit(order)
+    (private / "exit.json").write_bytes(msgspec.json.encode(exit_))
+    assert examine(order, started=True) == Exited(exit_, msgspec.json.encode(exit_))
+
+
+@pytest.mark.parametrize("damage", ["torn", "garbage", "foreign token", "foreign digest"])
+def test_a_damaged_exit_record_is_named_and_never_taken_for_none(order: Order, damage: str) -> None:
+    private = claimed(order, dead())
+    exit_ = make_exit(order)
+    data = msgspec.json.encode(exit_)
+    (private / "exit.json").write_bytes(
+        {
+            "torn": data[:-9],
+            "garbage": os.urandom(300),
+            "foreign token": msgspec.json.encode(msgspec.structs.replace(exit_, token="other")),
+            "foreign digest": msgspec.json.encode(msgspec.structs.replace(exit_, digest="0" * 32)),
+        }[damage]
+    )
+    finding = examine(order, started=True)
+    assert isinstance(finding, Damaged)
+    assert finding == read_exit(order)
+    assert f"{private}/exit.json is damaged" in finding.why
+
+
+def test_dead_and_nothing_left(order: Order) -> None:
+    claimed(order, dead())
+    assert examine(order, started=True) == Gone()
+
+
+def test_another_boot_proves_that_nothing_is_left(order: Order) -> None:
+    private = claimed(order, Process(1, 1, "another-boot"))
+    assert examine(order, started=True) == Gone()
+    (private / "undo").mkdir()
+    (private / "undo" / "x.json").write_text("{}")
+    assert isinstance(examine(order, started=True), Unknown)  # damaged, so nobody can tell
+
+
+@pytest.mark.parametrize("mark", ["folder", "environment"])
+def test_what_is_left_of_the_tree_is_killed(order: Order, mark: str) -> None:
+    claimed(order, dead())
+    environment = {"CAMPAIGN_WORKDIR": order.directories.work} if mark == "environment" else {}
+    folder = order.directories.work if mark == "folder" else "/"
+    child = subprocess.Popen(["/bin/sleep", "600"], cwd=folder, env=environment, start_new_session=True)
+    assert examine(order, started=True) == Gone()
+    assert child.wait(timeout=10) == -9
+
+
+def test_a_process_that_holds_the_lock_of_the_tree_and_hides_leaves_it_unproved(order: Order) -> None:
+    private = claimed(order, dead())
+    (private / "exit.json").write_bytes(b"damaged")
+    script = (
+        "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, 2); print('held', flush=True); time.sleep(600)"
+    )
+    hidden = subprocess.Popen(
+        [sys.executable, "-c", script, str(private / "tree.lock")], cwd="/", env={}, stdout=subprocess.PIPE, text=True
+    )
+    assert hidden.stdout is not None
+    assert hidden.stdout.readline() == "held\n"
+    finding = examine(order, started=True)
+    hidden.kill()
+    hidden.wait()
+    assert isinstance(finding, Unknown)
+    assert "may still run" in finding.why
+
+
+def test_a_fault_that_is_still_in_force_is_to_be_taken_back(order: Order) -> None:
+    private = claimed(order, dead())
+    (private / "undo").mkdir()
+    entry = {"schema": "campaign.undo/1", "label": "x", "fault": "process.stop", "undo": {}, "plugins": []}
+    (private / "undo" / "x.json").write_bytes(msgspec.json.encode(entry))
+    assert examine(order, started=True) == Uncleared()
+
+
+def test_a_private_folder_that_is_a_file(order: Order) -> None:
+    private = Path(order.directories.private)
+    private.parent.mkdir(parents=True)
+    private.write_text("")
+    assert isinstance(examine(order, started=True), Unknown)
+
+
+def test_taking_the_claim_is_a_race_with_one_winner(order: Order) -> None:
+    admitted(order)
+    program = (
+        "import sys; from campaign.engine.recover import revoke; import time; time.sleep(max(0, float(sys.argv[2]) - time.time()));"
+        "print(revoke(sys.argv[1]))"
+    )
+    at = str(time.time() + 0.6)
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, order.directories.private, at], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(6)
+    ]
+    answers = [racer.communicate(timeout=30)[0].strip() for racer in racers]
+    assert sorted(answers) == ["False"] * 5 + ["True"]

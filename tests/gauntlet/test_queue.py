@@ -1,0 +1,292 @@
+"""The queue with real processes: limits, pauses, cancellation, kill -9 of the daemon, fairness, one GPU.
+
+The judge is outside: every tool appends a line at its start and at its end to a log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.gauntlet
+
+SPEC = """
+campaign "{name}" {{ parallel {parallel}{clauses} }}
+tool t {{
+  command "/bin/sh" "-c" "echo start $CAMPAIGN_RUN_ID >> {log}; sleep {sleep}; echo end $CAMPAIGN_RUN_ID >> {log}"
+}}
+{body}
+"""
+_PATIENCE_S = 60.0
+
+
+class Yard:
+    """A workspace, its daemon, and the command."""
+
+    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+        self.folder = folder
+        self.log = folder / "effects.log"
+        self.environ = {**environ, "HOME": str(folder)}
+        self.pids: list[int] = []
+
+    def spec(self, name: str, body: str, *, parallel: int = 2, sleep: str = "0.1", clauses: str = "") -> str:
+        path = self.folder / f"{name}.camp"
+        facts = {"name": name, "parallel": parallel, "sleep": sleep, "clauses": clauses, "log": self.log}
+        path.write_text(SPEC.format(body=body, **facts))
+        return str(path)
+
+    def call(self, *arguments: str, status: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "campaign", *arguments],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+    def daemon(self, parallel: int = 2) -> int:
+        self.call("daemon", "--parallel", str(parallel), "--detach")
+        self.pids.append(int(self.status()["holder"]["pid"]))
+        return self.pids[-1]
+
+    def submit(self, spec: str, *more: str) -> str:
+        return self.call("submit", spec, *more).split()[0]
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.call("status", "--format", "json"))
+        return found
+
+    def verdicts(self, campaign: str) -> dict[str, int]:
+        rows = json.loads(self.call("list", "--format", "json"))
+        (row,) = [row for row in rows if row["campaign"] == campaign]
+        counts: dict[str, int] = row["verdicts"]
+        return counts
+
+    def lines(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def started(self) -> int:
+        return sum(line.startswith("start") for line in self.lines())
+
+    def most_at_once(self) -> int:
+        """The most tools that ran at a time, by their own word."""
+        now = most = 0
+        for line in self.lines():
+            now += 1 if line.startswith("start") else -1
+            most = max(most, now)
+        return most
+
+    def until(self, done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not done():
+            assert time.monotonic() < deadline, "it never happened"
+            time.sleep(0.02)
+
+    def end(self) -> None:
+        for pid in self.pids:
+            for number in (signal.SIGCONT, signal.SIGTERM):
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    break
+        self.until(lambda: not left(str(self.folder)))
+
+
+def left(mark: str) -> list[str]:
+    """The command lines of living processes that belong to a folder."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                line = Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if mark in line and "pytest" not in line:
+                found.append(line)
+    return found
+
+
+@pytest.fixture
+def yard(tmp_path: Path, clean_environ: dict[str, str]) -> Iterator[Yard]:
+    made = Yard(tmp_path, clean_environ)
+    yield made
+    made.end()
+
+
+def test_g1_never_more_than_there_are_places(yard: Yard) -> None:
+    yard.daemon(2)
+    specs = [yard.spec(name, "instance i { seeds 1..8; run t }", parallel=4) for name in ("a", "b")]
+    campaigns = [yard.submit(spec) for spec in specs]
+    for campaign in campaigns:
+        yard.call("wait", campaign)
+    assert yard.most_at_once() == 2
+    assert yard.started() == 16
+
+
+def test_g1_a_campaign_has_no_more_than_its_own_limit(yard: Yard) -> None:
+    yard.daemon(3)
+    yard.submit(yard.spec("a", "instance i { seeds 1..8; run t }", parallel=1), "--wait")
+    assert yard.most_at_once() == 1
+
+
+def test_g2_paused_nothing_new_starts_resumed_it_does(yard: Yard) -> None:
+    yard.daemon()
+    campaign = yard.submit(yard.spec("a", "instance i { seeds 1..12; run t }", sleep="0.2"))
+    yard.until(lambda: yard.started() >= 2)
+    yard.call("pause", campaign)
+    yard.until(lambda: len(yard.lines()) == 2 * yard.started())
+    before = yard.started()
+    time.sleep(0.5)
+    assert yard.started() == before < 12
+    (queued,) = yard.status()["queue"]
+    assert queued["paused"] == [""]
+    yard.call("resume", campaign)
+    yard.call("wait", campaign)
+    assert yard.started() == 12
+
+
+def test_g2_a_group_is_paused_and_the_others_go_on(yard: Yard) -> None:
+    body = "instance x.one { seeds 1..4; run t }\ninstance y.two { seeds 1..4; run t }"
+    campaign = yard.submit(yard.spec("a", body))
+    yard.call("pause", campaign, "--group", "x")
+    yard.daemon()
+    yard.until(lambda: yard.verdicts(campaign).get("pass", 0) >= 4)
+    assert yard.started() == 4
+    yard.call("resume", campaign, "--group", "x")
+    yard.call("wait", campaign)
+    assert yard.verdicts(campaign) == {"pass": 8}
+
+
+def test_g3_cancel_ends_everything_and_all_agree(yard: Yard) -> None:
+    yard.daemon()
+    campaign = yard.submit(yard.spec("a", "instance i { seeds 1..9; run t }", sleep="600"))
+    yard.until(lambda: yard.started() == 2)
+    yard.call("cancel", campaign)
+    yard.call("wait", campaign, status=5)
+    assert yard.started() == 2
+    counts = yard.verdicts(campaign)  # those that were admitted ahead never ran
+    assert set(counts) == {"canceled"}
+    runs = [json.loads(path.read_text()) for path in yard.folder.glob(".campaign/runs/*/i/i/seed-*/run.json")]
+    assert [run["verdict"] for run in runs] == ["canceled"] * counts["canceled"]
+    assert yard.status()["queue"] == []
+    assert not [line for line in left(str(yard.folder)) if "sleep" in line]
+
+
+@pytest.mark.parametrize("policy", ["adopt", "requeue"])
+def test_g4_a_killed_daemon_loses_nothing_and_executes_nothing_twice(yard: Yard, policy: str) -> None:
+    first = yard.daemon()
+    body = "instance i { seeds 1..12; run t }"
+    campaign = yard.submit(yard.spec("a", body, sleep="0.3", clauses=f"; orphans {policy}"))
+    yard.until(lambda: yard.started() >= 3)
+    os.kill(first, signal.SIGKILL)
+    assert yard.status()["holder"] is None
+    yard.daemon()
+    yard.call("wait", campaign)
+    assert yard.verdicts(campaign) == {"pass": 12}
+    starts = Counter(line for line in yard.lines() if line.startswith("start"))
+    if policy == "adopt":
+        assert set(starts.values()) == {1}
+    assert yard.most_at_once() <= 2
+
+
+def test_g4_a_stopped_daemon_leaves_what_runs_to_the_next_one(yard: Yard) -> None:
+    first = yard.daemon()
+    campaign = yard.submit(yard.spec("a", "instance i { seeds 1..8; run t }", sleep="0.3"))
+    yard.until(lambda: yard.started() >= 2)
+    os.kill(first, signal.SIGTERM)
+    yard.until(lambda: yard.status()["holder"] is None)
+    yard.daemon()
+    yard.call("wait", campaign)
+    assert yard.verdicts(campaign) == {"pass": 8}
+    assert yard.started() == 8
+
+
+def test_g5_a_single_run_beside_a_sweep_starts_in_the_next_free_place(yard: Yard) -> None:
+    yard.daemon()
+    sweep = yard.submit(yard.spec("sweep", "instance i { seeds 1..400; run t }"))
+    yard.until(lambda: yard.started() >= 4)
+    yard.submit(yard.spec("single", "instance i { run t }"), "--wait")
+    assert yard.started() < 100
+    yard.call("cancel", sweep)
+    yard.call("wait", sweep, status=5)
+
+
+def test_g7_a_client_that_goes_away_and_comes_back(yard: Yard) -> None:
+    yard.daemon()
+    spec = yard.spec("a", "instance i { seeds 1..20; run t }")
+    client = subprocess.Popen(
+        [sys.executable, "-m", "campaign", "exec", spec],
+        cwd=yard.folder,
+        env=yard.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yard.until(lambda: yard.started() >= 3)
+    client.kill()
+    client.wait()
+    yard.call("wait")
+    assert yard.started() == 20
+
+
+def test_g7_a_stale_heartbeat_is_said_plainly(yard: Yard) -> None:
+    pid = yard.daemon()
+    os.kill(pid, signal.SIGSTOP)
+    old = time.time() - 60
+    os.utime(yard.folder / ".campaign" / "daemon.lock", (old, old))
+    holder = yard.status()["holder"]
+    assert (holder["pid"], holder["answers"], holder["stale"]) == (pid, False, True)
+    assert "STALE" in yard.call("status")
+
+
+def test_g9_one_gpu_slot_is_never_held_twice(yard: Yard) -> None:
+    yard.daemon(4)
+    body = "instance i { seeds 1..6; needs gpu = 1; run t }"
+    campaigns = [yard.submit(yard.spec(name, body, parallel=4, clauses="; slots gpu = 1")) for name in ("a", "b")]
+    for campaign in campaigns:
+        yard.call("wait", campaign)
+    assert yard.most_at_once() == 1
+    assert yard.started() == 12
+
+
+def test_g10_cpu_runs_flow_beside_gpu_runs(yard: Yard) -> None:
+    yard.daemon(3)
+    body = "instance g { seeds 1..6; needs gpu = 1; run t }\ninstance c { seeds 1..6; run t }"
+    campaign = yard.submit(yard.spec("a", body, parallel=3, clauses="; slots gpu = 1"))
+    yard.call("wait", campaign)
+    assert yard.verdicts(campaign) == {"pass": 12}
+    assert yard.most_at_once() == 3
+
+
+def test_without_a_daemon_what_is_submitted_waits_and_is_carried_out_by_the_next(yard: Yard) -> None:
+    campaign = yard.submit(yard.spec("a", "instance i { seeds 1..3; run t }"))
+    yard.call("wait", campaign, status=3)
+    assert yard.status()["queue"][0]["state"] == "queued"
+    yard.daemon()
+    yard.call("wait", campaign)
+    assert yard.verdicts(campaign) == {"pass": 3}
+
+
+def test_what_failed_is_carried_out_again(yard: Yard) -> None:
+    yard.daemon()
+    spec = yard.spec("a", "instance i { seeds 1..3; run t }")
+    text = Path(spec).read_text().replace("sleep 0.1;", f"test -e {yard.folder}/mended || exit 1;")
+    Path(spec).write_text(text)
+    campaign = yard.submit(spec)
+    yard.call("wait", campaign, status=1)
+    (yard.folder / "mended").touch()
+    yard.call("retry", campaign, "--wait")
+    assert yard.verdicts(campaign) == {"pass": 3}

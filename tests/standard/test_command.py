@@ -1,0 +1,80 @@
+"""The oracle ``command``: real programs judge."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaign.plugins.api import Judgement, UnableError
+from campaign_standard.command import KEPT_BYTES, Command
+
+from .evidence import evidence, judge
+
+
+def check(tmp_path: Path, script: str, **settings: Any) -> Judgement:
+    return judge(Command(), evidence(tmp_path), argv=("/bin/sh", "-c", script), **settings)
+
+
+def test_exit_status_and_output_are_kept(tmp_path: Path) -> None:
+    found = check(tmp_path, "echo out; echo err >&2; exit 3")
+    assert not found.ok
+    assert (found.exit_code, found.stdout, found.stderr) == (3, "out\n", "err\n")
+    assert found.message == "exit status 3, not 0"
+
+
+def test_it_runs_in_the_working_directory_with_nothing_to_read(tmp_path: Path) -> None:
+    found = check(tmp_path, "pwd; cat")
+    assert found.ok
+    assert found.stdout == f"{tmp_path}/attempt-1/work\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "settings", "message"),
+    [
+        ("exit 1", {"exits": (0, 1)}, None),
+        ("exit 1", {"exits": ()}, None),
+        ("kill -9 $$", {}, "killed by signal 9, not 0"),
+        ("echo ok", {"wanted": "^ok$"}, None),
+        ("echo nok", {"wanted": "^ok$"}, "its output lacks /^ok$/"),
+        ("echo ok >&2", {"wanted": "ok", "forbidden": "Corruption"}, None),
+        (
+            "echo ok; echo Corruption: 7; exit 0",
+            {"wanted": "ok", "forbidden": "Corr"},
+            "its output says: Corruption: 7",
+        ),
+    ],
+)
+def test_status_wanted_and_forbidden_together(
+    tmp_path: Path, script: str, settings: dict[str, Any], message: str | None
+) -> None:
+    found = check(tmp_path, script, **settings)
+    assert found.ok is (message is None)
+    assert message is None or found.message == message
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    for argv in (("no-such-checker",), ("/etc/passwd",), ("a\0b",)):
+        with pytest.raises(UnableError, match="could not be run"):
+            judge(Command(), evidence(tmp_path), argv=argv)
+
+
+def test_a_flood_is_searched_whole_and_kept_in_part(tmp_path: Path) -> None:
+    found = check(tmp_path, "yes | head -n 2000000; echo last", wanted="^last$")
+    assert found.ok
+    assert len(found.stdout) == KEPT_BYTES
+
+
+def test_what_it_leaves_behind_does_not_hang_it(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    found = check(tmp_path, "sleep 1000 & echo done")
+    assert found.ok
+    assert found.stdout == "done\n"
+    assert time.monotonic() - begun < 60
+
+
+def test_a_pattern_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UnableError, match="is not a regular expression"):
+        check(tmp_path, "true", wanted="(")

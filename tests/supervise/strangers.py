@@ -1,0 +1,148 @@
+"""A plugin that a stranger might have written: providers that misbehave in every way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from campaign.plugins.api import (
+    Command,
+    Evidence,
+    Exit,
+    Fault,
+    Injected,
+    Injection,
+    Judgement,
+    Oracle,
+    Schema,
+    Service,
+    Step,
+    Tool,
+    UnableError,
+    Value,
+    hookimpl,
+)
+
+api = 1
+
+
+class Good(Oracle):
+    name = "good"
+    about = "looks for the file `good`"
+
+    def judge(self, evidence: Evidence, settings: Mapping[str, Value]) -> Judgement:
+        print("a plugin may print")
+        ok = Path(evidence.work, "good").exists()
+        return Judgement(ok=ok, message="good" if ok else "not\ngood", stdout="out", stderr="", details={"n": 1})
+
+
+class Bad(Oracle):
+    name = "bad"
+    about = "misbehaves as it is told"
+    parameters: ClassVar[Schema] = {"how": {"type": "string", "default": "raise"}}
+
+    def judge(self, evidence: Evidence, settings: Mapping[str, Value]) -> Any:  # noqa: C901 - a list of sins
+        match settings["how"]:
+            case "raise":
+                raise RuntimeError("no\nidea")
+            case "unable":
+                raise UnableError("the moon is in the wrong phase")
+            case "exit":
+                sys.exit(0)
+            case "crash":
+                os.abort()
+            case "hang":
+                subprocess.Popen(["sleep", "1000"], start_new_session=True)
+                time.sleep(1000)
+            case "none":
+                return None
+            case "types":
+                return Judgement(ok="yes")  # type: ignore[arg-type]
+            case "unserializable":
+                return Judgement(ok=True, details={"x": object()})
+            case "tell":
+                return Judgement(ok=False, message=evidence.env["HIDDEN"], details={evidence.env["HIDDEN"]: [settings]})
+            case "environ":
+                return Judgement(ok=True, stdout="\n".join(f"{name}={value}" for name, value in os.environ.items()))
+            case "stdout":
+                os.write(1, b'{"type":"done","id":1}\n')
+                return Judgement(ok=True)
+            case "flood":
+                return Judgement(ok=False, stdout="x" * (8 << 20))
+        return Judgement(ok=True)
+
+
+class Missing(Oracle):
+    name = "missing"
+    about = "is never available"
+
+    def available(self) -> str | None:
+        return "install the moon"
+
+    def judge(self, evidence: Evidence, settings: Mapping[str, Value]) -> Judgement:
+        return Judgement(ok=True)
+
+
+class Trace(Fault):
+    """Leaves a file for as long as it is in force."""
+
+    name = "trace"
+    about = "makes a file while it is in force"
+    parameters: ClassVar[Schema] = {"how": {"type": "string", "default": ""}}
+
+    def arm(self, injection: Injection) -> Mapping[str, Any]:
+        if injection.settings["how"] == "arm":
+            raise UnableError("cannot be armed")
+        return {"path": f"{injection.workdir}/in-force", "how": injection.settings["how"]}
+
+    def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
+        Path(undo["path"]).write_text(str(injection.random))
+        if undo["how"] == "inject":
+            raise UnableError("failed half-way")
+        return Injected(notes=f"made a file {undo['how']}".strip())
+
+    def clear(self, undo: Mapping[str, Any]) -> None:
+        if undo["how"] == "clear":
+            raise UnableError("cannot be taken back")
+        Path(undo["path"]).unlink(missing_ok=True)
+
+
+class Server(Tool):
+    name = "server"
+    about = "is ready when it has written its port"
+    parameters: ClassVar[Schema] = {"never": {"type": "bool", "default": False}}
+    serves = True
+
+    def command(self, step: Step) -> Command:
+        return Command(argv=("sh", "-c", "sleep 0.1; echo 4711 > port; exec sleep 1000"))
+
+    def ready(self, service: Service) -> Mapping[str, str] | None:
+        path = Path(service.workdir, "port")
+        if service.settings["never"] or not path.exists():
+            return None
+        return {"port": path.read_text().strip()}
+
+
+@hookimpl
+def campaign_oracles() -> list[Oracle]:
+    return [Good(), Bad(), Missing()]
+
+
+@hookimpl
+def campaign_faults() -> list[Fault]:
+    return [Trace()]
+
+
+@hookimpl
+def campaign_tools() -> list[Tool]:
+    return [Server()]
+
+
+@hookimpl
+def campaign_fingerprint(exit: Exit, evidence: Evidence, message: str) -> str | None:
+    return f"signed: {message}"
