@@ -17,6 +17,7 @@ from campaign.engine.findings import Damaged, Exited, Gone, NeverStarted, Runnin
 from campaign.engine.recover import examine, make_folder, read_exit, revoke
 from campaign.proc import Process, boot_id, identify
 from campaign.records import Directories, Order
+from campaign.supervise.claim import ClaimedError, take
 
 from .conftest import make_exit, make_order
 
@@ -39,6 +40,12 @@ def claimed(order: Order, owner: Process | None) -> Path:
     return private
 
 
+def identified() -> Process:
+    found = identify(os.getpid(), boot_id())
+    assert found is not None
+    return found
+
+
 def dead() -> Process:
     process = subprocess.Popen(["/bin/true"])
     found = identify(process.pid, boot_id())
@@ -52,11 +59,25 @@ def admitted(order: Order) -> None:
     make_folder(order.directories.private)
 
 
-def test_a_free_claim_is_taken_and_cannot_be_taken_again(order: Order) -> None:
+def test_a_free_claim_is_taken_and_no_supervisor_can_take_it_again(order: Order) -> None:
     admitted(order)
     assert examine(order, started=False) == NeverStarted()
-    assert not revoke(order.directories.private)
+    with pytest.raises(ClaimedError):
+        take(order, identified())
     assert Path(order.directories.private).stat().st_mode & 0o077 == 0
+
+
+def test_what_a_dead_engine_revoked_never_started(order: Order) -> None:
+    admitted(order)
+    assert revoke(order.directories.private)
+    assert examine(order, started=False) == NeverStarted()
+
+
+def test_what_a_supervisor_claimed_cannot_be_revoked(order: Order) -> None:
+    admitted(order)
+    take(order, identified()).release()
+    assert not revoke(order.directories.private)
+    assert examine(order, started=False) == Gone()
 
 
 def test_what_the_ledger_knows_to_have_started_is_never_taken_for_unstarted(order: Order) -> None:
@@ -130,6 +151,8 @@ def test_what_is_left_of_the_tree_is_killed(order: Order, mark: str) -> None:
     environment = {"CAMPAIGN_WORKDIR": order.directories.work} if mark == "environment" else {}
     folder = order.directories.work if mark == "folder" else "/"
     child = subprocess.Popen(["/bin/sleep", "600"], cwd=folder, env=environment, start_new_session=True)
+    while not Path(f"/proc/{child.pid}/cmdline").read_bytes():
+        time.sleep(0.001)  # in the middle of execve(2) a process has neither arguments nor an environment
     assert examine(order, started=True) == Gone()
     assert child.wait(timeout=10) == -9
 
@@ -167,18 +190,31 @@ def test_a_private_folder_that_is_a_file(order: Order) -> None:
     assert isinstance(examine(order, started=True), Unknown)
 
 
-def test_taking_the_claim_is_a_race_with_one_winner(order: Order) -> None:
+_RACE = """
+import os, sys, time, msgspec
+from campaign.engine.recover import revoke
+from campaign.proc import boot_id, identify
+from campaign.records import Order
+from campaign.supervise.claim import ClaimedError, take
+order = msgspec.json.decode(sys.argv[1], type=Order)
+time.sleep(max(0, float(sys.argv[2]) - time.time()))
+if sys.argv[3] == "revoke":
+    print(revoke(order.directories.private))
+else:
+    try:
+        print(bool(take(order, identify(os.getpid(), boot_id()))))
+    except ClaimedError:
+        print(False)
+"""
+
+
+def test_the_claim_is_a_race_with_one_winner(order: Order) -> None:
     admitted(order)
-    program = (
-        "import sys; from campaign.engine.recover import revoke; import time; time.sleep(max(0, float(sys.argv[2]) - time.time()));"
-        "print(revoke(sys.argv[1]))"
-    )
     at = str(time.time() + 0.6)
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, order.directories.private, at], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(6)
-    ]
+    command = [sys.executable, "-c", _RACE, msgspec.json.encode(order).decode(), at]
+    sides = ["revoke", "take"] * 3
+    racers = [subprocess.Popen([*command, side], stdout=subprocess.PIPE, text=True) for side in sides]
     answers = [racer.communicate(timeout=30)[0].strip() for racer in racers]
-    assert sorted(answers) == ["False"] * 5 + ["True"]
+    revoked, taken = answers[::2], answers[1::2]
+    assert sorted(taken) == (["False"] * 3 if "True" in revoked else ["False"] * 2 + ["True"])
+    assert len(set(revoked)) == 1, "revoking twice is revoking once"

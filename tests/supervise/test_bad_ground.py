@@ -67,6 +67,7 @@ def test_a_disk_that_fills_up_before_the_exit_record(small_disk: Desk) -> None:
 
 def test_no_descriptors_left(desk: Desk) -> None:
     """Whatever limit it meets, there is an end with a reason, and the next order goes on once there are some again."""
+    desk.run(step("true"))  # it has opened by now what it keeps
     limits = resource.prlimit(desk.handle.pid, resource.RLIMIT_NOFILE)
     in_use = max(map(int, os.listdir(f"/proc/{desk.handle.pid}/fd"))) + 1
     for more in range(12):

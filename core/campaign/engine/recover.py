@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import msgspec
 
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Uncleared, Unknown
-from campaign.proc import Entry, Process, boot_id, identify, send_all, table
+from campaign.proc import Entry, Process, boot_id, send_all, table
 from campaign.records import Exit, Order
 from campaign.supervise import undo
 from campaign.supervise.claim import EXIT_FILE
@@ -25,6 +25,8 @@ from campaign.supervise.claim import EXIT_FILE
 #: How long killed processes are given to disappear.
 _PATIENCE_S = 5.0
 _ROUNDS, _PAUSE_S = 50, 0.02
+#: What the claim of a revoked attempt leads to: nowhere.
+_REVOKED = "revoked"
 _decode_exit = msgspec.json.Decoder(Exit).decode
 _decode_owner = msgspec.json.Decoder(Process).decode
 
@@ -54,13 +56,16 @@ def make_folder(private: str) -> None:
 
 
 def revoke(private: str) -> bool:
-    """Take the claim of an attempt that has not started: from now on nobody can start it.  Raises OSError."""
+    """Take the claim of an attempt that has not started: from now on nobody can start it.  Raises OSError.
+
+    True also where an engine before us took it and died before its ledger knew.  A link bears its text from the instant
+    that it is there, as a file does not: it cannot be taken for a supervisor's claim.
+    """
+    path = os.path.join(private, "claim")
     try:
-        fd = os.open(os.path.join(private, "claim"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        os.symlink(_REVOKED, path)
     except FileExistsError:
-        return False
-    with os.fdopen(fd, "wb", 0) as file:
-        file.write(msgspec.json.encode(identify(os.getpid(), boot_id())))
+        return os.path.islink(path)
     return True
 
 

@@ -1,7 +1,8 @@
 """The private folder of an attempt, ``.campaign/attempts/<token>/``: who carries it out, and how it ended.
 
     order.json   what was asked for
-    claim        created exclusively, before anything starts: whoever made it decides what becomes of the attempt
+    claim        created exclusively, before anything starts: whoever made it decides what becomes of the attempt;
+                 a link instead of a file where an engine revoked it: then it never ran, and never will
     lock         locked (flock) by the supervisor alone for as long as it lives
     tree.lock    locked and inherited by the tools: while it is held some of them live (a hint only)
     undo/        the inverses of the faults in force
