@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from campaign.analysis.beside import Beside, read_beside
 from campaign.analysis.summarize import summarize
+from campaign.failpoints import reach
 from campaign.judge.view import run_view
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import AttemptRecord, CampaignRow
@@ -59,8 +60,11 @@ def write_report(reporter: Reporter, summary: Summary, runs: Iterator[RunView], 
             with printing_aside():
                 reporter.report(summary, runs, write)
             file.flush()
+            reach("report.write.before")
             os.fsync(file.fileno())
+        reach("report.write.synced")
         os.replace(draft, path)
+        reach("report.write.after")
     finally:
         if os.path.lexists(draft):
             os.unlink(draft)

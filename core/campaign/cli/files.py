@@ -7,6 +7,7 @@ import stat
 import sys
 
 from campaign.diagnostics import Diagnostic, ExitStatus
+from campaign.failpoints import reach
 
 #: How a user names standard input, and what diagnostics call it.
 STDIN, STDIN_NAME = "-", "<stdin>"
@@ -41,8 +42,11 @@ def replace_file(path: str, data: bytes) -> None:
             file.write(data)
             os.fchmod(file.fileno(), mode)
             file.flush()
+            reach("command.write.before")
             os.fsync(file.fileno())
+        reach("command.write.synced")
         os.replace(temporary, target)
+        reach("command.write.after")
     except BaseException:
         os.unlink(temporary)
         raise

@@ -15,6 +15,7 @@ from campaign.engine import wire
 from campaign.engine.desk import Desk
 from campaign.engine.protocol import NULL
 from campaign.engine.workspace import Workspace, WorkspaceLock
+from campaign.failpoints import reach
 from campaign.ledger.store import Ledger
 
 _encode = msgspec.json.Encoder().encode
@@ -63,8 +64,10 @@ class Line:
         line = _encode(wire.Request(wire.VERSION, self._number, verb, Raw(_encode(args) if args else b"{}")))
         if len(line) > wire.LONGEST:
             raise CampaignError([_too_long(len(line))])
+        reach("client.ask.before")
         try:
             self._sock.sendall(line + b"\n")
+            reach("client.ask.after")
             while True:
                 self._sock.settimeout(None if progress else PATIENCE_S)
                 found = self._next()
@@ -130,6 +133,7 @@ def _write(workspace: str, directly: Callable[[Desk], wire.Done]) -> wire.Done:
         lock.check_ledger()
         ledger = Ledger(place.ledger)
         lock.sign()
+        reach("client.write.before")
         try:
             return directly(Desk(ledger, now()))
         finally:

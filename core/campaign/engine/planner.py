@@ -22,6 +22,7 @@ from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol
 from campaign.engine.client import Connect, EngineDefectError
 from campaign.engine.project import EVENTS, RUN, Projector
+from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import FINISHED, INTERRUPTED, CampaignRow
 from campaign.plan.matrix import Run
@@ -152,6 +153,7 @@ class Planner:
             case protocol.Idle():
                 self._close(message)
             case protocol.Closed():
+                reach("planner.closed")
                 self._closed = True
             case protocol.Broken():
                 if message.defect is not None:
@@ -160,6 +162,7 @@ class Planner:
 
     def _open(self, epoch: int) -> None:
         errand, self._ready = self._errand, True
+        reach("planner.open")
         self._render = errand.renderer(epoch)
         self._link.send(
             protocol.Open(
@@ -191,9 +194,11 @@ class Planner:
                 orders.append(self._rendered(run, 1, "plan", None))
                 if len(orders) == count:
                     break
+        reach("planner.offer")
         self._link.send(protocol.Offer(lane, tuple(orders), len(orders) < count))
 
     def _repeat(self, message: protocol.Again) -> None:
+        reach("planner.repeat")
         run = self._runs.get(message.key) or self._errand.find(message.key)
         if run is None:
             self._watcher.note(f"{message.key} is no run of this plan any more; it is left as it is")
@@ -213,6 +218,7 @@ class Planner:
 
     def _news(self, news: protocol.News) -> None:
         """Write down and pass on what was committed; the events last, for they say how far that has come."""
+        reach("planner.news")
         finished = {each.seq: each for each in news.finished}
         events = [event for event in news.events if event.seq > self._seen]
         for event in events:
@@ -291,6 +297,7 @@ class Planner:
     # --- the end ------------------------------------------------------------------------------------------------
 
     def _close(self, idle: protocol.Idle) -> None:
+        reach("planner.close")
         self._outcome = self._judge(idle)
         self._link.send(protocol.Close(self._outcome.state, self._outcome.status))
 

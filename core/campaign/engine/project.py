@@ -15,6 +15,7 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
+from campaign.failpoints import reach
 from campaign.judge.view import run_view
 from campaign.records import Decision, Exit, OracleRecord, Order, RunView
 from campaign.records.event import EventView
@@ -136,19 +137,25 @@ def _replace(folder: int, name: str, data: bytes) -> None:
         write_all(fd, data)
     finally:
         os.close(fd)
+    reach("planner.write.before")
     os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    reach("planner.write.after")
 
 
 def _share(own: int, seed: int) -> None:
     """The run's ``run.json`` is its deciding attempt's: one file, two names; a copy where links are not to be had."""
     try:
+        reach("planner.share.before")
         os.link(RUN, RUN, src_dir_fd=own, dst_dir_fd=seed)
     except FileExistsError:
         part = f".{RUN}.part"
         with suppress(FileNotFoundError):
             os.unlink(part, dir_fd=seed)
+        reach("planner.share.again")
         os.link(RUN, part, src_dir_fd=own, dst_dir_fd=seed)
+        reach("planner.share.renaming")
         os.rename(part, RUN, src_dir_fd=seed, dst_dir_fd=seed)
     except OSError:
         with open(os.open(RUN, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=own), "rb") as file:
             _replace(seed, RUN, file.read())
+    reach("planner.share.after")

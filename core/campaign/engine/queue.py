@@ -22,6 +22,7 @@ from campaign.engine.link import PlannerLink
 from campaign.engine.service import Service
 from campaign.engine.shell import Shell
 from campaign.engine.workspace import Workspace, WorkspaceLock
+from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import INTERRUPTED, CampaignState
 from campaign.ledger.store import Ledger
@@ -103,6 +104,7 @@ class Daemon:
         link = PlannerLink(self._loop, sock, self._received, self._hung_up)
         link.campaign = campaign
         self._planners[campaign] = link
+        reach("daemon.planner.started")
         link.send(protocol.Ready(self._shell.ledger.epoch))
 
     def stop(self) -> None:
@@ -162,6 +164,7 @@ class Daemon:
 
     def _leave(self) -> None:
         """Take back what has not started; supervisors see the rest to its end, and the next daemon adopts it."""
+        reach("daemon.leave")
         self._shell.core.leave()
         self._shell.carry_out()
         left = sum(True for _ in self._shell.core.under_way())

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import msgspec
 
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Uncleared, Unknown
+from campaign.failpoints import reach
 from campaign.proc import Entry, Process, boot_id, send_all, table
 from campaign.records import Exit, Order
 from campaign.supervise import undo
@@ -52,7 +53,9 @@ def examine(order: Order, started: bool) -> Finding | Uncleared:
 
 def make_folder(private: str) -> None:
     """Make an attempt's folder before the ledger admits it, so that a missing one was removed.  Raises OSError."""
+    reach("engine.folder.before")
     os.mkdir(private, 0o700)
+    reach("engine.folder.after")
 
 
 def revoke(private: str) -> bool:
@@ -62,10 +65,12 @@ def revoke(private: str) -> bool:
     that it is there, as a file does not: it cannot be taken for a supervisor's claim.
     """
     path = os.path.join(private, "claim")
+    reach("engine.revoke.before")
     try:
         os.symlink(_REVOKED, path)
     except FileExistsError:
         return os.path.islink(path)
+    reach("engine.revoke.after")
     return True
 
 

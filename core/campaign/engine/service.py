@@ -17,6 +17,7 @@ from campaign.engine import protocol, wire
 from campaign.engine.desk import Desk
 from campaign.engine.shell import Shell, utc_now
 from campaign.engine.workspace import Workspace, WorkspaceLock
+from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow
 from campaign.records.event import EventView
@@ -58,7 +59,9 @@ class _Client:
 
     def answer(self, request: int, ok: Struct) -> None:
         """The one answer to a request."""
+        reach("service.answer.before")
         self._send(wire.Answer(wire.VERSION, request, ok=Raw(_encode(ok))))
+        reach("service.answer.after")
 
     def refuse(self, request: int, error: CampaignError) -> None:
         """Say what speaks against it."""

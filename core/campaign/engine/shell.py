@@ -18,6 +18,7 @@ from campaign.engine.executor import LocalExecutor
 from campaign.engine.link import PlannerLink
 from campaign.engine.outbox import Ask, Begin, Command, Halt, Outbox
 from campaign.engine.recover import make_folder, revoke
+from campaign.failpoints import reach
 from campaign.ledger.opening import unwritable
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CANCEL, PAUSE, RUNNING, AttemptRow, CampaignState
@@ -106,7 +107,9 @@ class Shell:
             for record, finding in zip(records, findings, strict=True):
                 self.core.take_over(record.row, record.order, _encode_order(record.order), finding)
             self.control(reader)
+        reach("engine.takeover.before")
         self.carry_out()
+        reach("engine.takeover.after")
 
     def expect(self, campaign: str) -> None:
         """A campaign is to be carried out: remember what is known of it."""
@@ -205,10 +208,14 @@ class Shell:
     def _command(self, command: Command) -> None:
         match command:
             case Begin():
+                reach("engine.start.before")
                 self._executor.start(command.order, command.data)
+                reach("engine.start.after")
             case Ask():
+                reach("engine.judge.before")
                 self._executor.judge(command.order, command.exit)
             case Halt():
+                reach("engine.stop.before")
                 self._executor.stop(command.order, command.reason)
 
 

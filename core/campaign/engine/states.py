@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 
+from campaign.failpoints import armed, reach
 from campaign.records import Verdict
 
 
@@ -71,6 +72,8 @@ class Story:
             raise IllegalTransitionError(self._tell(target, verdict))
         self.state = target
         self._past.append(target)
+        if armed():
+            reach(f"decided.{source}.{target}")
         return source
 
     def _tell(self, target: State, verdict: Verdict | None) -> str:

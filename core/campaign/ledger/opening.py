@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.failpoints import reach
 from campaign.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA
 
 #: Where SQLite's locks or its shared memory cannot be relied on.
@@ -198,7 +199,9 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRAT
     fresh = not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
     done = 0 if fresh else connection.execute("SELECT schema FROM meta").fetchone()[0]
     for number, script in enumerate(migrations[done:], start=done + 1):
+        reach("ledger.migrate.before")
         connection.executescript(f"BEGIN IMMEDIATE; {script}; UPDATE meta SET schema = {number}; COMMIT;")  # noqa: S608 - ours
+        reach("ledger.migrate.after")
 
 
 def _create(path: str) -> None:
@@ -216,14 +219,19 @@ def _create(path: str) -> None:
             migrate(connection)
         finally:
             connection.close()
+        reach("ledger.create.before")
         os.rename(draft, path)
+        reach("ledger.create.renamed")
         sync_directory(os.path.dirname(path))
+        reach("ledger.create.after")
 
 
 def sync_directory(path: str) -> None:
     """Make a rename in ``path`` durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        reach("folder.sync.before")
         os.fsync(handle)
+        reach("folder.sync.after")
     finally:
         os.close(handle)

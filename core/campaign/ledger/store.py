@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from campaign import failpoints
+from campaign.failpoints import reach
 from campaign.ledger.opening import LedgerError, errors, unreadable, unwritable, vanished, writer
 from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Change, ControlRow, Ending, Move
 from campaign.records import Order
@@ -160,6 +162,7 @@ class Ledger:
         with errors(self.path, unwritable), self._transaction():
             work.write(self._db)
         self._seq, self._blob = work.seq, work.blob
+        _reach_each(work.events)
         return work.events
 
     def _check_file(self) -> None:
@@ -190,6 +193,7 @@ class _Transaction:
         self._db, self._path, self._epoch = db, path, epoch
 
     def __enter__(self) -> None:
+        reach("ledger.begin")
         self._db.execute("BEGIN IMMEDIATE")
         (found,) = self._db.execute("SELECT epoch FROM meta").fetchone()
         if found != self._epoch:
@@ -197,10 +201,14 @@ class _Transaction:
             raise StaleEpochError(self._path, self._epoch, found)
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._db.execute("COMMIT")
-        elif self._db.in_transaction:
-            self._db.execute("ROLLBACK")
+        try:
+            if kind is None:
+                reach("ledger.commit.before")
+                self._db.execute("COMMIT")
+                reach("ledger.commit.after")
+        finally:
+            if self._db.in_transaction:  # also where COMMIT itself failed: the next one begins anew
+                self._db.execute("ROLLBACK")
 
 
 class _Work:
@@ -315,6 +323,13 @@ class _Work:
 def _expect(count: int, cursor: sqlite3.Cursor, values: object) -> None:
     if cursor.rowcount != count:
         raise AssertionError(f"the ledger disagrees with the engine about {values!r:.300}")
+
+
+def _reach_each(events: Sequence[EventView]) -> None:
+    """A failpoint for each edge of the table of states: recorded, and nothing done about it yet."""
+    if failpoints.armed():
+        for event in events:
+            reach(f"recorded.{event.from_state}.{event.to_state}")
 
 
 def _event_row(event: EventView) -> tuple[Any, ...]:

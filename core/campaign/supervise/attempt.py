@@ -16,6 +16,7 @@ from enum import Enum, auto
 import re2
 from msgspec.structs import replace
 
+from campaign.failpoints import reach
 from campaign.records import Exit, OracleRecord, Order, OutputRecord, Stop, mask_text, secrets_of
 from campaign.records.messages import Exited, FromSupervisor, Judged, Refused, Started
 from campaign.supervise.claim import Claim, ClaimedError, take
@@ -82,6 +83,7 @@ class Attempt:
             self._station.reserve.hold()
             self._claim = take(self.order, self._station.me)
             self._send(Started(self.order.token, self._started_at))
+            reach("attempt.started")
             self._scene = Scene(self.order, self._station, self._claim, self._epoch, self._advance)
         except ClaimedError as error:
             self._send(Refused(self.order.token, str(error)))
@@ -198,6 +200,7 @@ class Attempt:
             return
         self._phase = Phase.ENDING
         self._stopped = stopped
+        reach("attempt.ending")
         self._station.reserve.release()
         for timer in self._timers:
             timer.cancel()
@@ -240,6 +243,7 @@ class Attempt:
             self._internal_error = f"the exit record could not be written: {error.strerror}"
             record = self._exit(tree_empty)
         self._send(Exited(self.order.token, record))
+        reach("attempt.exited")
         if not self.order.oracles:
             self._finish()
             return
@@ -304,6 +308,7 @@ class Attempt:
         self._judging.start()
 
     def _judged(self, oracles: tuple[OracleRecord, ...], fingerprint: str | None) -> None:
+        reach("attempt.judged")
         self._send(Judged(self.order.token, oracles, fingerprint))
         self._finish()
 
@@ -319,6 +324,7 @@ class Attempt:
             os.close(self._public)
         if self._claim is not None:
             self._claim.release()
+        reach("attempt.over")
         self._over()
 
     def _later(self, delay: float, callback: Callable[[], None]) -> Timer:

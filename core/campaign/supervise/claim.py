@@ -19,6 +19,7 @@ from contextlib import suppress
 
 import msgspec
 
+from campaign.failpoints import reach
 from campaign.proc import Process
 from campaign.records import Exit, Order
 from campaign.supervise.folders import open_below, write_all, write_synced
@@ -47,7 +48,9 @@ class Claim:
 
     def write_exit(self, record: Exit) -> None:
         """Leave the exit record, whole and synced.  Raises OSError."""
+        reach("exit.write.before")
         write_synced(self.folder, EXIT_FILE, _encode(record))
+        reach("exit.write.after")
 
     def release(self) -> None:
         """Give up the locks: the attempt is over."""
@@ -63,9 +66,13 @@ def take(order: Order, owner: Process) -> Claim:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     held: list[int] = [folder]
     try:
+        reach("claim.lock.before")
         held.append(_locked(folder, "lock"))
+        reach("claim.make.before")
         _make_claim(folder, owner)
+        reach("claim.order.before")
         _write(folder, ORDER_FILE, _encode(order))
+        reach("claim.order.after")
         held.append(_locked(folder, "tree.lock"))
     except BaseException:
         for fd in held:
@@ -93,6 +100,7 @@ def _make_claim(folder: int, owner: Process) -> None:
     except FileExistsError:
         raise ClaimedError("it was claimed before: revoked, or carried out elsewhere") from None
     with os.fdopen(fd, "wb", 0) as file:
+        reach("claim.write.before")
         file.write(_encode(owner))
 
 

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from campaign.failpoints import reach
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PASSED = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC  # cheaper, for folders on the way
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -79,11 +81,15 @@ def write_synced(parent: int, name: str, data: bytes) -> None:
     fd = create_file(parent, part)
     try:
         write_all(fd, data)
+        reach("file.sync.before")
         os.fsync(fd)
     finally:
         os.close(fd)
+    reach("file.rename.before")
     os.rename(part, name, src_dir_fd=parent, dst_dir_fd=parent)
+    reach("file.rename.after")
     os.fsync(parent)
+    reach("file.sync.after")
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from campaign.failpoints import reach
 from campaign.supervise.folders import write_synced
 
 _SUFFIX = ".json"
@@ -32,12 +33,16 @@ _decode = msgspec.json.Decoder(UndoEntry).decode
 
 def write(folder: int, entry: UndoEntry) -> None:
     """Journal an inverse, synced, before the fault acts.  ``folder`` is the open ``undo/``; raises OSError."""
+    reach("undo.write.before")
     write_synced(folder, _file(entry), _encode(entry))
+    reach("undo.write.after")
 
 
 def remove(folder: int, entry: UndoEntry) -> None:
     """Strike out an inverse that was carried out.  Not synced: to clear once more does no harm.  Raises OSError."""
+    reach("undo.remove.before")
     os.unlink(_file(entry), dir_fd=folder)
+    reach("undo.remove.after")
 
 
 def pending(private: str) -> tuple[UndoEntry, ...]:
