@@ -44,6 +44,7 @@ VERBS: Mapping[str, str] = {
     "logs": "Print the output of a run.",
     "failures": "List failures by fingerprint.",
     "report": "Write reports again from what was recorded.",
+    "host": "Show this machine, or the one that a campaign ran on.",
     "plugins": "List what is installed, from where, and what it provides.",
     "doctor": "Say what is missing on this machine and how to get it.",
     "new": "Create a spec or a plugin to start from.",

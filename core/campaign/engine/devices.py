@@ -6,7 +6,7 @@ answer says which of these it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -20,10 +20,13 @@ _MIG = "MIG-"
 
 
 class Gpu(Struct, frozen=True):
-    """One device: its UUID, as CUDA and NVML both know it, and its product name."""
+    """One device: its UUID, as CUDA and NVML both know it, its product name, and what else its driver tells."""
 
     uuid: str
     name: str
+    memory_bytes: int | None = None
+    driver: str | None = None
+    vbios: str | None = None
 
 
 class Gpus(Struct, frozen=True):
@@ -55,9 +58,26 @@ def detect() -> Gpus:
 
 
 def _devices(nvml: Any) -> Iterator[Gpu]:
+    driver = _told(nvml, nvml.nvmlSystemGetDriverVersion)
     for index in range(nvml.nvmlDeviceGetCount()):
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
-        yield Gpu(_text(nvml.nvmlDeviceGetUUID(handle)), _text(nvml.nvmlDeviceGetName(handle)))
+        memory = _told(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
+        vbios = _told(nvml, nvml.nvmlDeviceGetVbiosVersion, handle)
+        yield Gpu(
+            _text(nvml.nvmlDeviceGetUUID(handle)),
+            _text(nvml.nvmlDeviceGetName(handle)),
+            memory_bytes=int(memory.total) if memory is not None else None,
+            driver=_text(driver) if driver else None,
+            vbios=_text(vbios) if vbios else None,
+        )
+
+
+def _told(nvml: Any, question: Callable[..., Any], *about: Any) -> Any:
+    """What a driver answers that need not: not every device knows everything."""
+    try:
+        return question(*about)
+    except nvml.NVMLError:
+        return None
 
 
 def _text(answer: str | bytes) -> str:

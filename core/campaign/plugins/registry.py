@@ -79,6 +79,14 @@ class Registry:
         loaded = (self._load(name) for name in self._installed() if self._may_load(name))
         return sorted(name for plugin in loaded if plugin for name in plugin.providers.get(kind, ()))
 
+    def matching(self, kind: Kind, name: str) -> list[str]:
+        """The full names that ``name`` may mean where the plugin's is left out: ``min_cores``, ``host.min_cores``.
+
+        A name that is already full means itself alone.
+        """
+        names = self.names(kind)
+        return [name] if name in names else [each for each in names if split_name(each)[1] == name]
+
     def is_missing(self, name: str) -> bool:
         """Whether the provider's plugin is allowed by a ``use`` but not installed, which ``use`` has told."""
         prefix, _ = split_name(name)
