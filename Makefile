@@ -36,9 +36,10 @@ bench: $(READY)         ## against the peers, the short form
 bench-full: $(READY)    ## with 5 GiB of output and all sizes; writes bench/RESULTS.md
 	$(BIN)/python -m bench --write bench/RESULTS.md
 
-torture: $(READY)       ## the fuzzer for ten minutes, then the gauntlet, again and again
+torture: $(READY)       ## the fuzzer for ten minutes, the gauntlet again and again, then every torture at its whole size
 	$(BIN)/python tests/language/fuzz.py --seconds 600
 	for round in 1 2 3 4 5; do $(BIN)/python -m pytest -n 2 -m gauntlet || exit 1; done
+	$(BIN)/python -m tests.torture
 
 clean:                  ## everything that can be made again
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

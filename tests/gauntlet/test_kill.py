@@ -20,6 +20,9 @@ from typing import Any
 
 import pytest
 
+from .processes import PATIENCE_S as _PATIENCE_S
+from .processes import children, kill, left, until
+
 pytestmark = pytest.mark.gauntlet
 
 SPEC = """
@@ -30,7 +33,6 @@ tool t {{
 }}
 instance i {{ seeds 1..{runs}; code = 0; run t }}
 """
-_PATIENCE_S = 60.0
 
 
 class Scene:
@@ -72,10 +74,7 @@ class Scene:
 
     def until(self, done: Callable[[], bool]) -> None:
         """Wait for something that the tools or the files show."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while not done():
-            assert time.monotonic() < deadline, "it never happened"
-            time.sleep(0.01)
+        until(done, pause_s=0.01)
 
     def until_effects(self, count: int) -> None:
         self.until(lambda: sum(self.effects().values()) >= count)
@@ -93,31 +92,7 @@ def scene(tmp_path: Path, clean_environ: dict[str, str]) -> Iterator[Scene]:
     made = Scene(tmp_path, clean_environ)
     made.write()
     yield made
-    _nothing_left(str(tmp_path))
-
-
-def _nothing_left(mark: str) -> None:
-    """No process of ours is left, a moment after the last command; tools that slept may need that moment."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while left := [line for line in _command_lines() if mark in line and "pytest" not in line]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
-
-
-def _command_lines() -> Iterator[str]:
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                yield Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-
-
-def children(pid: int) -> list[int]:
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+    until(lambda: not left(str(tmp_path)))  # tools that slept may need a moment
 
 
 def engine(planner: int) -> int:
@@ -139,14 +114,6 @@ def busy_supervisor(scene: Scene, planner: int) -> int:
 
     scene.until(look)
     return found[0]
-
-
-def kill(*pids: int) -> None:
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
 def test_a_killed_engine_loses_nothing(scene: Scene) -> None:

@@ -18,6 +18,9 @@ from typing import Any
 
 import pytest
 
+from .processes import PATIENCE_S as _PATIENCE_S
+from .processes import left, until
+
 pytestmark = pytest.mark.gauntlet
 
 SPEC = """
@@ -27,7 +30,6 @@ tool t {{
 }}
 {body}
 """
-_PATIENCE_S = 60.0
 
 
 class Yard:
@@ -91,10 +93,7 @@ class Yard:
         return most
 
     def until(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while not done():
-            assert time.monotonic() < deadline, "it never happened"
-            time.sleep(0.02)
+        until(done)
 
     def end(self) -> None:
         for pid in self.pids:
@@ -104,20 +103,6 @@ class Yard:
                 except ProcessLookupError:
                     break
         self.until(lambda: not left(str(self.folder)))
-
-
-def left(mark: str) -> list[str]:
-    """The command lines of living processes that belong to a folder."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                line = Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if mark in line and "pytest" not in line:
-                found.append(line)
-    return found
 
 
 @pytest.fixture
