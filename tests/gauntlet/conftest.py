@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from .yard import Yard
+
 TOOL = Path(__file__).with_name("badtool.py")
 
 
@@ -132,3 +134,11 @@ def wrong(arena: Arena) -> Callable[..., str]:
         return said
 
     return call
+
+
+@pytest.fixture
+def yard(tmp_path: Path, clean_environ: dict[str, str]) -> Iterator[Yard]:
+    """A yard; afterwards its daemons have left, and everything that ran has ended."""
+    made = Yard(tmp_path, clean_environ)
+    yield made
+    made.end()

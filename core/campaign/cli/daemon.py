@@ -9,10 +9,8 @@ import sys
 import click
 
 from campaign.cli.options import workspace_option
-from campaign.cli.queueing import hello
-from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
-from campaign.engine import wire
-from campaign.engine.asking import call
+from campaign.diagnostics import ExitStatus
+from campaign.engine.asking import ask_to_go, held
 from campaign.engine.capacity import MOST_PLACES, VARIABLE, read_slots
 from campaign.engine.host import processors
 from campaign.engine.workspace import Workspace, WorkspaceLock
@@ -49,15 +47,9 @@ def _make_free(place: Workspace, *, takeover: bool) -> None:
     try:
         if lock.try_acquire():
             return
-        line = call(place.path) if takeover else None
-        live = hello(line)
-        if line is None or live is None or not live.queue:
-            hint = "campaign status shows what it does; campaign daemon --takeover asks a daemon to go"
-            summary = f"{lock.owner()} holds the workspace {place.path}"
-            raise CampaignError([Diagnostic("CAMP524", summary, hint=hint, status=ExitStatus.SETUP)])
-        line.ask("stop", None, wire.Done)
-        line.close()
-        lock.wait()
+        if not takeover:
+            raise held(place, lock)
+        ask_to_go(place, lock)
     finally:
         lock.release()
 

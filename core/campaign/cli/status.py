@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any
 
 import click
 from msgspec import Struct
+from msgspec.json import encode
+from msgspec.structs import replace
 
 from campaign.cli.options import format_option, workspace_option
 from campaign.cli.queueing import NO_DAEMON
 from campaign.cli.tables import print_json, table, took
-from campaign.cli.terminal import visible
+from campaign.cli.terminal import live_wanted, visible
+from campaign.cli.watching import Screen, Seen, Sheets, repeat
 from campaign.engine import wire
 from campaign.engine.asking import SilentError, call
 from campaign.engine.service import BEAT_S
@@ -75,10 +79,16 @@ class Status(Struct, frozen=True, kw_only=True):
 
 
 @click.command("status")
+@click.option(
+    "--watch", is_flag=True, help="Look on until Ctrl-C: what changes is shown, whoever serves the workspace."
+)
 @format_option()
 @workspace_option
-def command(output_format: str, workspace: str) -> int:
+def command(watch: bool, output_format: str, workspace: str) -> int:
     """Show the queue of this workspace, from the ledger, and what the process that carries it out says."""
+    if watch:
+        _watch(workspace, output_format)
+        return 0
     holder, live = _holder(workspace)
     status = _status(workspace, holder, live)
     if output_format == "json":
@@ -88,24 +98,45 @@ def command(output_format: str, workspace: str) -> int:
     return 0
 
 
+def _watch(workspace: str, output_format: str) -> None:
+    """Until interrupted."""
+    as_json = output_format == "json"
+
+    def look(seen: Seen | None) -> tuple[str, object]:
+        holder = _holder_of(workspace, seen.pid, seen.live) if seen else None
+        if holder is not None and holder.stale:
+            holder = replace(holder, answers=False)  # its last word is as old as its heartbeat
+        status = _status(workspace, holder, seen.live if seen else None)
+        same = replace(holder, heartbeat_s=None) if holder else None  # its age is no news, that it is stale is
+        return encode(status).decode() if as_json else _text(status), replace(status, holder=same)
+
+    alive = not as_json and live_wanted(sys.stdout, os.environ)
+    repeat(workspace, look, Screen(sys.stdout) if alive else Sheets(sys.stdout, dated=not as_json))
+
+
 def _holder(workspace: str) -> tuple[Holder | None, wire.Live | None]:
     """Who serves the workspace, by its socket; one that does not answer is there all the same."""
     line = call(workspace)
     if line is None:
         return None, None
-    age = _age(Workspace(workspace).lock)
-    stale = age is not None and age > _STALE_S
     try:
         live = line.ask("status", None, wire.Live)
     except EOFError:
         return None, None
     except SilentError as silent:
-        return Holder(kind="process", pid=silent.pid, answers=False, heartbeat_s=age, stale=stale), None
+        return _holder_of(workspace, silent.pid, None), None
     finally:
         line.close()
+    return _holder_of(workspace, live.pid, live), live
+
+
+def _holder_of(workspace: str, pid: int, live: wire.Live | None) -> Holder:
+    age = _age(Workspace(workspace).lock)
+    found = Holder(kind="process", pid=pid, answers=False, heartbeat_s=age, stale=age is not None and age > _STALE_S)
+    if live is None:
+        return found
     kind = "daemon" if live.queue else "exec"
-    facts = {"places": live.places, "running": live.running, "slots": live.slots}
-    return Holder(kind=kind, pid=live.pid, answers=True, heartbeat_s=age, stale=stale, **facts), live  # type: ignore[arg-type]
+    return replace(found, kind=kind, answers=True, places=live.places, running=live.running, slots=live.slots)
 
 
 def _age(lock: str) -> float | None:

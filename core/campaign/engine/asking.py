@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,6 +24,9 @@ _decode = msgspec.json.Decoder(wire.Answer).decode
 _Result = TypeVar("_Result", bound=Struct)
 #: Who serves a workspace answers within this time, unless it was stopped.
 PATIENCE_S = 10.0
+#: A daemon that says that it goes is gone within this time: it takes back what has not started, and hangs up.
+FAREWELL_S = 30.0
+_CHUNK = 1 << 16
 
 
 class SilentError(CampaignError):
@@ -39,7 +43,7 @@ class Line:
     """A connection to whoever serves a workspace, one request at a time."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+        self.socket = self._sock = sock
         self._incoming = sock.makefile("rb")
         self._number = 0
         self.pid, self._uid = wire.peer(sock)
@@ -87,6 +91,47 @@ class Line:
         return _decode(line)
 
 
+class Watch:
+    """What whoever serves a workspace tells of itself, whenever something has changed."""
+
+    def __init__(self, line: Line) -> None:
+        """Ask for it; raises EOFError where the other end is gone."""
+        self.pid = line.pid
+        self._line, self._sock, self._rest = line, line.socket, b""
+        try:
+            self._sock.sendall(_encode(wire.Request(wire.VERSION, 1, "watch")) + b"\n")
+        except (TimeoutError, BrokenPipeError, ConnectionResetError):
+            raise EOFError from None
+
+    def news(self, patience_s: float) -> wire.Live | None:
+        """The newest word, None where there was none in that time.  Raises EOFError, CampaignError."""
+        lines = self._lines(patience_s)
+        while lines and (more := self._lines(0.0)):
+            lines = more
+        if not lines:
+            return None
+        found = _decode(lines[-1])
+        if found.progress == NULL:
+            raise CampaignError(found.error)
+        return msgspec.json.decode(found.progress, type=wire.Live)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
+
+    def _lines(self, patience_s: float) -> list[bytes]:
+        if not select.select([self._sock], [], [], patience_s)[0]:
+            return []
+        try:
+            data = self._sock.recv(_CHUNK)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise EOFError
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return lines or self._lines(patience_s)
+
+
 def _result(found: wire.Answer, answer: type[_Result]) -> _Result:
     if found.error or found.ok == NULL:
         raise CampaignError(found.error)
@@ -118,6 +163,34 @@ def ask(workspace: str, verb: str, args: Struct, directly: Callable[[Desk], wire
         raise gone() from None
     finally:
         line.close()
+
+
+def ask_to_go(place: Workspace, lock: WorkspaceLock, patience_s: float = FAREWELL_S) -> None:
+    """Have the daemon that holds a workspace leave it, and take the lock.  Raises CampaignError."""
+    line = call(place.path)
+    if line is None:
+        if lock.try_acquire():
+            return
+        raise held(place, lock)
+    try:
+        if not line.ask("status", None, wire.Live).queue:
+            raise held(place, lock)
+        line.ask("stop", None, wire.Done)
+    except EOFError:
+        pass  # it is leaving already
+    finally:
+        line.close()
+    if not lock.wait_for(patience_s):
+        summary = f"{lock.owner()} said that it goes, and holds the workspace still after {patience_s:g} s"
+        hint = "was it stopped? kill -CONT lets it go on, kill -9 ends it: what runs goes on and is adopted"
+        raise CampaignError([Diagnostic("CAMP525", summary, hint=hint, status=ExitStatus.SETUP)])
+
+
+def held(place: Workspace, lock: WorkspaceLock) -> CampaignError:
+    """Another process holds the workspace."""
+    hint = "campaign status shows what it does; campaign daemon --takeover asks a daemon to go"
+    summary = f"{lock.owner()} holds the workspace {place.path}"
+    return CampaignError([Diagnostic("CAMP524", summary, hint=hint, status=ExitStatus.SETUP)])
 
 
 def _write(workspace: str, directly: Callable[[Desk], wire.Done]) -> wire.Done:

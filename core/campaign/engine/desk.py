@@ -115,7 +115,7 @@ class Desk:
         with LedgerReader(self._ledger.path) as reader:
             row = reader.campaign(campaign)
         if row is None:
-            raise refused("CAMP580", f"no campaign is called {campaign}", "campaign list shows what was recorded")
+            raise refused("CAMP580", f"no campaign is called {campaign:.200}", "campaign list shows what was recorded")
         return row
 
     def _unfinished(self, campaign: str) -> CampaignRow:

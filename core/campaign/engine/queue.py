@@ -15,8 +15,9 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 
-from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.diagnostics import CampaignError, ExitStatus
 from campaign.engine import protocol
+from campaign.engine.asking import held
 from campaign.engine.capacity import VARIABLE, read_slots
 from campaign.engine.link import PlannerLink
 from campaign.engine.service import Service
@@ -179,9 +180,7 @@ class Daemon:
 def _take(workspace: Workspace) -> WorkspaceLock:
     lock = WorkspaceLock(workspace)
     if not lock.try_acquire():
-        hint = "campaign status shows what it does; campaign daemon --takeover asks a daemon to go"
-        summary = f"{lock.owner()} holds the workspace {workspace.path}"
-        raise CampaignError([Diagnostic("CAMP524", summary, hint=hint, status=ExitStatus.SETUP)])
+        raise held(workspace, lock)
     lock.check_ledger()
     return lock
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
+import traceback
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -18,6 +20,7 @@ from campaign.engine.desk import Desk
 from campaign.engine.shell import Shell, utc_now
 from campaign.engine.workspace import Workspace, WorkspaceLock
 from campaign.failpoints import reach
+from campaign.ledger.opening import LedgerError
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow
 from campaign.records.event import EventView
@@ -31,7 +34,19 @@ BEAT_S = 5.0
 #: A follower hears of progress at most that often, and not while it has not taken what it was told.
 _PROGRESS_S = 0.2
 #: Who does not take that many bytes of answers is hung up on.
-_MOST_PENDING = 16 << 20
+_MOST_PENDING = 4 << 20
+#: More clients than that wait until one of them leaves; half of the descriptors are kept for other purposes.
+_MOST_CLIENTS = 1024
+#: Without descriptors nobody is accepted for that long.
+_BREATH_S = 1.0
+
+
+#: What is no JSON, not of the right shape, or nested too deeply.
+_UNREADABLE = (msgspec.MsgspecError, RecursionError)
+#: Verbs that change nothing.
+_LOOKING_ON = frozenset({"follow", "watch", "status"})
+#: The disk is full, say: nothing of the transaction was kept, and nothing is wrong with what is there.
+_NOT_WRITTEN = "CAMP503"
 
 
 class Queue(Protocol):
@@ -48,10 +63,12 @@ class Queue(Protocol):
 
 
 class _Client:
-    """A connection, and what it follows: campaigns by the id of the request."""
+    """A connection, and what it follows: campaigns by the id of the request, and, where it watches, everything."""
 
     def __init__(self, service: Service, sock: socket.socket) -> None:
         self.follows: dict[int, str] = {}
+        self.watches: set[int] = set()
+        self._service = service
         loop = service.shell.loop
         self.channel = Channel(
             loop, sock, lambda line: service.asked(self, line), lambda: service.left(self), longest=wire.LONGEST
@@ -67,7 +84,7 @@ class _Client:
         """Say what speaks against it."""
         self._send(wire.Answer(wire.VERSION, request, error=error.diagnostics))
 
-    def progress(self, request: int, progress: wire.Progress) -> None:
+    def progress(self, request: int, progress: wire.Progress | wire.Live) -> None:
         """How far it is; not to who has not taken the last word."""
         if not self.channel.pending:
             self._send(wire.Answer(wire.VERSION, request, progress=Raw(_encode(progress))))
@@ -75,7 +92,12 @@ class _Client:
     def _send(self, answer: wire.Answer) -> None:
         self.channel.send(answer)
         if self.channel.pending > _MOST_PENDING:
-            self.channel.close()
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """It is not served any more."""
+        self.channel.close()
+        self._service.left(self)
 
 
 class Service:
@@ -86,10 +108,12 @@ class Service:
         self.shell, self._workspace, self._lock, self._queue = shell, workspace, lock, queue
         self._clients: set[_Client] = set()
         self._timer: Timer | None = None
+        self._accepting = self._half_changed = False
         self._tallies: dict[str, Counter[str]] = {}  # of the campaigns that are followed
         self._sock = wire.listen(workspace.path)
         self._sock.setblocking(False)
-        shell.loop.watch(self._sock.fileno(), self._accept)
+        self._most = min(_MOST_CLIENTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self._accept_again()
         shell.heard = self._heard
         self._verbs: dict[str, Callable[[_Client, int, Raw], None]] = {
             "submit": self._submit,
@@ -99,6 +123,7 @@ class Service:
             "resume": self._resume,
             "cancel": self._cancel,
             "follow": self._follow,
+            "watch": self._watch,
             "status": self._status,
             "stop": self._stop,
         }
@@ -108,7 +133,7 @@ class Service:
         """Hang up on everyone; what was answered is on its way."""
         with suppress(OSError):
             os.unlink(self._workspace.socket)
-        self.shell.loop.forget(self._sock.fileno())
+        self._pause_accepting()
         self._sock.close()
         for client in self._clients:
             client.channel.flush(1.0)
@@ -116,6 +141,7 @@ class Service:
 
     def over(self, campaign: str, why: str | None = None) -> None:
         """Tell the followers of a campaign that it has ended, or cannot go on."""
+        self._changed()
         row = self._row(campaign)
         if row is None:
             return
@@ -129,39 +155,69 @@ class Service:
     def _accept(self) -> None:
         try:
             sock, _ = self._sock.accept()
-        except OSError:
-            return  # gone again, or no descriptor is left: it may call again
+        except BlockingIOError:
+            return  # gone again
+        except OSError:  # no descriptor is left: who calls waits, and we do not turn in circles meanwhile
+            self._pause_accepting()
+            self.shell.loop.call_later(_BREATH_S, self._accept_again)
+            return
         if wire.peer(sock)[1] != os.geteuid():
             sock.close()
             return
         self._clients.add(_Client(self, sock))
+        if len(self._clients) >= self._most:
+            self._pause_accepting()
+
+    def _pause_accepting(self) -> None:
+        self._accepting = False
+        self.shell.loop.forget(self._sock.fileno())
+
+    def _accept_again(self) -> None:
+        if not self._accepting and self._sock.fileno() >= 0 and len(self._clients) < self._most:
+            self._accepting = True
+            self.shell.loop.watch(self._sock.fileno(), self._accept)
 
     def left(self, client: _Client) -> None:
         """A client has hung up."""
         self._clients.discard(client)
+        self._accept_again()
 
     def asked(self, client: _Client, line: bytes) -> None:
-        """A client wants something; whatever it sent, it gets an answer or is hung up on."""
+        """A client wants something; whatever it sent, it gets an answer, and who speaks another language is hung up on.
+
+        Raises what leaves the engine unable to go on: a ledger that is not usable, a change that was made by half.
+        """
         if client not in self._clients:
             return
         try:
             request = _decode_request(line)
-        except msgspec.MsgspecError:
-            client.channel.close()
-            self.left(client)
+        except _UNREADABLE as error:
+            client.refuse(0, _unknown(f"a line that is no request: {error}"))
+            client.hang_up()
             return
         try:
             self._carry_out(client, request)
-        except CampaignError as error:
-            client.refuse(request.id, error)
-        except msgspec.MsgspecError as error:
+        except _UNREADABLE as error:
             client.refuse(request.id, _unknown(f"the arguments of {request.verb} are not as they should be: {error}"))
+        except Exception as error:
+            client.refuse(request.id, error if isinstance(error, CampaignError) else _defect(request.verb))
+            if self._half_changed or (isinstance(error, LedgerError) and error.diagnostics[0].code != _NOT_WRITTEN):
+                raise
 
     def _carry_out(self, client: _Client, request: wire.Request) -> None:
         verb = self._verbs.get(request.verb)
         if request.v != wire.VERSION or verb is None:
-            raise _unknown(f"this campaign does not know the request {request.verb!r} of version {request.v}")
+            raise _unknown(f"this campaign does not know the request {request.verb!r:.100} of version {request.v}")
         verb(client, request.id, request.args)
+        if request.verb not in _LOOKING_ON:
+            self._changed()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """What the engine holds in memory is changed: where that fails, only the ledger still tells what is true."""
+        self._half_changed = True
+        yield
+        self._half_changed = False
 
     # --- verbs --------------------------------------------------------------------------------------------------
 
@@ -188,7 +244,8 @@ class Service:
         for campaign in done.campaigns if self._queue else ():
             row = self._row(campaign)
             if self._queue is not None and row is not None and not row.finished:
-                self._queue.start(campaign)
+                with self._changing():
+                    self._queue.start(campaign)
 
     def _pause(self, client: _Client, request: int, args: Raw) -> None:
         self._settle(client, request, self._desk.pause(msgspec.json.decode(args, type=wire.Control)))
@@ -198,28 +255,29 @@ class Service:
 
     def _settle(self, client: _Client, request: int, done: wire.Done) -> None:
         """What is paused holds before it is answered: nothing of it starts from now on."""
-        with LedgerReader(self.shell.ledger.path) as reader:
+        with self._changing(), LedgerReader(self.shell.ledger.path) as reader:
             self.shell.control(reader)
-        self.shell.carry_out()
+            self.shell.carry_out()
         client.answer(request, done)
 
     def _cancel(self, client: _Client, request: int, args: Raw) -> None:
         control = msgspec.json.decode(args, type=wire.Control)
         desk = self._desk
         done = desk.cancel(control)
-        for campaign in done.campaigns:
-            if self.shell.core.knows(campaign):
-                self.shell.core.cancel(campaign, control.prefix)
-            elif not control.prefix:
-                desk.finish_canceled(campaign)
-        self.shell.carry_out()
+        with self._changing():
+            for campaign in done.campaigns:
+                if self.shell.core.knows(campaign):
+                    self.shell.core.cancel(campaign, control.prefix)
+                elif not control.prefix:
+                    desk.finish_canceled(campaign)
+            self.shell.carry_out()
         client.answer(request, done)
 
     def _follow(self, client: _Client, request: int, args: Raw) -> None:
         campaign = msgspec.json.decode(args, type=wire.Name).campaign
         row = self._row(campaign)
         if row is None:
-            raise CampaignError([Diagnostic("CAMP580", f"no campaign is called {campaign}")])
+            raise CampaignError([Diagnostic("CAMP580", f"no campaign is called {campaign:.200}")])
         why = self._queue.waiting.get(campaign) if self._queue else None
         client.follows[request] = campaign
         if row.finished and campaign not in self.shell.links:
@@ -233,9 +291,16 @@ class Service:
         return self.shell.core.knows(campaign) or campaign in self.shell.links
 
     def _status(self, client: _Client, request: int, _args: Raw) -> None:
+        client.answer(request, self._live())
+
+    def _watch(self, client: _Client, request: int, _args: Raw) -> None:
+        client.watches.add(request)
+        client.progress(request, self._live())
+
+    def _live(self) -> wire.Live:
         core = self.shell.core
         slots = tuple(wire.Slot(name, free, count) for name, (free, count) in sorted(core.slots.items()))
-        live = wire.Live(
+        return wire.Live(
             pid=os.getpid(),
             queue=self._queue is not None,
             epoch=self.shell.ledger.epoch,
@@ -246,7 +311,6 @@ class Service:
             campaigns=tuple(self.shell.links),
             waiting=dict(self._queue.waiting) if self._queue else {},
         )
-        client.answer(request, live)
 
     def _stop(self, client: _Client, request: int, _args: Raw) -> None:
         if self._queue is None:
@@ -258,16 +322,22 @@ class Service:
 
     def _heard(self, campaign: str, _events: list[EventView], endings: list[protocol.Finished]) -> None:
         tally = self._tallies.get(campaign)
-        if tally is None:
-            return
-        tally.update(each.decision.verdict.value for each in endings if each.again is None)
-        if not self._followers(campaign):
-            del self._tallies[campaign]
-        elif self._timer is None:
+        if tally is not None:
+            tally.update(each.decision.verdict.value for each in endings if each.again is None)
+            if not self._followers(campaign):
+                del self._tallies[campaign]
+        self._changed()
+
+    def _changed(self) -> None:
+        """Whoever looks on is to hear of it, soon."""
+        if self._timer is None and any(client.follows or client.watches for client in self._clients):
             self._timer = self.shell.loop.call_later(_PROGRESS_S, self._tell)
 
     def _tell(self) -> None:
         self._timer = None
+        for client in list(self._clients):
+            for request in client.watches:
+                client.progress(request, self._live())
         followed = {name for client in self._clients for name in client.follows.values()}
         for row in filter(None, map(self._row, followed)):
             progress = self._progress(row)
@@ -299,10 +369,13 @@ class Service:
         self.shell.loop.call_later(BEAT_S, self._beat)
 
 
+def _defect(verb: str) -> CampaignError:
+    """The traceback goes to the daemon's log: it is of no use to the client."""
+    traceback.print_exc()
+    summary = f"a defect of campaign itself: the daemon could not carry out {verb!r:.100}"
+    hint = "its log has the details; everything else goes on"
+    return CampaignError([Diagnostic("CAMP528", summary, hint=hint, status=ExitStatus.DEFECT)])
+
+
 def _unknown(summary: str) -> CampaignError:
     return CampaignError([Diagnostic("CAMP520", summary, hint="client and daemon are of different versions, perhaps")])
-
-
-def arguments(value: Any) -> Raw:
-    """A verb's arguments as they travel."""
-    return Raw(_encode(value))

@@ -1,7 +1,8 @@
 """What clients and the process that holds the workspace say to each other over ``daemon.sock``.
 
 JSON lines of at most 8 MiB: a request ``{v, id, verb, args}``; for each exactly one answer, and before it, where the
-verb is ``follow``, any number of ``progress`` lines.
+verb is ``follow``, any number of ``progress`` lines.  ``watch`` has no end: nothing but ``progress``, a ``Live``
+whenever something has changed.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ VERSION = 1
 #: Bytes of a line, its end not counted.
 LONGEST = 8 << 20
 _NAME = "daemon.sock"
-_BACKLOG = 128
+_BACKLOG = 1024
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
+_TIMEVAL = struct.Struct("@ll")
 
 
 class Request(Struct, frozen=True):
@@ -153,9 +155,11 @@ def connect(workspace: str, patience_s: float) -> socket.socket | None:
     except FileNotFoundError:
         return None
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(patience_s)
+    # Not settimeout: a socket that does not block gives up at once where many callers wait to be accepted.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(patience_s), 0))
     try:
         sock.connect(_address(folder))
+        sock.settimeout(patience_s)
     except (FileNotFoundError, ConnectionRefusedError):
         sock.close()
         return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_PAUSE_S = 0.02
 
 
 class WorkspaceError(CampaignError):
@@ -79,6 +81,15 @@ class WorkspaceLock:
     def wait(self) -> None:
         """Take it when it becomes free, however long that takes."""
         fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def wait_for(self, patience_s: float) -> bool:
+        """Take it when it becomes free within that time; whether it did."""
+        end = time.monotonic() + patience_s
+        while not self.try_acquire():  # a wait for a lock knows no limit of time
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_PAUSE_S)
+        return True
 
     def owner(self) -> str:
         """Who wrote the lock last, for people."""
