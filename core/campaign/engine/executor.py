@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
@@ -12,8 +11,8 @@ from msgspec import Raw, Struct
 
 from campaign.engine import recover
 from campaign.engine.findings import Exited, Finding, Gone, Running, Uncleared, Unknown
+from campaign.engine.machine import Machine, ThisMachine
 from campaign.engine.watchdog import Watchdog, carrying_out_s, ending_s, judging_s
-from campaign.proc import boot_id, running, send_all
 from campaign.records import Exit, OracleRecord, Order, Stop
 from campaign.records.messages import Clear, Cleared, Halt, Judge, Judged, Quit, Refused, Started
 from campaign.supervise.channel import Channel
@@ -139,10 +138,16 @@ class _Place:
 class LocalExecutor:
     """Supervisors on this machine, one a place."""
 
-    def __init__(self, loop: Loop, handles: Sequence[SupervisorHandle], listener: Listener) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        handles: Sequence[SupervisorHandle],
+        listener: Listener,
+        machine: Machine | None = None,
+    ) -> None:
         self._loop, self._listener = loop, listener
+        self._machine = machine or ThisMachine()
         self._places = [_Place(handle, self, loop) for handle in handles]
-        self._boot = boot_id()
         self._clearing: dict[str, tuple[Order, _Place]] = {}
         self._followed: dict[str, Watchdog] = {}  # supervisors of earlier owners, by token
 
@@ -165,7 +170,7 @@ class LocalExecutor:
             place.channel.send(Halt(order.token, reason, GRACE_S))
             place.hurry(order.token)
         elif (owner := recover.owner(order.directories.private)) is not None:
-            send_all([owner], signal.SIGTERM)
+            self._machine.signal(owner, signal.SIGTERM)
             if order.token in self._followed:
                 self._followed[order.token].hurry(ending_s(order))
 
@@ -253,7 +258,7 @@ class LocalExecutor:
     # --- attempts of earlier owners -----------------------------------------------------------------------------
 
     def _examine(self, order: Order, started: bool) -> Finding:
-        finding = recover.examine(order, started)
+        finding = recover.examine(order, started, self._machine)
         if isinstance(finding, Uncleared):
             return self._clear(order)
         return self._follow(order) if isinstance(finding, Running) else finding
@@ -284,23 +289,17 @@ class LocalExecutor:
             self._loop.call_later(_LOOK_AGAIN_S, lambda: self._look_again(order))
             return Running()
         try:
-            pidfd = os.pidfd_open(owner.pid)
-        except ProcessLookupError:
-            return self._examine(order, started=True)
+            if not self._machine.follow(self._loop, owner, lambda: self._ended(order)):
+                return self._examine(order, started=True)
         except OSError as error:
             return Unknown(f"its supervisor {owner.pid} cannot be followed: {error.strerror}")
-        if not running(owner, self._boot):
-            os.close(pidfd)
-            return self._examine(order, started=True)
-        watchdog = self._followed[order.token] = Watchdog(self._loop, lambda number: send_all([owner], number))
+        send = self._machine.signal
+        watchdog = self._followed[order.token] = Watchdog(self._loop, lambda number: send(owner, number))
         watchdog.expect(carrying_out_s(order) + judging_s(order), ending_s(order))
-        self._loop.watch(pidfd, lambda: self._ended(pidfd, order))
         return Running()
 
-    def _ended(self, pidfd: int, order: Order) -> None:
+    def _ended(self, order: Order) -> None:
         self._followed.pop(order.token).rest()
-        self._loop.forget(pidfd)
-        os.close(pidfd)
         self._look_again(order)
 
     def _look_again(self, order: Order) -> None:

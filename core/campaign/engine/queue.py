@@ -12,7 +12,7 @@ import socket
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from campaign.diagnostics import CampaignError, ExitStatus
@@ -20,6 +20,7 @@ from campaign.engine import protocol
 from campaign.engine.asking import held
 from campaign.engine.capacity import VARIABLE, read_slots
 from campaign.engine.link import PlannerLink
+from campaign.engine.machine import Surroundings, real
 from campaign.engine.service import Service
 from campaign.engine.shell import Shell
 from campaign.engine.workspace import Workspace, WorkspaceLock
@@ -28,7 +29,6 @@ from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import INTERRUPTED, CampaignState
 from campaign.ledger.store import Ledger
 from campaign.supervise.launch import Nursery, SupervisorHandle
-from campaign.supervise.loop import Loop
 
 #: A planner that goes that often without a word is not started again.
 _MOST_STARTS = 4
@@ -51,32 +51,40 @@ def serve(handles: Sequence[SupervisorHandle], directory: str, ready: int) -> in
 class Daemon:
     """The lock, the ledger, the queue and its planners."""
 
-    def __init__(self, handles: Sequence[SupervisorHandle], workspace: Workspace) -> None:
-        """Take the workspace; raises CampaignError where another process holds it, or the ledger cannot be used."""
-        self.declared = os.environ.get("CAMPAIGN_SLOTS", "").strip() or None
+    def __init__(
+        self,
+        handles: Sequence[SupervisorHandle],
+        workspace: Workspace,
+        *,
+        around: Surroundings | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Take the workspace; raises CampaignError where another process holds it, or the ledger cannot be used.
+
+        ``around`` is the real world unless said.
+        """
+        self.declared = environ.get(VARIABLE, "").strip() or None
         self.waiting: dict[str, str] = {}  # why a campaign cannot go on
         self._workspace = workspace
         self._nursery: Nursery = handles[0].nursery
-        self._loop = Loop()
+        around = around or real()
+        self._loop = around.loop
         self._starts: Counter[str] = Counter()
         self._planners: dict[str, PlannerLink] = {}
         self._stopping = False
         workspace.prepare()
         self._lock = _take(workspace)
-        slots = read_slots(os.environ.get(VARIABLE, ""))
-        self._shell = Shell(self._loop, handles, Ledger(workspace.ledger), self._over, slots)
+        slots = read_slots(environ.get(VARIABLE, ""))
+        ledger = Ledger(workspace.ledger)
+        self._shell = Shell(around, handles, ledger, self._over, slots)
         self._lock.sign()
 
     def run(self, ready: int) -> None:
         """Take over what was left, serve, and leave in order."""
         self._listen_to_signals()
-        service = self._service = Service(self._shell, self._workspace, self._lock, self)
+        service = self.open()
         try:
-            self._shell.take_over()
-            with LedgerReader(self._workspace.ledger) as reader:
-                waiting = [row.id for row in reader.queue()]
-            for campaign in waiting:
-                self.start(campaign)
+            self.take_over()
             _log(f"the daemon serves {self._workspace.path}: {self._shell.core.places} runs at a time")
             if ready >= 0:
                 os.write(ready, b"ready")
@@ -86,6 +94,19 @@ class Daemon:
         finally:
             service.close()
         self._leave()
+
+    def open(self) -> Service:
+        """Be there for clients."""
+        self._service = Service(self._shell, self._workspace, self._lock, self)
+        return self._service
+
+    def take_over(self) -> None:
+        """Find out what became of what was left, and go on with the queue."""
+        self._shell.take_over()
+        with LedgerReader(self._workspace.ledger) as reader:
+            waiting = [row.id for row in reader.queue()]
+        for campaign in waiting:
+            self.start(campaign)
 
     # --- the queue ----------------------------------------------------------------------------------------------
 

@@ -7,32 +7,25 @@ record, and then a search for whatever may be left of its tree.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import select
-import signal
-import time
-from collections.abc import Iterator
 
 import msgspec
 
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Uncleared, Unknown
+from campaign.engine.machine import Machine, is_locked
 from campaign.failpoints import reach
-from campaign.proc import Entry, Process, boot_id, send_all, table
+from campaign.proc import Process
 from campaign.records import Exit, Order
 from campaign.supervise import undo
 from campaign.supervise.claim import EXIT_FILE
 
-#: How long killed processes are given to disappear.
-_PATIENCE_S = 5.0
-_ROUNDS, _PAUSE_S = 50, 0.02
 #: What the claim of a revoked attempt leads to: nowhere.
 _REVOKED = "revoked"
 _decode_exit = msgspec.json.Decoder(Exit).decode
 _decode_owner = msgspec.json.Decoder(Process).decode
 
 
-def examine(order: Order, started: bool) -> Finding | Uncleared:
+def examine(order: Order, started: bool, machine: Machine) -> Finding | Uncleared:
     """What became of an attempt; ``started``: the ledger knows that it was.  What is left of its tree is killed."""
     private = order.directories.private
     try:
@@ -45,7 +38,7 @@ def examine(order: Order, started: bool) -> Finding | Uncleared:
         record = read_exit(order)
         if isinstance(record, Exited):
             return record
-        found = _search(order)
+        found = _search(order, machine)
         return record if record is not None and isinstance(found, Gone) else found
     except OSError as error:
         return Unknown(f"its private folder {private} cannot be read: {error.strerror}")
@@ -76,7 +69,7 @@ def revoke(private: str) -> bool:
 
 def lock_held(private: str) -> bool:
     """Whether its supervisor lives, for that one alone holds the lock.  Raises OSError."""
-    return _is_locked(os.path.join(private, "lock"))
+    return is_locked(os.path.join(private, "lock"))
 
 
 def owner(private: str) -> Process | None:
@@ -105,83 +98,14 @@ def read_exit(order: Order) -> Exited | Damaged | None:
     return Exited(found, data)
 
 
-def _search(order: Order) -> Finding | Uncleared:
+def _search(order: Order, machine: Machine) -> Finding | Uncleared:
     """Its supervisor is dead and left no record: end what is left of its tree, and prove that nothing is."""
     private = order.directories.private
     claimed_by = owner(private)
-    rebooted = claimed_by is not None and claimed_by.boot_id != boot_id()
-    if not rebooted and not _end_tree(order):
+    rebooted = claimed_by is not None and claimed_by.boot_id != machine.boot
+    if not rebooted and not machine.end_tree(order):
         return Unknown("its supervisor is dead, and some of its processes may still run")
     try:
         return Uncleared() if undo.pending(private) else Gone()
     except msgspec.MsgspecError:
         return Unknown("its supervisor is dead, and what it wrote down of its faults is damaged")
-
-
-def _end_tree(order: Order) -> bool:
-    """Kill what bears the attempt's mark until nothing does and no one holds its lock; False: that could not be had.
-
-    What forks while the table is read is found in the next round.
-    """
-    lock = os.path.join(order.directories.private, "tree.lock")
-    for _ in range(_ROUNDS):
-        left = list(_survivors(order))
-        if not left and not _is_locked(lock):
-            return True
-        _kill(left)
-        if not left:
-            time.sleep(_PAUSE_S)  # held by one that just started, or just ends
-    return False
-
-
-def _survivors(order: Order) -> Iterator[Entry]:
-    """Processes that bear the attempt's mark: its working folder in their environment or as their own."""
-    work = os.fsencode(order.directories.work)
-    mark = b"CAMPAIGN_WORKDIR=" + work
-    for found in table().values():
-        if not found.ended and found.pid != os.getpid() and _belongs(found.pid, work, mark):
-            yield found
-
-
-def _belongs(pid: int, work: bytes, mark: bytes) -> bool:
-    try:
-        folder = os.readlink(b"/proc/%d/cwd" % pid)
-        if folder == work or folder.startswith(work + b"/"):
-            return True
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return mark in file.read().split(b"\0")
-    except OSError:
-        return False  # another user's, or gone meanwhile
-
-
-def _kill(processes: list[Entry]) -> None:
-    """Kill these, and wait until they are gone or patience is over."""
-    poll, watched = select.poll(), set[int]()
-    for found in processes:
-        try:
-            watched.add(fd := os.pidfd_open(found.pid))
-        except OSError:
-            continue
-        poll.register(fd, select.POLLIN)
-    send_all(processes, signal.SIGKILL)
-    while watched and (ended := poll.poll(_PATIENCE_S * 1000)):
-        for fd, _ in ended:
-            poll.unregister(fd)
-            watched.discard(fd)
-            os.close(fd)
-    for fd in watched:
-        os.close(fd)
-
-
-def _is_locked(path: str) -> bool:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol, wire
 from campaign.engine.desk import Desk
-from campaign.engine.shell import Shell, utc_now
+from campaign.engine.shell import Shell
 from campaign.engine.workspace import Workspace, WorkspaceLock
 from campaign.failpoints import reach
 from campaign.ledger.opening import LedgerError
@@ -223,7 +223,7 @@ class Service:
 
     @property
     def _desk(self) -> Desk:
-        return Desk(self.shell.ledger, utc_now())
+        return Desk(self.shell.ledger, self.shell.now())
 
     def _submit(self, client: _Client, request: int, args: Raw) -> None:
         done = self._desk.submit(msgspec.json.decode(args, type=wire.Submit))

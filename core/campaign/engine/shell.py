@@ -7,7 +7,6 @@ outbox out: first the ledger's one transaction, then what may only happen becaus
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 
 import msgspec
@@ -16,6 +15,7 @@ from campaign.engine import protocol
 from campaign.engine.core import Core
 from campaign.engine.executor import LocalExecutor
 from campaign.engine.link import PlannerLink
+from campaign.engine.machine import Surroundings
 from campaign.engine.outbox import Ask, Begin, Command, Halt, Outbox
 from campaign.engine.recover import make_folder, revoke
 from campaign.failpoints import reach
@@ -26,7 +26,7 @@ from campaign.ledger.store import Ledger
 from campaign.records import Order
 from campaign.records.event import EventView
 from campaign.supervise.launch import SupervisorHandle
-from campaign.supervise.loop import Loop, Timer
+from campaign.supervise.loop import Timer
 
 _encode_order = msgspec.json.Encoder().encode
 #: That an attempt has started is told at the latest after this; it waits for a change that needs a sync anyway.
@@ -43,18 +43,18 @@ class Shell:
 
     def __init__(
         self,
-        loop: Loop,
+        around: Surroundings,
         handles: Sequence[SupervisorHandle],
         ledger: Ledger,
         over: Callable[[str], None],
         slots: Mapping[str, int] | None = None,
     ) -> None:
-        self.loop, self.ledger = loop, ledger
-        self.core = Core(len(handles), utc_now, _revoke, slots)
+        self.loop, self.ledger, self.now = around.loop, ledger, around.now
+        self.core = Core(len(handles), self.now, _revoke, slots)
         self.links: dict[str, PlannerLink] = {}
         self.heard: Heard | None = None
         self._over = over
-        self._executor = LocalExecutor(loop, handles, self.core)
+        self._executor = LocalExecutor(around.loop, handles, self.core, around.machine)
         self._deadline: Timer | None = None
         self._overdue = False
 
@@ -229,8 +229,3 @@ def _revoke(order: Order) -> bool:
 
 def _campaign_of(event: EventView) -> str:
     return event.campaign
-
-
-def utc_now() -> str:
-    """The time of day, UTC, RFC 3339, in milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

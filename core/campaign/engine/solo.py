@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from campaign.diagnostics import CampaignError
 from campaign.engine import protocol
 from campaign.engine.link import PlannerLink
+from campaign.engine.machine import real
 from campaign.engine.service import Service
 from campaign.engine.shell import Shell
 from campaign.engine.workspace import Workspace, WorkspaceLock
@@ -49,7 +50,7 @@ class Solo:
         lock = self._take(workspace)
         ledger = Ledger(workspace.ledger)
         lock.sign()
-        shell = self._shell = Shell(self._loop, handles, ledger, self._over)
+        shell = self._shell = Shell(real(self._loop), handles, ledger, self._over)
         service = Service(shell, workspace, lock, None)
         try:
             shell.take_over()
