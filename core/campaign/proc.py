@@ -1,8 +1,8 @@
 """The process table as ``/proc`` shows it: who is whose child, and which process exactly is meant.
 
 A pid alone is never trusted: a process is its pid, its start time and the boot it was started in (proc(5): fields 1,
-4, 6 and 22 of ``/proc/PID/stat``).  Signals go through a pidfd that was opened before the start time was compared, so
-they cannot reach a process that merely got the number of a dead one.
+4, 6, 9 and 22 of ``/proc/PID/stat``).  Signals go through a pidfd that was opened before the start time was compared,
+so they cannot reach a process that merely got the number of a dead one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _ENDED = frozenset("ZXx")
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD of linux/sched.h
 
 
 class Process(Struct, frozen=True):
@@ -26,13 +27,17 @@ class Process(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """One line of the process table; ``state`` is the letter of proc(5): ``R S D T Z …``."""
+    """One line of the process table; ``state`` is the letter of proc(5): ``R S D T Z …``.
+
+    ``kernel``: a thread of the kernel, which has no program.
+    """
 
     pid: int
     parent: int
     session: int
     start_time: int
     state: str
+    kernel: bool = False
 
     @property
     def ended(self) -> bool:
@@ -52,7 +57,8 @@ def boot_id() -> str:
 def parse_stat(pid: int, text: str) -> Entry:
     """Read a ``/proc/PID/stat``; the command in it may hold spaces and ``)``, so the last ``)`` ends it."""
     fields = text[text.rindex(")") + 2 :].split()
-    return Entry(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0])
+    kernel = bool(int(fields[6]) & _KERNEL_THREAD)
+    return Entry(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0], kernel)
 
 
 def entry(pid: int) -> Entry | None:

@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from campaign.engine.findings import Damaged, Exited, Gone, NeverStarted, Running, Uncleared, Unknown
+from campaign.engine import recover
+from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Uncleared, Unknown
 from campaign.engine.machine import ThisMachine
-from campaign.engine.recover import examine, make_folder, read_exit, revoke
+from campaign.engine.recover import make_folder, read_exit, revoke
 from campaign.proc import Process, boot_id, identify
 from campaign.records import Directories, Order
 from campaign.supervise.claim import ClaimedError, take
@@ -55,6 +56,11 @@ def dead() -> Process:
     return found
 
 
+def examine(order: Order, started: bool) -> Finding | Uncleared:
+    [found] = recover.examine([(order, started)], ThisMachine())
+    return found
+
+
 def admitted(order: Order) -> None:
     os.mkdir(Path(order.directories.private).parent)
     make_folder(order.directories.private)
@@ -62,7 +68,7 @@ def admitted(order: Order) -> None:
 
 def test_a_free_claim_is_taken_and_no_supervisor_can_take_it_again(order: Order) -> None:
     admitted(order)
-    assert examine(order, started=False, machine=ThisMachine()) == NeverStarted()
+    assert examine(order, started=False) == NeverStarted()
     with pytest.raises(ClaimedError):
         take(order, identified())
     assert Path(order.directories.private).stat().st_mode & 0o077 == 0
@@ -71,19 +77,19 @@ def test_a_free_claim_is_taken_and_no_supervisor_can_take_it_again(order: Order)
 def test_what_a_dead_engine_revoked_never_started(order: Order) -> None:
     admitted(order)
     assert revoke(order.directories.private)
-    assert examine(order, started=False, machine=ThisMachine()) == NeverStarted()
+    assert examine(order, started=False) == NeverStarted()
 
 
 def test_what_a_supervisor_claimed_cannot_be_revoked(order: Order) -> None:
     admitted(order)
     take(order, identified()).release()
     assert not revoke(order.directories.private)
-    assert examine(order, started=False, machine=ThisMachine()) == Gone()
+    assert examine(order, started=False) == Gone()
 
 
 def test_what_the_ledger_knows_to_have_started_is_never_taken_for_unstarted(order: Order) -> None:
     admitted(order)
-    assert examine(order, started=True, machine=ThisMachine()) == Gone()
+    assert examine(order, started=True) == Gone()
     assert not (Path(order.directories.private) / "claim").exists()
 
 
@@ -93,7 +99,7 @@ def test_a_folder_that_was_removed_proves_nothing(order: Order, started: bool, l
     admitted(order)
     private = Path(order.directories.private)
     shutil.rmtree(private if lost == "its own" else private.parent)
-    finding = examine(order, started, ThisMachine())
+    finding = examine(order, started)
     assert isinstance(finding, Unknown)
     assert f"{private} is gone" in finding.why
     assert not private.exists()
@@ -103,15 +109,15 @@ def test_a_held_lock_means_a_living_supervisor(order: Order) -> None:
     private = claimed(order, identify(os.getpid(), boot_id()))
     with open(private / "lock") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert examine(order, started=False, machine=ThisMachine()) == Running()
-    assert examine(order, started=False, machine=ThisMachine()) != Running()
+        assert examine(order, started=False) == Running()
+    assert examine(order, started=False) != Running()
 
 
 def test_a_whole_exit_record_of_this_very_attempt(order: Order) -> None:
     private = claimed(order, dead())
     exit_ = make_exit(order)
     (private / "exit.json").write_bytes(msgspec.json.encode(exit_))
-    assert examine(order, started=True, machine=ThisMachine()) == Exited(exit_, msgspec.json.encode(exit_))
+    assert examine(order, started=True) == Exited(exit_, msgspec.json.encode(exit_))
 
 
 @pytest.mark.parametrize("damage", ["torn", "garbage", "foreign token", "foreign digest"])
@@ -127,7 +133,7 @@ def test_a_damaged_exit_record_is_named_and_never_taken_for_none(order: Order, d
             "foreign digest": msgspec.json.encode(msgspec.structs.replace(exit_, digest="0" * 32)),
         }[damage]
     )
-    finding = examine(order, started=True, machine=ThisMachine())
+    finding = examine(order, started=True)
     assert isinstance(finding, Damaged)
     assert finding == read_exit(order)
     assert f"{private}/exit.json is damaged" in finding.why
@@ -135,15 +141,15 @@ def test_a_damaged_exit_record_is_named_and_never_taken_for_none(order: Order, d
 
 def test_dead_and_nothing_left(order: Order) -> None:
     claimed(order, dead())
-    assert examine(order, started=True, machine=ThisMachine()) == Gone()
+    assert examine(order, started=True) == Gone()
 
 
 def test_another_boot_proves_that_nothing_is_left(order: Order) -> None:
     private = claimed(order, Process(1, 1, "another-boot"))
-    assert examine(order, started=True, machine=ThisMachine()) == Gone()
+    assert examine(order, started=True) == Gone()
     (private / "undo").mkdir()
     (private / "undo" / "x.json").write_text("{}")
-    assert isinstance(examine(order, started=True, machine=ThisMachine()), Unknown)  # damaged, so nobody can tell
+    assert isinstance(examine(order, started=True), Unknown)  # damaged, so nobody can tell
 
 
 @pytest.mark.parametrize("mark", ["folder", "environment"])
@@ -154,7 +160,7 @@ def test_what_is_left_of_the_tree_is_killed(order: Order, mark: str) -> None:
     child = subprocess.Popen(["/bin/sleep", "600"], cwd=folder, env=environment, start_new_session=True)
     while not Path(f"/proc/{child.pid}/cmdline").read_bytes():
         time.sleep(0.001)  # in the middle of execve(2) a process has neither arguments nor an environment
-    assert examine(order, started=True, machine=ThisMachine()) == Gone()
+    assert examine(order, started=True) == Gone()
     assert child.wait(timeout=10) == -9
 
 
@@ -169,7 +175,7 @@ def test_a_process_that_holds_the_lock_of_the_tree_and_hides_leaves_it_unproved(
     )
     assert hidden.stdout is not None
     assert hidden.stdout.readline() == "held\n"
-    finding = examine(order, started=True, machine=ThisMachine())
+    finding = examine(order, started=True)
     hidden.kill()
     hidden.wait()
     assert isinstance(finding, Unknown)
@@ -181,14 +187,14 @@ def test_a_fault_that_is_still_in_force_is_to_be_taken_back(order: Order) -> Non
     (private / "undo").mkdir()
     entry = {"schema": "campaign.undo/1", "label": "x", "fault": "process.stop", "undo": {}, "plugins": []}
     (private / "undo" / "x.json").write_bytes(msgspec.json.encode(entry))
-    assert examine(order, started=True, machine=ThisMachine()) == Uncleared()
+    assert examine(order, started=True) == Uncleared()
 
 
 def test_a_private_folder_that_is_a_file(order: Order) -> None:
     private = Path(order.directories.private)
     private.parent.mkdir(parents=True)
     private.write_text("")
-    assert isinstance(examine(order, started=True, machine=ThisMachine()), Unknown)
+    assert isinstance(examine(order, started=True), Unknown)
 
 
 _RACE = """

@@ -176,7 +176,8 @@ class LocalExecutor:
 
     def recover(self, attempts: Sequence[tuple[Order, bool]]) -> list[Finding]:
         """What their private folders and ``/proc`` say."""
-        return [self._examine(order, started) for order, started in attempts]
+        found = recover.examine(attempts, self._machine)
+        return [self._go_into(order, each) for (order, _), each in zip(attempts, found, strict=True)]
 
     def fetch(self, order: Order) -> Exited | None:
         """What stands in its private folder."""
@@ -258,7 +259,10 @@ class LocalExecutor:
     # --- attempts of earlier owners -----------------------------------------------------------------------------
 
     def _examine(self, order: Order, started: bool) -> Finding:
-        finding = recover.examine(order, started, self._machine)
+        [finding] = self.recover([(order, started)])
+        return finding
+
+    def _go_into(self, order: Order, finding: Finding | Uncleared) -> Finding:
         if isinstance(finding, Uncleared):
             return self._clear(order)
         return self._follow(order) if isinstance(finding, Running) else finding

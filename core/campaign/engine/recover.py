@@ -8,11 +8,14 @@ record, and then a search for whatever may be left of its tree.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import msgspec
+from msgspec import Struct
 
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Uncleared, Unknown
-from campaign.engine.machine import Machine, is_locked
+from campaign.engine.machine import Machine
+from campaign.engine.remains import is_locked
 from campaign.failpoints import reach
 from campaign.proc import Process
 from campaign.records import Exit, Order
@@ -25,8 +28,29 @@ _decode_exit = msgspec.json.Decoder(Exit).decode
 _decode_owner = msgspec.json.Decoder(Process).decode
 
 
-def examine(order: Order, started: bool, machine: Machine) -> Finding | Uncleared:
-    """What became of an attempt; ``started``: the ledger knows that it was.  What is left of its tree is killed."""
+class _Dead(Struct, frozen=True):
+    """Its supervisor is dead and left no whole exit record; ``record`` is a damaged one.
+
+    ``rebooted``: the machine was started anew since, so its tree is gone without doubt.
+    """
+
+    record: Damaged | None
+    rebooted: bool
+
+
+def examine(attempts: Sequence[tuple[Order, bool]], machine: Machine) -> list[Finding | Uncleared]:
+    """What became of these attempts, each with whether the ledger knows that it was started.
+
+    What is left of their trees is killed; however many they are, ``/proc`` is searched for all of them at once.
+    """
+    looked = [(order, _look(order, started, machine.boot)) for order, started in attempts]
+    dead = [order for order, each in looked if isinstance(each, _Dead) and not each.rebooted]
+    ended = _end_trees(dead, machine) if dead else set()
+    return [_conclude(order, each, ended) if isinstance(each, _Dead) else each for order, each in looked]
+
+
+def _look(order: Order, started: bool, boot: str) -> Finding | _Dead:
+    """What its folder alone says."""
     private = order.directories.private
     try:
         if not os.path.lexists(private):
@@ -36,12 +60,37 @@ def examine(order: Order, started: bool, machine: Machine) -> Finding | Uncleare
         if lock_held(private):
             return Running()
         record = read_exit(order)
-        if isinstance(record, Exited):
-            return record
-        found = _search(order, machine)
-        return record if record is not None and isinstance(found, Gone) else found
     except OSError as error:
-        return Unknown(f"its private folder {private} cannot be read: {error.strerror}")
+        return _unreadable(private, error)
+    if isinstance(record, Exited):
+        return record
+    claimed_by = owner(private)
+    return _Dead(record, rebooted=claimed_by is not None and claimed_by.boot_id != boot)
+
+
+def _end_trees(orders: Sequence[Order], machine: Machine) -> set[str]:
+    try:
+        return machine.end_trees(orders)
+    except OSError:
+        return set()  # nothing can be proved of any
+
+
+def _conclude(order: Order, dead: _Dead, ended: set[str]) -> Finding | Uncleared:
+    """What it comes to now that its tree was ended, where that is proved."""
+    private = order.directories.private
+    if not dead.rebooted and order.token not in ended:
+        return Unknown("its supervisor is dead, and some of its processes may still run")
+    try:
+        pending = undo.pending(private)
+    except msgspec.MsgspecError:
+        return Unknown("its supervisor is dead, and what it wrote down of its faults is damaged")
+    except OSError as error:
+        return _unreadable(private, error)
+    return Uncleared() if pending else dead.record or Gone()
+
+
+def _unreadable(private: str, error: OSError) -> Unknown:
+    return Unknown(f"its private folder {private} cannot be read: {error.strerror}")
 
 
 def make_folder(private: str) -> None:
@@ -96,16 +145,3 @@ def read_exit(order: Order) -> Exited | Damaged | None:
     if (found.token, found.digest) != (order.token, order.digest):
         return Damaged(f"its exit record {path} is damaged: it is another attempt's")
     return Exited(found, data)
-
-
-def _search(order: Order, machine: Machine) -> Finding | Uncleared:
-    """Its supervisor is dead and left no record: end what is left of its tree, and prove that nothing is."""
-    private = order.directories.private
-    claimed_by = owner(private)
-    rebooted = claimed_by is not None and claimed_by.boot_id != machine.boot
-    if not rebooted and not machine.end_tree(order):
-        return Unknown("its supervisor is dead, and some of its processes may still run")
-    try:
-        return Uncleared() if undo.pending(private) else Gone()
-    except msgspec.MsgspecError:
-        return Unknown("its supervisor is dead, and what it wrote down of its faults is damaged")
