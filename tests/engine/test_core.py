@@ -119,6 +119,16 @@ def test_retries_come_to_an_end(ledger_path: str) -> None:
     assert [each.again for each in stage.endings] == ["policy", None]
 
 
+def test_a_campaign_is_held_back_while_it_is_paused_as_a_whole(ledger_path: str) -> None:
+    core = opened(ledger_path, 0).core
+    assert not core.held_back("demo-1")
+    for prefixes, held in (({("demo-1", "c0")}, False), ({("demo-1", "")}, True), ({("", "")}, True)):
+        core.pause(frozenset(prefixes))
+        assert core.held_back("demo-1") == held
+    core.cancel("demo-1", "")
+    assert not core.held_back("demo-1")  # it is to come to its end
+
+
 def test_the_first_failure_stops_the_campaign(ledger_path: str) -> None:
     stage = opened(ledger_path, 0, 1, 2, 3, 4, places=1, stop_on_fail=True)
     (first,) = stage.begun  # and none ahead, which would start before anyone has looked at this one

@@ -43,6 +43,7 @@ class Core:
         self._places, self._now, self._revoke = places, now, revoke
         self._courses: dict[str, Course] = {}
         self._scheduler = scheduler.Scheduler(places, slots or {}, believe=slots is None)
+        self._paused: frozenset[tuple[str, str]] = frozenset()
         self._offered: dict[str, Flight] = {}
         self._flights: dict[str, Flight] = {}
 
@@ -66,6 +67,12 @@ class Core:
     def knows(self, campaign: str) -> bool:
         """Whether a campaign is to be carried out here, or attempts of it are under way."""
         return campaign in self._courses
+
+    def held_back(self, campaign: str) -> bool:
+        """Whether a campaign is paused as a whole, so that nothing is to be planned of it; not if it was canceled."""
+        course = self._courses.get(campaign)
+        paused = not self._paused.isdisjoint({("", ""), (campaign, "")})
+        return paused and course is not None and "" not in course.canceled
 
     def expect(self, campaign: str, orphans: str, counts: dict[str, dict[str, int]] | None = None) -> Course:
         """A campaign is to be carried out, or left attempts in flight: they are its own."""
@@ -170,6 +177,7 @@ class Core:
 
     def pause(self, prefixes: frozenset[tuple[str, str]]) -> None:
         """These, (campaign, prefix) pairs, are paused now, and nothing else: what has not started is taken back."""
+        self._paused = prefixes
         self._schedule("", scheduler.Paused(prefixes))
         hit = [each for each in self._flights.values() if _among(each, prefixes)]
         self._revoke_all(hit)

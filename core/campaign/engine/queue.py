@@ -14,6 +14,7 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from campaign.diagnostics import CampaignError, ExitStatus
 from campaign.engine import protocol
@@ -32,6 +33,9 @@ from campaign.supervise.launch import Nursery, SupervisorHandle
 
 #: A planner that goes that often without a word is not started again.
 _MOST_STARTS = 4
+#: Planners at a time, and of those the ones that are still about to open their campaign: each is a process, and a
+#: queue may be long.  Campaigns that are paused do not count.
+MOST_PLANNERS, MOST_OPENING = 64, 4
 
 
 def serve(handles: Sequence[SupervisorHandle], directory: str, ready: int) -> int:
@@ -71,6 +75,7 @@ class Daemon:
         self._loop = around.loop
         self._starts: Counter[str] = Counter()
         self._planners: dict[str, PlannerLink] = {}
+        self._line: dict[str, None] = {}  # campaigns that wait for their planner, in the order in which they came
         self._stopping = False
         workspace.prepare()
         self._lock = _take(workspace)
@@ -90,6 +95,7 @@ class Daemon:
                 os.write(ready, b"ready")
                 os.close(ready)
             while not self._stopping:
+                self._advance()
                 self._shell.turn()
         finally:
             service.close()
@@ -111,12 +117,28 @@ class Daemon:
     # --- the queue ----------------------------------------------------------------------------------------------
 
     def start(self, campaign: str) -> None:
-        """A campaign is to be carried out: start its planner, where it has none."""
-        if campaign in self._planners:
+        """A campaign is to be carried out: have its planner started, where it has none, when it is its turn."""
+        if campaign in self._planners or campaign in self._line:
             return
         self.waiting.pop(campaign, None)
-        self._starts[campaign] += 1
         self._shell.expect(campaign)
+        self._line[campaign] = None
+
+    def _advance(self) -> None:
+        """Start the planners of those that are next in line."""
+        if not self._line:
+            return
+        core = self._shell.core
+        opening = sum(not link.opened for link in self._planners.values())
+        busy = sum(not core.held_back(name) for name in self._planners)
+        free = min(MOST_OPENING - opening, MOST_PLANNERS - busy)
+        if free > 0:
+            for campaign in list(islice((each for each in self._line if not core.held_back(each)), free)):
+                del self._line[campaign]
+                self._start_planner(campaign)
+
+    def _start_planner(self, campaign: str) -> None:
+        self._starts[campaign] += 1
         argv = [sys.executable, "-P", "-m", "campaign.engine.planning", "FD", self._workspace.path, campaign]
         try:
             sock = self._nursery.run(argv)
