@@ -5,11 +5,13 @@ The judge is outside: every tool appends a line at its start and at its end to a
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -185,3 +187,21 @@ def test_what_failed_is_carried_out_again(yard: Yard) -> None:
     (yard.folder / "mended").touch()
     yard.call("retry", campaign, "--wait")
     assert yard.verdicts(campaign) == {"pass": 3}
+
+
+def test_whoever_holds_the_workspace_for_one_write_is_waited_for(yard: Yard) -> None:
+    spec = yard.spec("a", "instance i { run t }")
+    yard.submit(spec)
+
+    def held_for_a_moment() -> threading.Timer:
+        fd = os.open(yard.folder / ".campaign" / "daemon.lock", os.O_RDWR)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        (timer := threading.Timer(1.0, os.close, [fd])).start()
+        return timer
+
+    for attempt in (lambda: yard.submit(spec), yard.daemon):
+        timer = held_for_a_moment()
+        attempt()
+        timer.join()
+    yard.call("wait")
+    assert yard.started() == 2

@@ -10,7 +10,7 @@ import click
 
 from campaign.cli.options import workspace_option
 from campaign.diagnostics import ExitStatus
-from campaign.engine.asking import ask_to_go, held
+from campaign.engine.asking import ask_to_go, take
 from campaign.engine.capacity import MOST_PLACES, VARIABLE, read_slots
 from campaign.engine.host import processors
 from campaign.engine.workspace import Workspace, WorkspaceLock
@@ -45,11 +45,10 @@ def _make_free(place: Workspace, *, takeover: bool) -> None:
     """See that nobody holds the workspace; with ``takeover`` ask a daemon to go, and wait until it has."""
     lock = WorkspaceLock(place)
     try:
-        if lock.try_acquire():
-            return
         if not takeover:
-            raise held(place, lock)
-        ask_to_go(place, lock)
+            take(place, lock)
+        elif not lock.try_acquire():
+            ask_to_go(place, lock)
     finally:
         lock.release()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
@@ -27,6 +28,9 @@ from campaign.ledger.rows import CampaignRow
 
 #: That many times an id that another campaign bears is made anew; two hex bytes tell those of one second apart.
 _MOST_NAMES = 20
+#: Another client writes, or a daemon is about to serve; the daemon is gone in the middle of the conversation.
+_CHANGING_HANDS = frozenset({"CAMP524", "CAMP526"})
+_PERSISTENCE_S, _PAUSE_S = 10.0, 0.05
 NO_DAEMON = "no daemon runs here: campaign daemon carries out what is queued"
 
 
@@ -63,15 +67,27 @@ def submission(prepared: Prepared) -> wire.Submit:
 
 
 def submit(asked: wire.Submit, send: Callable[[wire.Submit], wire.Done]) -> str:
-    """Have a campaign recorded; returns its id.  Raises CampaignError."""
+    """Have a campaign recorded, once however often it has to be asked for; returns its id.  Raises CampaignError."""
+    deadline = time.monotonic() + _PERSISTENCE_S
     for _ in range(_MOST_NAMES):
         try:
-            return send(asked).campaigns[0]
+            return _persist(asked, send, deadline).campaigns[0]
         except CampaignError as error:
             if error.diagnostics[0].code != "CAMP521":
                 raise
             asked = _renamed(asked)
     raise CampaignError([Diagnostic("CAMP521", "no id was free", status=ExitStatus.SETUP)])
+
+
+def _persist(asked: wire.Submit, send: Callable[[wire.Submit], wire.Done], deadline: float) -> wire.Done:
+    """Ask again while the workspace changes hands, or where its daemon died before it answered."""
+    while True:
+        try:
+            return send(asked)
+        except CampaignError as error:
+            if error.diagnostics[0].code not in _CHANGING_HANDS or time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def _renamed(asked: wire.Submit) -> wire.Submit:

@@ -26,6 +26,8 @@ _Result = TypeVar("_Result", bound=Struct)
 PATIENCE_S = 10.0
 #: A daemon that says that it goes is gone within this time: it takes back what has not started, and hangs up.
 FAREWELL_S = 30.0
+#: A client without a daemon holds the workspace for its one write, and many of them may take turns.
+BRIEF_S = 5.0
 _CHUNK = 1 << 16
 
 
@@ -184,6 +186,17 @@ def ask_to_go(place: Workspace, lock: WorkspaceLock, patience_s: float = FAREWEL
         summary = f"{lock.owner()} said that it goes, and holds the workspace still after {patience_s:g} s"
         hint = "was it stopped? kill -CONT lets it go on, kill -9 ends it: what runs goes on and is adopted"
         raise CampaignError([Diagnostic("CAMP525", summary, hint=hint, status=ExitStatus.SETUP)])
+
+
+def take(place: Workspace, lock: WorkspaceLock) -> None:
+    """Take the lock of a workspace that nobody serves; clients that write are waited for.  Raises CampaignError."""
+    if lock.try_acquire():
+        return
+    line = call(place.path)
+    if line is not None:
+        line.close()
+    if line is not None or not lock.wait_for(BRIEF_S):
+        raise held(place, lock)
 
 
 def held(place: Workspace, lock: WorkspaceLock) -> CampaignError:

@@ -18,7 +18,7 @@ from itertools import islice
 
 from campaign.diagnostics import CampaignError, ExitStatus
 from campaign.engine import protocol
-from campaign.engine.asking import held
+from campaign.engine.asking import take
 from campaign.engine.capacity import VARIABLE, read_slots
 from campaign.engine.link import PlannerLink
 from campaign.engine.machine import Surroundings, real
@@ -222,8 +222,7 @@ class Daemon:
 
 def _take(workspace: Workspace) -> WorkspaceLock:
     lock = WorkspaceLock(workspace)
-    if not lock.try_acquire():
-        raise held(workspace, lock)
+    take(workspace, lock)
     lock.check_ledger()
     return lock
 
