@@ -8,8 +8,9 @@ import pytest
 from campaign.engine import protocol
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unknown
 from campaign.engine.protocol import Lane
+from campaign.engine.releasing import waiting_for_a_person
 from campaign.ledger.queries import LedgerReader
-from campaign.records import OracleRecord, RetryOrder, Stop
+from campaign.records import FaultExit, OracleRecord, RetryOrder, Stop
 
 from .conftest import AT, Stage, make_campaign, make_exit, make_order
 
@@ -78,6 +79,49 @@ def test_an_exit_record_that_comes_twice_counts_once(ledger_path: str) -> None:
     stage.end(stage.begun[0])
     stage.end(stage.begun[0], code=1)
     assert stage.verdicts == ["pass"]
+
+
+def test_a_failed_undo_keeps_its_slots_until_a_person_gives_them_back(ledger_path: str) -> None:
+    lanes = (Lane(number=0, group="g", needs={"gpu": 1}),)
+    stage = opened(ledger_path, 0, 1, lanes=lanes, slots={"gpu": 1})
+    (order,) = stage.begun
+    stage.start(order)
+    fault = FaultExit(label="f", fault="x.y", planned_at_s=0.0, undo_failed="it would not")
+    stage.end(order, faults=(fault,))
+    assert stage.begun == [order], "the slot is not free"
+    with LedgerReader(stage.path) as reader:
+        assert reader.held() == {"gpu": 1}
+        (found,) = waiting_for_a_person(reader)
+    assert (found.row.state, found.units) == ("done", {"gpu": (0,)})
+    stage.core.release(found)
+    stage.settle()
+    assert [each.key for each in stage.begun] == ["c0#0", "c1#0"]
+    with LedgerReader(stage.path) as reader:
+        assert (reader.held(), waiting_for_a_person(reader)) == ({}, [])
+
+
+def test_a_failed_undo_without_slots_waits_for_a_person_too(ledger_path: str) -> None:
+    stage = opened(ledger_path, 0)
+    (order,) = stage.begun
+    stage.start(order)
+    stage.end(order, faults=(FaultExit(label="f", fault="x.y", planned_at_s=0.0, undo_failed="it would not"),))
+    with LedgerReader(stage.path) as reader:
+        (found,) = waiting_for_a_person(reader)
+        assert (reader.held(), found.units) == ({}, {})
+
+
+def test_a_lost_run_that_is_released_is_an_error(ledger_path: str) -> None:
+    stage = opened(ledger_path, 0)
+    (order,) = stage.begun
+    stage.core.found(order.token, Unknown("nobody knows"))
+    stage.settle()
+    assert row(stage)[0] == "lost"
+    with LedgerReader(stage.path) as reader:
+        (found,) = waiting_for_a_person(reader)
+    stage.core.release(found)
+    stage.settle()
+    assert row(stage)[:3] == ("done", "error", "lost")
+    assert stage.verdicts == ["error"]
 
 
 def test_granted_slots_reach_the_order(ledger_path: str) -> None:

@@ -15,12 +15,14 @@ from campaign.engine.scheduler import (
     Adopted,
     Awaited,
     Event,
+    Held,
     Instruction,
     Laned,
     Left,
     Offered,
     Paused,
     Placed,
+    Released,
     Resized,
     Returned,
     Scheduler,
@@ -71,6 +73,10 @@ class World:
 
     def order(self) -> list[str]:
         return [each.token for each in self.placed]
+
+
+def placements(found: Iterable[Instruction]) -> list[Placed]:
+    return [each for each in found if isinstance(each, Placed)]
 
 
 def lane(number: int, group: str = "g", **what: object) -> Lane:
@@ -144,6 +150,26 @@ def test_slots_of_a_run_that_could_not_be_cleared_stay_held() -> None:
     world.running.remove("0/0")
     assert world.running == []
     assert not world.scheduler.drained()
+
+
+def test_what_a_person_gives_back_is_granted_again() -> None:
+    world = World([(lane(0, needs={"gpu": 1}), 3)], places=2, slots={"gpu": 1})
+    world.do(Left("0/0", holding=True))
+    world.running.remove("0/0")
+    world.do(Released({"gpu": (0,)}))
+    assert world.running == ["0/1"]
+    world.do(Released({"gpu": (0,)}))
+    assert world.running == ["0/1"], "given back twice is no second one"
+
+
+def test_what_an_earlier_owner_left_held_is_not_granted() -> None:
+    scheduler = Scheduler(2, {}, believe=True)
+    scheduler.handle(Held({"gpu": (0,)}))
+    scheduler.handle(Laned((lane(0, needs={"gpu": 1}),), slots={"gpu": 2}))
+    (placed,) = placements(scheduler.handle(Offered(0, ("a", "b"), True)))
+    assert dict(placed.granted) == {"gpu": (1,)}
+    (placed,) = placements(scheduler.handle(Released({"gpu": (0,)})))
+    assert dict(placed.granted) == {"gpu": (0,)}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .processes import PATIENCE_S, left, until
+from .processes import PATIENCE_S, children, kill, left, tree, until
 
 SPEC = """
 campaign "{name}" {{ parallel {parallel}{clauses} }}
@@ -57,6 +57,24 @@ class Yard:
 
     def submit(self, spec: str, *more: str) -> str:
         return self.call("submit", spec, *more).split()[0]
+
+    def kill(self, pid: int, *, tools: bool = False) -> None:
+        """``kill -9`` a daemon and all its supervisors at once; with ``tools`` also what they carry out."""
+        nurseries = children(pid)
+        supervisors = [child for nursery in nurseries for child in children(nursery)]
+        kill(pid, *nurseries, *supervisors, *(tree(supervisors) if tools else ()))
+
+    def gated(self, name: str, body: str, **what: Any) -> str:
+        """A spec whose tools go on until the file ``go`` is there."""
+        path = Path(self.spec(name, body, sleep="GATE", **what))
+        gate = f"until test -e {self.folder}/go; do sleep 0.05; done"
+        path.write_text(path.read_text().replace("sleep GATE", gate))
+        return str(path)
+
+    def run_files(self) -> dict[str, dict[str, Any]]:
+        """Every ``run.json`` by the run's key."""
+        found = [json.loads(path.read_text()) for path in self.folder.glob(".campaign/runs/*/*/*/seed-*/run.json")]
+        return {run["key"]: run for run in found}
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.call("status", "--format", "json"))

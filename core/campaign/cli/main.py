@@ -38,6 +38,7 @@ VERBS: Mapping[str, str] = {
     "pause": "Have nothing more started, of a campaign or of everything.",
     "resume": "Take pauses back.",
     "cancel": "End a campaign, or some of its instances.",
+    "release": "Give back the slots of a lost run, or of a fault that could not be taken back.",
     "retry": "Carry out again what did not pass.",
     "list": "List the campaigns of this workspace.",
     "show": "Show a campaign, or one of its runs.",

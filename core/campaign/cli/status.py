@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -19,6 +21,7 @@ from campaign.cli.terminal import live_wanted, visible
 from campaign.cli.watching import Screen, Seen, Sheets, repeat
 from campaign.engine import wire
 from campaign.engine.asking import SilentError, call
+from campaign.engine.releasing import Held, waiting_for_a_person
 from campaign.engine.service import BEAT_S
 from campaign.engine.workspace import Workspace
 from campaign.ledger.opening import LedgerMissingError
@@ -68,6 +71,15 @@ class Holder(Struct, frozen=True, kw_only=True):
     slots: tuple[wire.Slot, ...] = ()
 
 
+class Lost(Struct, frozen=True, kw_only=True):
+    """An attempt that waits for a person: ``campaign release RUN``; the named slots that it holds, by their indexes."""
+
+    run: str
+    state: str
+    why: tuple[str, ...]
+    slots: Mapping[str, tuple[int, ...]]
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """What ``--format json`` prints."""
 
@@ -75,6 +87,7 @@ class Status(Struct, frozen=True, kw_only=True):
     holder: Holder | None
     all_paused: bool
     held_slots: dict[str, int]
+    lost: tuple[Lost, ...]
     queue: tuple[Queued, ...]
 
 
@@ -154,10 +167,17 @@ def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> St
             rows = sorted((row for row in ledger.campaigns() if not row.finished), key=lambda row: row.created_at)
             queue = tuple(_queued(ledger, row, controls, waiting.get(row.id)) for row in rows)
             held = ledger.held()
+            lost = tuple(map(_lost, waiting_for_a_person(ledger)))
     except LedgerMissingError:
-        controls, queue, held = [], (), {}
+        controls, queue, held, lost = [], (), {}, ()
     paused = any((row.campaign, row.verb) == ("", "pause") for row in controls)
-    return Status(workspace=workspace, holder=holder, all_paused=paused, held_slots=held, queue=queue)
+    return Status(workspace=workspace, holder=holder, all_paused=paused, held_slots=held, lost=lost, queue=queue)
+
+
+def _lost(found: Held) -> Lost:
+    row = found.row
+    name = f"{row.campaign}/{row.key}@{row.attempt}"
+    return Lost(run=name, state=row.state, why=found.why, slots=found.units)
 
 
 def _queued(ledger: LedgerReader, row: CampaignRow, controls: list[ControlRow], waiting: str | None) -> Queued:
@@ -198,9 +218,16 @@ def _text(status: Status) -> str:
     if status.held_slots:
         slots = ", ".join(f"{count} {name}" for name, count in status.held_slots.items())
         parts.append(f"held until a person releases them: {slots}")
+    parts += [_waits(each) for each in status.lost]
     parts.append(_queue(status.queue) if status.queue else "the queue is empty")
     parts += [f"{each.campaign} cannot go on: {visible(each.waiting)}" for each in status.queue if each.waiting]
     return "\n".join(parts)
+
+
+def _waits(each: Lost) -> str:
+    what = "is lost" if each.state == "lost" else "left something behind"
+    why = visible("; ".join(each.why) or "it was lost")
+    return f"{visible(each.run)} {what}: {why}: campaign release {shlex.quote(visible(each.run))}"
 
 
 def _who(holder: Holder | None, queued: bool) -> str:

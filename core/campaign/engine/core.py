@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Raw
 
-from campaign.engine import policies, protocol, scheduler
+from campaign.engine import policies, protocol, releasing, scheduler
 from campaign.engine.course import Course
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unknown
 from campaign.engine.flight import Flight
 from campaign.engine.outbox import Ask, Begin, Halt, Outbox
+from campaign.engine.releasing import Held
 from campaign.engine.states import State
 from campaign.judge.classify import decide
 from campaign.judge.fingerprint import fingerprint
-from campaign.ledger.rows import INTERRUPTED, AttemptRow, CampaignState
+from campaign.ledger.rows import INTERRUPTED, AttemptRow, CampaignState, Ending
 from campaign.records import Decision, Exit, Failure, FailureKind, OracleRecord, Order, Reason, Stop, Verdict
 
 _decode_order = msgspec.json.Decoder(Order).decode
@@ -212,6 +213,18 @@ class Core:
         self.out.changes.append(flight.end(decision, self._now()))
         self._tell(flight, decision, None)
 
+    def hold(self, units: Mapping[str, tuple[int, ...]]) -> None:
+        """These named slots stay held by attempts of earlier owners until a person releases them."""
+        self._schedule("", scheduler.Held(units))
+
+    def release(self, found: Held) -> None:
+        """A person gives back what an attempt holds; a lost one is at its end by that."""
+        for change in releasing.changes(found, self._now()):
+            self.out.changes.append(change)
+            if isinstance(change, Ending):
+                self._tell(Flight(found.order, b"", change.cause), change.decision, None)
+        self._schedule("", scheduler.Released(found.units))
+
     def _forget_offers(self, course: Course, prefix: str) -> None:
         offers = [each for each in self._offered.values() if each.order.campaign == course.name]
         for flight in offers:
@@ -237,7 +250,7 @@ class Core:
             self._judge(flight)
             return
         self.out.changes += flight.catch_up(State.JUDGING, exit_.finished_at)
-        if exit_.tree_empty:
+        if not _holding(exit_):
             self._schedule(flight.order.campaign, scheduler.Yielded(token))
         if not flight.order.oracles:
             self._judge(flight)
@@ -405,7 +418,7 @@ class Core:
 
     def _end(self, flight: Flight, decision: Decision, again: policies.Again | None = None) -> None:
         exit_ = flight.exit
-        holding = exit_ is not None and (not exit_.tree_empty or any(fault.undo_failed for fault in exit_.faults))
+        holding = exit_ is not None and _holding(exit_)
         cause = again.cause if again else None
         held = "its processes or faults could not be cleared" if holding else None
         self.out.changes.append(flight.end(decision, self._now(), again=cause, held=held))
@@ -501,6 +514,11 @@ class Core:
     def _flight(self, raw: Raw, cause: str, lane: int) -> Flight:
         data = bytes(raw)
         return Flight(_decode_order(data), data, cause, lane=lane)
+
+
+def _holding(exit_: Exit) -> bool:
+    """Whether what an attempt did to the machine is not undone."""
+    return not exit_.tree_empty or any(fault.undo_failed for fault in exit_.faults)
 
 
 def _among(flight: Flight, prefixes: frozenset[tuple[str, str]]) -> bool:

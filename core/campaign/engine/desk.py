@@ -10,7 +10,9 @@ import secrets
 import msgspec
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
-from campaign.engine.wire import Control, Done, Enqueue, Submit
+from campaign.engine import releasing
+from campaign.engine.releasing import Held
+from campaign.engine.wire import Control, Done, Enqueue, Submit, Token
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CANCEL, FINISHED, PAUSE, QUEUED, CampaignRow, CampaignState, ControlRow, Ending
 from campaign.ledger.store import CampaignTakenError, Ledger
@@ -86,6 +88,20 @@ class Desk:
         if count or self._incomplete(row):
             self._ledger.enqueue(row.id, asked.submission)
         return Done((row.id,), count)
+
+    def release(self, asked: Token) -> Done:
+        """Give back what an attempt holds that is lost, or whose faults could not be taken back."""
+        found = self.held(asked)
+        self._ledger.commit(releasing.changes(found, self._now))
+        return Done((found.row.campaign,), sum(map(len, found.units.values())))
+
+    def held(self, asked: Token) -> Held:
+        """What an attempt holds until a person releases it."""
+        with LedgerReader(self._ledger.path) as reader:
+            record = reader.record(asked.token)
+            if record is None:
+                raise refused("CAMP581", f"no attempt bears the token {asked.token:.100}")
+            return releasing.held(reader, record.row)
 
     def _incomplete(self, row: CampaignRow) -> bool:
         """Whether runs of its plan were never admitted, because it was canceled."""

@@ -22,6 +22,7 @@ from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol
 from campaign.engine.client import Connect, EngineDefectError
 from campaign.engine.project import EVENTS, RUN, Projector
+from campaign.engine.releasing import all_held
 from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import FINISHED, INTERRUPTED, CampaignRow
@@ -164,6 +165,7 @@ class Planner:
         errand, self._ready = self._errand, True
         reach("planner.open")
         self._render = errand.renderer(epoch)
+        self._warn()
         self._link.send(
             protocol.Open(
                 campaign=errand.campaign,
@@ -174,6 +176,17 @@ class Planner:
                 resume=errand.resume,
             )
         )
+
+    def _warn(self) -> None:
+        """Say which named slots its runs want and cannot have until a person gives them back."""
+        wanted = {name for lane, _ in self._errand.lanes.values() for name in (*lane.needs, *lane.prefers)}
+        with LedgerReader(self._errand.ledger) as ledger:
+            held = {name: units for name, units in all_held(ledger).items() if name in wanted}
+        for name, units in held.items():
+            indexes = ", ".join(map(str, units))
+            self._watcher.note(
+                f"{name} {indexes} stays held: campaign status says by which run, campaign release frees it"
+            )
 
     def _opened(self) -> None:
         """The campaign is recorded; what it did before this point is known and left out."""

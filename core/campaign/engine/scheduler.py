@@ -88,6 +88,18 @@ class Left(Struct, frozen=True):
     holding: bool = False
 
 
+class Held(Struct, frozen=True):
+    """These units stay held until a person releases them: an earlier owner's attempt is lost."""
+
+    units: Mapping[str, tuple[int, ...]]
+
+
+class Released(Struct, frozen=True):
+    """A person gives these units back."""
+
+    units: Mapping[str, tuple[int, ...]]
+
+
 class Resized(Struct, frozen=True):
     """There are that many places now."""
 
@@ -120,7 +132,20 @@ class Detached(Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    Laned | Offered | Awaited | Returned | Adopted | Yielded | Left | Resized | Stopped | Paused | Dropped | Detached
+    Laned
+    | Offered
+    | Awaited
+    | Returned
+    | Adopted
+    | Yielded
+    | Left
+    | Held
+    | Released
+    | Resized
+    | Stopped
+    | Paused
+    | Dropped
+    | Detached
 )
 
 # --- instructions -----------------------------------------------------------------------------------------------
@@ -253,6 +278,7 @@ class Scheduler:
         self._shares: dict[str, _Share] = {}  # in the order of their turns
         self._placed: dict[str, tuple[str, Grant]] = {}  # by token: campaign and slots
         self._adopted: set[str] = set()
+        self._held: set[tuple[str, int]] = set()  # units that only a person gives back
         self._paused: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -286,7 +312,7 @@ class Scheduler:
         placed: list[Instruction] = list(self._fill())
         return placed + list(self._wants())
 
-    def _take(self, event: Event) -> None:  # noqa: C901 - one line an event
+    def _take(self, event: Event) -> None:  # noqa: C901, PLR0912 - one line an event
         match event:
             case Offered():
                 self._offer(event)
@@ -294,6 +320,10 @@ class Scheduler:
                 self._release(event.token)
             case Left():
                 self._leave(event)
+            case Held():
+                self._withhold(event.units)
+            case Released():
+                self._give_back(event.units)
             case Awaited():
                 self._share(event.campaign).awaited += event.count
             case Returned():
@@ -348,7 +378,8 @@ class Scheduler:
                 self._free.setdefault(name, []).extend(set(range(have, count)) - self._taken(name))
 
     def _taken(self, name: str) -> set[int]:
-        return {index for _, granted in self._placed.values() for index in granted.get(name, ())}
+        placed = {index for _, granted in self._placed.values() for index in granted.get(name, ())}
+        return placed | {index for slot, index in self._held if slot == name}
 
     def _offer(self, event: Offered) -> None:
         share = self._share(event.campaign)
@@ -462,9 +493,21 @@ class Scheduler:
         self._keep(
             self._share(event.campaign), event.token, {name: tuple(held) for name, held in event.granted.items()}
         )
-        for name, indexes in event.granted.items():
-            free = self._free.get(name, [])
-            free[:] = [index for index in free if index not in indexes]
+        self._remove(event.granted)
+
+    def _remove(self, units: Mapping[str, tuple[int, ...]]) -> None:
+        for name, indexes in units.items():
+            self._free[name] = [index for index in self._free.get(name, ()) if index not in indexes]
+
+    def _withhold(self, units: Mapping[str, tuple[int, ...]]) -> None:
+        self._held |= {(name, index) for name, indexes in units.items() for index in indexes}
+        self._remove(units)
+
+    def _give_back(self, units: Mapping[str, tuple[int, ...]]) -> None:
+        for name, indexes in units.items():
+            known = [each for each in indexes if each < self._capacity.get(name, 0) and (name, each) in self._held]
+            self._free[name] = sorted({*self._free.get(name, ()), *known})
+            self._held -= {(name, index) for index in indexes}
 
     def _leave(self, event: Left) -> None:
         if not event.holding:
@@ -472,6 +515,7 @@ class Scheduler:
         self._adopted.discard(event.token)
         campaign, granted = self._placed.pop(event.token, ("", None))
         if granted is not None:
+            self._withhold(granted)
             share = self._share(campaign)
             share.placed -= 1
             share.held.subtract({name: len(indexes) for name, indexes in granted.items()})

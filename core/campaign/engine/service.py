@@ -122,6 +122,7 @@ class Service:
             "pause": self._pause,
             "resume": self._resume,
             "cancel": self._cancel,
+            "release": self._release,
             "follow": self._follow,
             "watch": self._watch,
             "status": self._status,
@@ -272,6 +273,13 @@ class Service:
                     desk.finish_canceled(campaign)
             self.shell.carry_out()
         client.answer(request, done)
+
+    def _release(self, client: _Client, request: int, args: Raw) -> None:
+        found = self._desk.held(msgspec.json.decode(args, type=wire.Token))
+        with self._changing():
+            self.shell.core.release(found)
+            self.shell.carry_out()
+        client.answer(request, wire.Done((found.row.campaign,), sum(map(len, found.units.values()))))
 
     def _follow(self, client: _Client, request: int, args: Raw) -> None:
         campaign = msgspec.json.decode(args, type=wire.Name).campaign

@@ -11,7 +11,7 @@ from itertools import groupby
 
 import msgspec
 
-from campaign.engine import protocol
+from campaign.engine import protocol, releasing
 from campaign.engine.core import Core
 from campaign.engine.executor import LocalExecutor
 from campaign.engine.link import PlannerLink
@@ -100,6 +100,7 @@ class Shell:
     def take_over(self) -> None:
         """Find out what became of everything that an earlier owner left in flight."""
         with LedgerReader(self.ledger.path) as reader:
+            self.core.hold(releasing.all_held(reader))
             rows = [row for row in reader.unfinished() if row.state in _IN_FLIGHT]
             self._expect(reader, {row.campaign for row in rows})
             records = [record for record in (reader.record(row.token) for row in rows) if record is not None]

@@ -64,6 +64,12 @@ class Name(Struct, frozen=True):
     campaign: str
 
 
+class Token(Struct, frozen=True):
+    """An attempt by its token."""
+
+    token: str
+
+
 class Done(Struct, frozen=True):
     """What a verb did: the campaigns it was about, and how many runs or pauses it changed."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from campaign.ledger.opening import errors, reader, unreadable
-from campaign.ledger.rows import AttemptRecord, AttemptRow, CampaignRow, ControlRow, FailureRow, JudgementRow
+from campaign.ledger.rows import AttemptRecord, AttemptRow, CampaignRow, ControlRow, FailureRow, HoldRow, JudgementRow
 from campaign.records import Decision, Exit, OracleRecord, Order
 from campaign.records.event import EventView
 
@@ -100,8 +100,12 @@ class LedgerReader:
 
     def held(self) -> dict[str, int]:
         """Named slots that stay held until a person releases them."""
-        rows = self._rows("SELECT slot, count(DISTINCT slot_index) FROM hold GROUP BY slot")
+        rows = self._rows("SELECT slot, count(DISTINCT slot_index) FROM hold WHERE slot != '' GROUP BY slot")
         return {str(slot): int(count) for slot, count in rows}
+
+    def holds(self) -> list[HoldRow]:
+        """What attempts hold until a person releases it, oldest first."""
+        return [HoldRow(*row) for row in self._rows("SELECT token, slot, slot_index, why, at FROM hold ORDER BY id")]
 
     def decided(self, campaign: str) -> dict[str, int]:
         """How many runs came to each verdict, nothing to follow."""

@@ -142,6 +142,19 @@ class ControlRow(Struct, frozen=True):
     at: str
 
 
+class HoldRow(Struct, frozen=True):
+    """A unit of a named slot that stays held by an attempt, and why.
+
+    ``slot`` is empty where the attempt held none and a person has to look all the same.
+    """
+
+    token: str
+    slot: str
+    slot_index: int
+    why: str
+    at: str
+
+
 # --- changes, as the engine hands them to ``Ledger.commit`` ---------------------------------------------------------
 
 
@@ -191,4 +204,10 @@ class CampaignState(Struct, frozen=True, kw_only=True):
     exit_status: int | None = None
 
 
-Change: TypeAlias = Admission | Move | Ending | CampaignState
+class Released(Struct, frozen=True):
+    """A person gives back what an attempt holds."""
+
+    token: str
+
+
+Change: TypeAlias = Admission | Move | Ending | CampaignState | Released

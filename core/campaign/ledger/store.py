@@ -17,7 +17,7 @@ import msgspec
 from campaign import failpoints
 from campaign.failpoints import reach
 from campaign.ledger.opening import LedgerError, errors, unreadable, unwritable, vanished, writer
-from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Change, ControlRow, Ending, Move
+from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Change, ControlRow, Ending, Move, Released
 from campaign.records import Order
 from campaign.records.event import EventView
 
@@ -33,6 +33,7 @@ _INSERT_HASHED = "INSERT OR IGNORE INTO blob (hash, data) VALUES (?, ?)"
 _INSERT_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_JUDGEMENT = "INSERT INTO judgement (token, source, at, oracles, decision) VALUES (?, 'exec', ?, ?, ?)"
 _INSERT_HOLD = "INSERT INTO hold (token, slot, slot_index, why, at) VALUES (?, ?, ?, ?, ?)"
+_RELEASE_HOLD = "DELETE FROM hold WHERE token = ?"
 #: A revoked attempt is admitted again in its own row, under a new token.
 _ADMIT = """
 INSERT INTO attempt (campaign, key, origin, attempt, parent, run, token, epoch, digest, cause, instance, cell, seed,
@@ -223,6 +224,7 @@ class _Work:
         self._ends: list[tuple[Any, ...]] = []
         self._judgements: list[tuple[Any, ...]] = []
         self._holds: list[tuple[Any, ...]] = []
+        self._releases: list[tuple[str]] = []
 
     def add(self, change: Change) -> None:
         """Take one change in."""
@@ -235,6 +237,8 @@ class _Work:
                 self._end(change)
             case CampaignState():
                 self._campaign(change)
+            case Released():
+                self._releases.append((change.token,))
 
     def write(self, db: sqlite3.Connection) -> None:
         """Execute everything; the caller has begun the transaction."""
@@ -247,6 +251,7 @@ class _Work:
                 _expect(len(rows), db.executemany(statement, rows), rows)
         db.executemany(_INSERT_EVENT, [_event_row(event) for event in self.events])
         db.executemany(_INSERT_HOLD, self._holds)
+        db.executemany(_RELEASE_HOLD, self._releases)
 
     def _admit(self, change: Admission) -> None:
         order = change.order
@@ -291,8 +296,8 @@ class _Work:
 
     def _hold(self, order: Order, why: str | None, at: str) -> None:
         if why is not None:
-            for slot, indexes in order.granted.items():
-                self._holds += [(order.token, slot, index, why, at) for index in indexes]
+            units = [(slot, index) for slot, indexes in order.granted.items() for index in indexes]
+            self._holds += [(order.token, slot, index, why, at) for slot, index in units or [("", 0)]]
 
     def _keep(self, data: bytes) -> int:
         self.blob += 1
