@@ -81,7 +81,7 @@ def recorded(tmp_path: Path) -> Callable[..., Any]:
     """Record a campaign in a real ledger under ``tmp_path/.campaign``, with its evidence; gives its row.
 
     ``runs`` are ``(cell, seed, [outcome of each attempt])``; an outcome is ``pass``, ``fail: message``,
-    ``error: message``, ``canceled`` or ``running``.
+    ``error: message``, ``canceled`` or ``running``.  ``axes`` names the parts of a cell's name, as its axes.
     """
     from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Move
     from campaign.ledger.store import Ledger
@@ -90,7 +90,13 @@ def recorded(tmp_path: Path) -> Callable[..., Any]:
     workspace = tmp_path / ".campaign"
     at = "2026-11-20T10:00:0{}Z".format
 
-    def record(runs: list[tuple[str, int, list[str]]], name: str = "crash", number: int = 0, **changes: Any) -> Any:
+    def record(
+        runs: list[tuple[str, int, list[str]]],
+        name: str = "crash",
+        number: int = 0,
+        axes: tuple[str, ...] = (),
+        **changes: Any,
+    ) -> Any:
         campaign = f"{name}-20261120T10000{number}Z-ab12"
         row = CampaignRow(
             **{
@@ -115,6 +121,8 @@ def recorded(tmp_path: Path) -> Callable[..., Any]:
         for cell, seed, outcomes in runs:
             for attempt, outcome in enumerate(outcomes, start=1):
                 order = _an_order(row, cell, seed, attempt, run_id(name, f"{cell}#{seed}", attempt))
+                if axes:
+                    order = msgspec.structs.replace(order, axes=dict(zip(axes, cell.split("."), strict=True)))
                 cause = "plan" if attempt == 1 else "policy"
                 ledger.commit([Admission(order=order, data=msgspec.json.encode(order), cause=cause, at=at(number))])
                 for source, target in (("admitted", "starting"), ("starting", "running"), ("running", "judging")):

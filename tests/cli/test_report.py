@@ -70,3 +70,53 @@ def test_an_unknown_reporter_and_an_unwritable_place(in_process: Any, recorded: 
     assert (unknown.exit_code, "CAMP582" in unknown.stderr, "junit" in unknown.stderr) == (2, True, True)
     nowhere = in_process("report", "--as", "md", "-o", str(tmp_path / "none" / "x.md"))
     assert (nowhere.exit_code, "CAMP571" in nowhere.stderr) == (3, True)
+
+
+MARGINS = [(f"{v}.{f}", 1, ["pass" if v > f else "fail: too low"]) for v in (1, 2, 3) for f in (1, 2)]
+
+
+@pytest.fixture
+def margins(recorded: Any) -> Any:
+    return recorded(MARGINS, axes=("v", "f"))
+
+
+def test_a_shmoo_is_printed_and_written_where_a_file_is_named(in_process: Any, margins: Any, tmp_path: Path) -> None:
+    printed = in_process("report", "--as", "shmoo")
+    assert (printed.exit_code, "3 | * *\n2 | * .\n1 | . .\n" in printed.stdout) == (0, True)
+    assert in_process("report", "--as", "shmoo", "-o", "s.svg").stdout == "s.svg\n"
+    ET.parse(tmp_path / "s.svg")
+    assert in_process("report", "--as", "shmoo", "--set", "form=png").stdout == f"{margins.run_root}/shmoo.png\n"
+    assert (Path(margins.run_root) / "shmoo.png").read_bytes().startswith(b"\x89PNG")
+    swapped = in_process("report", "--as", "shmoo", "--set", "x=v", "--set", 'y="f"').stdout
+    assert "2 | . . *\n1 | . * *\n" in swapped
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "code"),
+    [
+        ("shmoo", "x=volts", "CAMP589"),
+        ("shmoo", "z=1", "CAMP143"),
+        ("shmoo", "form=gif", "CAMP112"),
+        ("shmoo", "panels=many", "CAMP"),
+        ("shmoo", "panels=0", "CAMP112"),
+        ("shmoo", "x", "CAMP213"),
+        ("junit", "x=1", "CAMP143"),
+    ],
+)
+def test_a_wrong_setting_is_told(in_process: Any, margins: Any, name: str, setting: str, code: str) -> None:
+    done = in_process("report", "--as", name, "--set", setting)
+    assert (done.exit_code, code in done.stderr) == (2, True), done.stderr
+
+
+def test_what_cannot_be_drawn_is_told(in_process: Any, recorded: Any) -> None:
+    row = recorded(RUNS)
+    done = in_process("report", "--as", "shmoo", "-o", "s.svg")
+    assert (done.exit_code, "CAMP588" in done.stderr) == (3, True)
+    assert not list(Path(row.run_root).parent.parent.parent.glob("s.svg*"))
+
+
+def test_a_campaign_that_still_runs(in_process: Any, recorded: Any) -> None:
+    recorded([("a.1", 1, ["pass"]), ("a.2", 1, ["running"])], state="running", finished_at=None, exit_status=None)
+    for name in ("md", "github", "csv", "junit", "ctrf", "json"):
+        done = in_process("report", "--as", name, "-o", "-")
+        assert (done.exit_code, done.stderr) == (0, ""), name

@@ -48,7 +48,8 @@ def make_summary(runs: Iterable[RunView] = (), **changes: Any) -> Summary:
     deciding = {run.key: run for run in runs}
     verdicts = dict.fromkeys(("pass", "fail", "error", "canceled", "skipped"), 0)
     for run in deciding.values():
-        verdicts[str(run.verdict)] += 1
+        if run.verdict is not None:
+            verdicts[run.verdict] += 1
     base: dict[str, Any] = {
         "campaign": "crash-20261120T100000Z-ab12",
         "name": "crash",

@@ -15,6 +15,7 @@ from msgspec import Struct
 from campaign.records import Environment, HostRecord, PlanView
 
 _Record = TypeVar("_Record", bound=Struct)
+_OUTPUT, _EXCERPT_BYTES = "output.log", 3000
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -56,3 +57,19 @@ def _read(folder: str, name: str, record: type[_Record]) -> _Record | None:
             return msgspec.json.decode(file.read(), type=record)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def read_excerpt(folder: str) -> str:
+    """The end of the output that an attempt left in its folder, whole lines where there are any; empty for none."""
+    try:
+        fd = os.open(os.path.join(folder, _OUTPUT), _FLAGS)
+        with open(fd, "rb") as file:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                return ""
+            file.seek(max(0, status.st_size - _EXCERPT_BYTES))
+            text = file.read(_EXCERPT_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    head, newline, rest = text.partition("\n")
+    return rest if newline and status.st_size > _EXCERPT_BYTES else head + newline + rest

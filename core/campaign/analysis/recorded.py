@@ -1,18 +1,24 @@
-"""What a ledger holds of a campaign, as the records that reports read: a stream of runs and a summary."""
+"""What a ledger holds of a campaign, as the records that reports read: a stream of runs, a summary, an overview."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from campaign.analysis.beside import Beside, read_beside
+from msgspec.structs import replace
+
+from campaign.analysis.beside import Beside, read_beside, read_excerpt
+from campaign.analysis.overview import only_shmoo, overview_of
+from campaign.analysis.reporting import Wanted
 from campaign.analysis.summarize import summarize
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.failpoints import reach
 from campaign.judge.view import run_view
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import AttemptRecord, CampaignRow
-from campaign.plugins.api import Reporter
+from campaign.plugins.api import UnableError
 from campaign.plugins.printing import printing_aside
+from campaign.plugins.results import Results, Target
 from campaign.records import RunView, Summary
 
 
@@ -48,17 +54,32 @@ def summary_of(ledger: LedgerReader, campaign: CampaignRow) -> Summary:
     )
 
 
-def write_report(reporter: Reporter, summary: Summary, runs: Iterator[RunView], path: str) -> None:
-    """Let ``reporter`` write ``path``, whole or not at all; raises OSError, and whatever the reporter raises."""
+def results_of(ledger: LedgerReader, campaign: CampaignRow, now: str, target: Target | None = None) -> Results:
+    """What a reporter is given of a campaign, as far as it has come; ``now`` (RFC 3339) is for what still runs."""
+    beside = read_beside(campaign.run_root)
+    return Results(
+        summary=summary_of(ledger, campaign),
+        about=campaign.about,
+        plan=beside.plan,
+        host=beside.host,
+        target=target or Target(),
+        runs=lambda: runs_of(ledger, campaign),
+        overview=lambda choice: overview_of(campaign, ledger.glances(campaign.id), choice, now),
+        shmoo=lambda choice: only_shmoo(ledger.glances(campaign.id), choice),
+        excerpt=lambda evidence: read_excerpt(os.path.join(campaign.run_root, evidence)),
+    )
+
+
+def write_report(wanted: Wanted, results: Results, path: str) -> None:
+    """Write a report to ``path``, whole or not at all; raises OSError, CampaignError, and what the reporter raises."""
     draft = f"{path}.{os.getpid()}.new"
     try:
-        with open(draft, "w", encoding="utf-8", errors="backslashreplace") as file:
+        with open(draft, "wb") as file:
 
-            def write(text: str) -> None:
-                file.write(text)
+            def write(piece: bytes) -> None:
+                file.write(piece)
 
-            with printing_aside():
-                reporter.report(summary, runs, write)
+            rendered(wanted, replace(results, target=Target(file=os.path.basename(path))), write)
             file.flush()
             reach("report.write.before")
             os.fsync(file.fileno())
@@ -68,3 +89,17 @@ def write_report(reporter: Reporter, summary: Summary, runs: Iterator[RunView], 
     finally:
         if os.path.lexists(draft):
             os.unlink(draft)
+
+
+def rendered(wanted: Wanted, results: Results, write: Callable[[bytes], None]) -> None:
+    """Have the reporter hand over its report; raises CampaignError (CAMP588) where it says that it cannot."""
+
+    def encoded(piece: str | bytes) -> None:
+        write(piece.encode("utf-8", "backslashreplace") if isinstance(piece, str) else piece)
+
+    try:
+        with printing_aside():
+            wanted.reporter.render(results, wanted.settings, encoded)
+    except UnableError as error:
+        summary = f"the report {wanted.reporter.name} cannot be written: {error}"
+        raise CampaignError([Diagnostic("CAMP588", summary, status=ExitStatus.SETUP)]) from error

@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 import msgspec
 
-from campaign.analysis.reporting import find_reporter
+from campaign.analysis.reporting import Wanted, wanted, wanted_by
 from campaign.cli.files import read_file, unwritable
 from campaign.cli.options import format_option, no_progress_option, selection_options, workspace_option
 from campaign.cli.progress import watcher
@@ -20,15 +20,14 @@ from campaign.cli.render import print_diagnostics
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import print_json
 from campaign.cli.tokens import Silent, Tokens, TokenWatcher, Writer, tell_devices, told
-from campaign.diagnostics import Severity
+from campaign.diagnostics import CampaignError, Diagnostic, Severity
 from campaign.engine import wire
-from campaign.engine.asking import ask, call
+from campaign.engine.asking import ask, call, now
 from campaign.engine.desk import new_submission
 from campaign.engine.execute import carry_out, conclude
 from campaign.engine.prepare import Prepared, Wishes, prepare, prepare_again
 from campaign.engine.workspace import Workspace
 from campaign.plan.plan import Options
-from campaign.plugins.api import Reporter
 from campaign.records import Summary
 
 _NEWEST = "\0newest"
@@ -89,7 +88,7 @@ def command(
 
 
 def _carried_out(
-    prepared: Prepared, place: Workspace, reporters: Sequence[tuple[Reporter, str]], tokens: Writer, live: bool
+    prepared: Prepared, place: Workspace, reporters: Sequence[Wanted], tokens: Writer, live: bool
 ) -> tuple[int, Summary]:
     """Run it and write its reports; the exit status, and what it came to."""
     campaign = prepared.campaign
@@ -98,7 +97,7 @@ def _carried_out(
     shown = TokenWatcher(tokens, watcher(sys.stderr, os.environ, live=live))
     outcome = carry_out(prepared, place, shown)
     tokens.say("stage", "report", root=campaign.run_root)
-    summary = conclude(prepared, place, reporters, _unwritten)
+    summary = conclude(prepared, place, reporters, now(), _unwritten)
     tokens.say("stage", "end", status=outcome.status, state=summary.state, **summary.verdicts)
     return outcome.status, summary
 
@@ -151,19 +150,22 @@ def _prepared(
     return prepare_again(word, spec, wishes, read_file, environ)
 
 
-def _reporters(prepared: Prepared, names: Sequence[str]) -> list[tuple[Reporter, str]]:
-    """The reports to write and their files: those of the spec, then those of the command line."""
+def _reporters(prepared: Prepared, names: Sequence[str]) -> list[Wanted]:
+    """The reports to write: those of the spec, then those of the command line."""
     checked = prepared.plan.checked
-    found = [(find_reporter(each.name), each.file) for each in (checked.reports if checked else ())]
-    found += [(find_reporter(name), None) for name in names]
-    return [(reporter, file or reporter.filename) for reporter, file in found]
+    found = [wanted_by(each, prepared.snapshot.directory) for each in (checked.reports if checked else ())]
+    return [*found, *map(wanted, names)]
 
 
-def _unwritten(path: str, error: OSError) -> None:
+def _unwritten(path: str, error: OSError | CampaignError) -> None:
     """A result that cannot be written changes nothing of what the campaign came to."""
-    hint = "the ledger has it all: campaign report writes it when there is room"
-    found = unwritable(path, error)
-    print_diagnostics([msgspec.structs.replace(found, severity=Severity.WARNING, hint=hint)], sys.stderr)
+    found: Sequence[Diagnostic]
+    if isinstance(error, OSError):
+        hint = "the ledger has it all: campaign report writes it when there is room"
+        found = [msgspec.structs.replace(unwritable(path, error), hint=hint)]
+    else:
+        found = error.diagnostics
+    print_diagnostics([msgspec.structs.replace(each, severity=Severity.WARNING) for each in found], sys.stderr)
 
 
 def _show(summary: Summary, run_root: str, output_format: str, stream: TextIO) -> None:

@@ -11,8 +11,8 @@ from typing import TextIO
 import click
 import msgspec
 
-from campaign.analysis.recorded import runs_of, summary_of, write_report
-from campaign.analysis.reporting import find_reporter
+from campaign.analysis.recorded import results_of, write_report
+from campaign.analysis.reporting import wanted
 from campaign.cli.files import unwritable
 from campaign.cli.following import Follower
 from campaign.cli.recorded import choose_campaign, open_ledger
@@ -21,7 +21,7 @@ from campaign.cli.tables import print_json
 from campaign.cli.terminal import visible
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import wire
-from campaign.engine.asking import Line, ask, call, gone
+from campaign.engine.asking import Line, ask, call, gone, now
 from campaign.engine.desk import Desk, new_submission
 from campaign.engine.prepare import Prepared
 from campaign.ledger.rows import CampaignRow
@@ -126,12 +126,13 @@ def conclude(
     """Print what a campaign came to (to standard output unless told), and write the reports that were asked for."""
     with open_ledger(workspace) as ledger:
         row = choose_campaign(ledger, campaign)
-        summary = summary_of(ledger, row)
+        results = results_of(ledger, row, now())
+        summary = results.summary
         for name in reports:
-            reporter = find_reporter(name)
-            path = os.path.join(row.run_root, reporter.filename)
+            asked = wanted(name)
+            path = os.path.join(row.run_root, asked.file)
             try:
-                write_report(reporter, summary, runs_of(ledger, row), path)
+                write_report(asked, results, path)
             except OSError as error:
                 raise CampaignError([unwritable(path, error)]) from error
     if output_format == "json":

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from campaign.analysis.beside import read_beside
-from campaign.analysis.recorded import runs_of, summary_of, write_report
+from campaign.analysis.recorded import results_of, write_report
+from campaign.analysis.reporting import Wanted
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine.client import Connect, EngineLink
 from campaign.engine.host import describe_host
@@ -31,7 +32,6 @@ from campaign.plan.counts import count
 from campaign.plan.matrix import Run
 from campaign.plan.plan import Plan
 from campaign.plan.render import render
-from campaign.plugins.api import Reporter
 from campaign.records import PlanTool, Summary
 
 
@@ -67,10 +67,11 @@ def carry_out(prepared: Prepared, workspace: Workspace, watcher: Watcher, connec
 def conclude(
     prepared: Prepared,
     workspace: Workspace,
-    reporters: Sequence[tuple[Reporter, str]],
-    unwritten: Callable[[str, OSError], None],
+    reports: Sequence[Wanted],
+    now: str,
+    unwritten: Callable[[str, OSError | CampaignError], None],
 ) -> Summary:
-    """Write ``summary.json`` and the reports (each with its file); raises LedgerError, and what a reporter raises.
+    """Write ``summary.json`` and the reports; raises LedgerError, and what a reporter raises.
 
     The runs have run: ``unwritten`` is told of a file that cannot be written, and the others are.
     """
@@ -82,18 +83,18 @@ def conclude(
     with ledger:
         row = ledger.campaign(campaign.id)
         assert row is not None
-        summary = summary_of(ledger, row)
+        results = results_of(ledger, row, now)
         try:
-            _write_summary(campaign, summary)
+            _write_summary(campaign, results.summary)
         except OSError as error:
             unwritten(os.path.join(campaign.run_root, "summary.json"), error)
-        for reporter, file in reporters:
-            path = os.path.join(campaign.run_root, file)
+        for wanted in reports:
+            path = os.path.join(campaign.run_root, wanted.file)
             try:
-                write_report(reporter, summary, runs_of(ledger, row), path)
-            except OSError as error:
+                write_report(wanted, results, path)
+            except (OSError, CampaignError) as error:
                 unwritten(path, error)
-    return summary
+    return results.summary
 
 
 def _write_summary(campaign: CampaignRow, summary: Summary) -> None:

@@ -12,14 +12,14 @@ import socket
 import sys
 import traceback
 
-from campaign.analysis.reporting import find_reporter
+from campaign.analysis.reporting import Wanted, wanted_by
 from campaign.diagnostics import CampaignError
 from campaign.engine import protocol
+from campaign.engine.asking import now
 from campaign.engine.client import EngineGoneError, QueueLink
 from campaign.engine.execute import carry_out, conclude
 from campaign.engine.prepare import Prepared, Wishes, prepare_again
 from campaign.engine.workspace import Workspace
-from campaign.plugins.api import Reporter
 from campaign.records import RunView
 from campaign.records.event import EventView
 from campaign.supervise.channel import Channel
@@ -73,20 +73,20 @@ def _carry_out(sock: socket.socket, workspace: Workspace, campaign: str) -> None
     wishes = Wishes(workspace=workspace.path)
     prepared = prepare_again(campaign, None, wishes, _read, os.environ)
     carry_out(prepared, workspace, Unwatched(), lambda loop, heard: QueueLink(loop, sock, heard))
-    summary = conclude(prepared, workspace, _reports(prepared), _unwritten)
+    summary = conclude(prepared, workspace, _reports(prepared), now(), _unwritten)
     if prepared.registry.hears("campaign_finished"):
         prepared.registry.emit("campaign_finished", summary=summary)
 
 
-def _reports(prepared: Prepared) -> list[tuple[Reporter, str]]:
+def _reports(prepared: Prepared) -> list[Wanted]:
     checked = prepared.plan.checked
-    found = [(find_reporter(each.name), each.file) for each in (checked.reports if checked else ())]
-    return [(reporter, file or reporter.filename) for reporter, file in found]
+    return [wanted_by(each, prepared.snapshot.directory) for each in (checked.reports if checked else ())]
 
 
-def _unwritten(path: str, error: OSError) -> None:
+def _unwritten(path: str, error: OSError | CampaignError) -> None:
     """A result that cannot be written changes nothing of what the campaign came to; ``campaign report`` writes it."""
-    print(f"campaign: {path} could not be written: {error.strerror}", file=sys.stderr, flush=True)
+    why = error.strerror if isinstance(error, OSError) else error
+    print(f"campaign: {path} could not be written: {why}", file=sys.stderr, flush=True)
 
 
 def _read(path: str) -> bytes:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
-from campaign.diagnostics import Diagnostic, Related, Span
+from campaign.diagnostics import CampaignError, Diagnostic, Related, Span
 from campaign.language.expressions import EvaluationError, compile_expression, references
 from campaign.language.names import meant, shown
-from campaign.language.providers import Facts, ProviderLookup, Providers
-from campaign.language.syntax import Block, Expr, Setting
-from campaign.language.typecheck import STRING, Type, Typer, article, fits, type_of
+from campaign.language.parser import parse_expression
+from campaign.language.providers import Facts, Parameter, ProviderLookup, Providers
+from campaign.language.syntax import Block, Expr, Setting, Text, Word
+from campaign.language.typecheck import PATH, STRING, Type, Typer, article, fits, type_of
 from campaign.plugins.names import canonical
+from campaign.plugins.parameters import validate
 from campaign.units import Value
 
 #: Settings of a report that belong to the engine: the file it is written to.
@@ -37,11 +40,54 @@ def check_reports(
     return tuple(each for each in found if each is not None)
 
 
+def command_settings(name: str, sets: Iterable[str], find: ProviderLookup) -> Mapping[str, Value]:
+    """The settings of ``--set name=value``, the last of a name wins; texts need no quotes there.
+
+    Raises CampaignError with everything that is wrong.
+    """
+    found: list[Diagnostic] = []
+    place = Span("--set", 1, 1, 1, 1)
+    facts = Providers({}, find).facts("reporter", name, place, found.append)
+    given: dict[str, _Given] = {}
+    for text in sets if facts is not None else ():
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            found.append(Diagnostic("CAMP213", f"--set {text}: this is not name=value"))
+            continue
+        word = Word(key.strip(), Span(f"--set {text}", 1, 1, 1, len(key) + 1))
+        assert facts is not None
+        expr = _written(facts, word, value, found.append)
+        if expr is not None:
+            given[canonical(word.text)] = _Given(word, expr)
+    settings = {} if facts is None else _settings(facts, given.values(), place, found.append)
+    if found:
+        raise CampaignError(found)
+    return settings
+
+
+class _Given(Struct, frozen=True):
+    """A setting as written."""
+
+    name: Word
+    value: Expr
+
+
+def _written(facts: Facts, name: Word, text: str, report: Callable[[Diagnostic], None]) -> Expr | None:
+    """What stands behind ``name=`` on a command line: for a parameter of text, the text itself."""
+    parameter = facts.parameters.get(canonical(name.text))
+    if parameter is not None and parameter.type in (STRING, PATH) and not text.startswith('"'):
+        return Text((text,), name.span)
+    parsed, wrong = parse_expression(text, name.span.file, 1, len(name.text) + 2)
+    for each in wrong:
+        report(each)
+    return parsed
+
+
 def _check(block: Block, providers: Providers, report: Callable[[Diagnostic], None]) -> Report | None:
     facts = providers.facts("reporter", block.name.text, block.name.span, report)
     if facts is None or not facts.complete:
         return None
-    settings: dict[str, Value] = {}
+    given: list[_Given] = []
     spans: dict[str, Span] = {}
     for clause in block.body:
         if not isinstance(clause, Setting):
@@ -52,15 +98,37 @@ def _check(block: Block, providers: Providers, report: Callable[[Diagnostic], No
             related = (Related(spans[canonical(name)], "given here first"),)
             report(Diagnostic("CAMP103", f"{shown(name)} is given twice", clause.name.span, None, related))
         spans[canonical(name)] = clause.name.span
-        value = _value(clause.value, report)
-        if value is not None and _takes(facts, clause, value, report):
-            settings[canonical(name)] = value
+        given.append(_Given(clause.name, clause.value))
+    settings = _settings(facts, given, block.name.span, report)
     file = settings.pop(FILE, None) if FILE not in facts.parameters else None
-    given = {facts.parameters[key].name: value for key, value in settings.items()}
-    if given:
-        for problem in providers.problems(facts, {**_defaults(facts), **given}):
-            report(Diagnostic("CAMP112", str(problem), spans.get(canonical(str(problem.path[0])), block.name.span)))
-    return Report(block.name.text, file if isinstance(file, str) else None, given, block.span)
+    placed = {name: _placed(facts.parameters.get(canonical(name)), value, block) for name, value in settings.items()}
+    return Report(block.name.text, file if isinstance(file, str) else None, placed, block.span)
+
+
+def _settings(
+    facts: Facts, given: Iterable[_Given], place: Span, report: Callable[[Diagnostic], None]
+) -> dict[str, Value]:
+    """Settings by the reporter's own names (``file`` among them); what is wrong with them is reported."""
+    settings: dict[str, Value] = {}
+    spans: dict[str, Span] = {}
+    for each in given:
+        key, value = canonical(each.name.text), _value(each.value, report)
+        if value is not None and _takes(facts, each, value, report):
+            parameter = facts.parameters.get(key)
+            settings[parameter.name if parameter else key] = value
+            spans[key] = each.name.span
+    own = {name: value for name, value in settings.items() if canonical(name) in facts.parameters}
+    if facts.parameters:
+        for problem in validate(facts.provider, {**_defaults(facts), **own}):
+            report(Diagnostic("CAMP112", str(problem), spans.get(canonical(str(problem.path[0])), place)))
+    return settings
+
+
+def _placed(parameter: Parameter | None, value: Value, block: Block) -> Value:
+    """A relative path belongs to the file that writes it."""
+    if parameter is None or parameter.type is not PATH or not isinstance(value, str):
+        return value
+    return os.path.join(os.path.dirname(block.span.file), value)
 
 
 def _defaults(facts: Facts) -> dict[str, Value]:
@@ -83,7 +151,7 @@ def _value(expr: Expr, report: Callable[[Diagnostic], None]) -> Value | None:
         return None
 
 
-def _takes(facts: Facts, clause: Setting, value: Value, report: Callable[[Diagnostic], None]) -> bool:
+def _takes(facts: Facts, clause: _Given, value: Value, report: Callable[[Diagnostic], None]) -> bool:
     parameter = facts.parameters.get(canonical(clause.name.text))
     wanted: Type | None = parameter.type if parameter else STRING if canonical(clause.name.text) == FILE else None
     if wanted is None:

@@ -12,9 +12,19 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from campaign.ledger.opening import errors, reader, unreadable
-from campaign.ledger.rows import AttemptRecord, AttemptRow, CampaignRow, ControlRow, FailureRow, HoldRow, JudgementRow
+from campaign.ledger.rows import (
+    AttemptRecord,
+    AttemptRow,
+    CampaignRow,
+    ControlRow,
+    FailureRow,
+    Glance,
+    HoldRow,
+    JudgementRow,
+)
 from campaign.records import Decision, Exit, OracleRecord, Order
 from campaign.records.event import EventView
 
@@ -41,11 +51,35 @@ FROM (SELECT fingerprint, count(*) AS count, count(DISTINCT campaign) AS campaig
 JOIN attempt a ON a.id = f.first ORDER BY f.count DESC, f.first
 """
 _ROWS_AT_A_TIME = 500
+_GLANCE = (
+    *("key", "attempt", "cause", "instance", "cell", "seed", "directory", "verdict", "reason", "fingerprint"),
+    *("started_at", "finished_at", "duration_s"),
+)
+
+
+class _AxesOf(Struct, frozen=True):
+    """What a glance reads of an order."""
+
+    axes: dict[str, Any] = {}
+
+
+class _MetricsOf(Struct, frozen=True):
+    metrics: dict[str, str] = {}
+
+
+class _EndOf(Struct, frozen=True):
+    """What a glance reads of an exit record."""
+
+    steps: tuple[_MetricsOf, ...] = ()
+    granted: dict[str, tuple[int, ...]] = {}
+
 
 _order = msgspec.json.Decoder(Order).decode
 _exit = msgspec.json.Decoder(Exit).decode
 _oracles = msgspec.json.Decoder(tuple[OracleRecord, ...]).decode
 _decision = msgspec.json.Decoder(Decision).decode
+_axes_of = msgspec.json.Decoder(_AxesOf).decode
+_end_of = msgspec.json.Decoder(_EndOf).decode
 
 
 class LedgerReader:
@@ -195,6 +229,16 @@ class LedgerReader:
         found = (self.record(token) for (token,) in self._rows(query, campaign, origin))
         return (record for record in found if record is not None)
 
+    def glances(self, campaign: str, origin: str = "plan") -> Iterator[Glance]:
+        """A little of every attempt, in the order of admission; a third of the price of ``records``."""
+        columns = ", ".join(f"a.{name}" for name in _GLANCE)
+        query = f"""
+            SELECT {columns}, {_DECIDES}, o.data, e.data FROM attempt a
+            JOIN blob o ON o.id = a.order_blob LEFT JOIN blob e ON e.id = a.exit_blob
+            WHERE a.campaign = ? AND a.origin = ? ORDER BY a.id
+        """
+        return (self._glance(row) for row in self._rows(query, campaign, origin))
+
     def failures(self, campaign: str | None = None) -> Iterator[FailureRow]:
         """The failures of a campaign, or of all, by fingerprint, the most frequent first."""
         names = FailureRow.__struct_fields__
@@ -243,6 +287,17 @@ class LedgerReader:
             )
         except msgspec.MsgspecError as error:
             raise unreadable(self.path, error) from error
+
+    def _glance(self, row: tuple[Any, ...]) -> Glance:
+        *columns, decides, order, exit_ = row
+        try:
+            end = _EndOf() if exit_ is None else _end_of(exit_)
+            axes = _axes_of(order).axes
+        except msgspec.MsgspecError as error:
+            raise unreadable(self.path, error) from error
+        metrics = {name: text for step in end.steps for name, text in step.metrics.items()}
+        named = dict(zip(_GLANCE, columns, strict=True))
+        return Glance(**named, decides=bool(decides), axes=axes, granted=end.granted, metrics=metrics)
 
     def _rows(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         with errors(self.path, unreadable):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -96,6 +96,36 @@ class AttemptRecord(Struct, frozen=True, kw_only=True):
     exit: Exit | None = None
     oracles: tuple[OracleRecord, ...] = ()
     decision: Decision | None = None
+
+
+class Glance(Struct, frozen=True, kw_only=True):
+    """The little of an attempt that pictures of a whole campaign are made of, cheap to read by the 100,000.
+
+    ``decides``: no later attempt of its run follows.  ``metrics`` are texts as printed, the last step's that gave one.
+    """
+
+    key: str
+    attempt: int
+    cause: str
+    instance: str
+    cell: str
+    seed: int
+    directory: str
+    verdict: str | None
+    reason: str | None
+    fingerprint: str | None
+    started_at: str | None
+    finished_at: str | None
+    duration_s: float | None
+    decides: bool
+    axes: dict[str, Any] = {}
+    granted: dict[str, tuple[int, ...]] = {}
+    metrics: dict[str, str] = {}
+
+    @property
+    def flaky(self) -> bool:
+        """A pass on a retry."""
+        return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
 
 
 class FailureRow(Struct, frozen=True, kw_only=True):

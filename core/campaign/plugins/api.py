@@ -1,4 +1,4 @@
-"""What a plugin may import: everything here, and nothing else of campaign.
+"""What a plugin may import: everything here, and nothing else of campaign (a reporter: ``results.py`` too).
 
 A plugin is a module, named by an entry point of the group ``campaign.plugins``, with ``api = 1`` and hook
 implementations marked with ``@hookimpl`` (``hookspecs.py`` lists the hooks in pipeline order).  What the hooks
@@ -11,7 +11,7 @@ A provider's full name is ``<entry point>.<name>``: ``sqlite.writer``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
 from msgspec import Struct
@@ -27,10 +27,15 @@ from campaign.records import (
     ProcessExit,
     RunView,
     StepExit,
+    StepView,
     Summary,
+    UniqueFailure,
     Verdict,
 )
 from campaign.units import Dimension, Quantity, UnitError, Value, format_value, parse_quantity
+
+if TYPE_CHECKING:
+    from campaign.plugins.results import Results
 
 #: The major version of this interface; a plugin module says ``api = 1``.
 API = 1
@@ -200,10 +205,23 @@ class Oracle(Provider):
 
 
 class Reporter(Provider):
-    """Writes files from a campaign's record and its runs."""
+    """Writes a file from a campaign's record and its runs.
+
+    It brings ``report``, or ``render`` where it wants settings, the host, or a campaign as pictures show it.
+    """
 
     #: The file it writes unless told otherwise: ``junit.xml``.
     filename: ClassVar[str]
+    #: Whether ``campaign report`` prints it, unless a file is named.
+    printed: ClassVar[bool] = False
+
+    def file(self, settings: Mapping[str, Value]) -> str:
+        """The file it writes with these settings unless told otherwise."""
+        return self.filename
+
+    def render(self, results: Results, settings: Mapping[str, Value], write: Callable[[str | bytes], None]) -> None:
+        """Write the report in pieces, of text or of bytes; ``settings`` hold every parameter that has a value."""
+        self.report(results.summary, results.runs(), write)
 
     def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
         """Write the report in pieces; ``runs`` can be very many and is read once, in order of cell and seed.
@@ -281,9 +299,11 @@ __all__ = [
     "Service",
     "Step",
     "StepExit",
+    "StepView",
     "Summary",
     "Tool",
     "UnableError",
+    "UniqueFailure",
     "UnitError",
     "Value",
     "Verdict",

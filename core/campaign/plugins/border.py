@@ -37,6 +37,8 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "minimizer": ("candidates",),
     "reporter": ("report",),
 }
+#: Methods that may stand for another one.
+_INSTEAD = {"report": "render"}
 
 
 class RejectedError(Exception):
@@ -218,8 +220,14 @@ def _missing(kind: str, provider: Any, cls: type[api.Provider] | None) -> str | 
     if not isinstance(getattr(provider, "about", None), str):
         return "`about`, one sentence that says what it is"
     needed = (*_METHODS.get(kind, ()), *(("ready",) if getattr(provider, "serves", False) else ()))
-    inherited = (method for method in needed if getattr(type(provider), method) is getattr(cls, method))
+    inherited = (method for method in needed if not _brings(provider, cls, method))
     return next((f"the method {method}" for method in inherited), None)
+
+
+def _brings(provider: Any, cls: type[api.Provider], method: str) -> bool:
+    """Whether a provider's class has this method of its own, or the one that may stand for it."""
+    methods = (method, _INSTEAD.get(method, method))
+    return any(getattr(type(provider), each) is not getattr(cls, each) for each in methods)
 
 
 def _wrong_metric(metrics: Iterable[Any]) -> str | None:

@@ -1,16 +1,30 @@
-"""Oracles over JSON that a run writes."""
+"""An oracle over JSON that a run writes, and a report as JSON."""
 
 from __future__ import annotations
 
 import json
 import operator
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from campaign.plugins.api import Evidence, Judgement, Oracle, Schema, UnableError, Value, format_value, hookimpl
+import msgspec
+
+from campaign.plugins.api import (
+    Evidence,
+    Judgement,
+    Oracle,
+    Reporter,
+    RunView,
+    Schema,
+    Summary,
+    UnableError,
+    Value,
+    format_value,
+    hookimpl,
+)
 from campaign_standard._reading import locate, open_regular
 
 api = 1
@@ -130,7 +144,29 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
+class JsonReporter(Reporter):
+    """The records themselves: the summary, then every attempt."""
+
+    name = "json"
+    about = "summary and runs as one JSON object"
+    filename = "report.json"
+
+    def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
+        """Write ``{"schema", "summary", "runs": […]}``, a run at a time."""
+        encode = msgspec.json.Encoder().encode
+        write('{"schema":"campaign.report/1","summary":' + encode(summary).decode() + ',"runs":[')
+        for number, run in enumerate(runs):
+            write((",\n" if number else "\n") + encode(run).decode())
+        write("\n]}\n")
+
+
 @hookimpl
 def campaign_oracles() -> list[Oracle]:
     """The oracles of this plugin."""
     return [JsonValue()]
+
+
+@hookimpl
+def campaign_reporters() -> list[Reporter]:
+    """The reporter of this plugin."""
+    return [JsonReporter()]

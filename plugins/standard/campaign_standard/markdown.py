@@ -11,6 +11,7 @@ api = 1
 
 #: Runs listed one by one; what is more stands in ``runs.csv``.
 _MOST = 200
+_LONGEST = 1_000  # letters of one text
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&!])")
 _UNSEEN = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -24,17 +25,27 @@ class MarkdownReporter(Reporter):
 
     def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
         """Write the sections; runs are listed as they come."""
-        write(f"# {_text(summary.name)}\n\n{_headline(summary)}\n\n")
-        for section in (_instances(summary), _failures(summary), _next_steps(summary)):
-            write("".join(f"{line}\n" for line in section))
-        _write_runs(runs, write)
-        write("".join(f"{line}\n" for line in _facts(summary)))
+        for section in sections(summary, runs):
+            for line in section:
+                write(line)
 
 
 @hookimpl
 def campaign_reporters() -> Iterable[Reporter]:
     """The reporter of this module."""
     return [MarkdownReporter()]
+
+
+def sections(summary: Summary, runs: Iterator[RunView]) -> tuple[Iterator[str], Iterator[str], Iterator[str]]:
+    """The lines of a summary, of the attempts that did not pass, and of what took part."""
+    return _head(summary), _listed(runs), (f"{line}\n" for line in _facts(summary))
+
+
+def _head(summary: Summary) -> Iterator[str]:
+    yield f"# {_text(summary.name)}\n\n{_headline(summary)}\n\n"
+    for section in (_instances(summary), _failures(summary), _next_steps(summary)):
+        for line in section:
+            yield f"{line}\n"
 
 
 def _headline(summary: Summary) -> str:
@@ -80,21 +91,21 @@ def _next_steps(summary: Summary) -> Iterator[str]:
     yield ""
 
 
-def _write_runs(runs: Iterator[RunView], write: Callable[[str], None]) -> None:
+def _listed(runs: Iterator[RunView]) -> Iterator[str]:
     listed = 0
     for run in runs:
         if run.verdict in (None, "pass"):
             continue
         listed += 1
         if listed == 1:
-            write("## Attempts that did not pass\n\n" + _row(["run", "verdict", "reason"]) + "\n")
-            write(_row(["---", "---", "---"]) + "\n")
+            yield "## Attempts that did not pass\n\n" + _row(["run", "verdict", "reason"]) + "\n"
+            yield _row(["---", "---", "---"]) + "\n"
         if listed <= _MOST:
-            write(_row([_text(f"{run.key}@{run.attempt}"), _text(str(run.verdict)), _text(run.reason or "")]) + "\n")
+            yield _row([_text(f"{run.key}@{run.attempt}"), _text(str(run.verdict)), _text(run.reason or "")]) + "\n"
     if listed > _MOST:
-        write(f"\n{listed - _MOST:,} more stand in runs.csv.\n")
+        yield f"\n{listed - _MOST:,} more stand in runs.csv.\n"
     if listed:
-        write("\n")
+        yield "\n"
 
 
 def _facts(summary: Summary) -> Iterator[str]:
@@ -134,4 +145,5 @@ def _row(cells: Iterable[str]) -> str:
 
 def _text(text: str) -> str:
     """``text`` as plain words of one line, whatever it holds: no markup, no HTML, no hidden characters."""
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return _SPECIAL.sub(r"\\\1", _UNSEEN.sub("", " ".join(text.split())))

@@ -1,0 +1,87 @@
+"""What a reporter is given, and the records of ``Results.overview``; a reporter may import these beside ``api``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from campaign.records import HostRecord, PlanView, RunView, Summary
+from campaign.records.overview import (
+    ERROR,
+    FAIL,
+    MIXED,
+    NOT_RUN,
+    PASS,
+    Bar,
+    Bin,
+    Choice,
+    Distribution,
+    Lane,
+    Margin,
+    Matrix,
+    MatrixRow,
+    Overview,
+    Panel,
+    RunLine,
+    Scale,
+    Share,
+    Shmoo,
+    Tally,
+    Timeline,
+)
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Where a report goes: a file by its name, or a terminal so many letters wide (None: neither, a pipe)."""
+
+    file: str | None = None
+    columns: int | None = None
+    colour: bool = False
+
+
+class Results(Struct, frozen=True, kw_only=True):
+    """A campaign as far as it has come.
+
+    ``plan`` and ``host`` are missing where their files are gone.  ``runs()`` reads every attempt in order of cell,
+    seed and attempt, ``overview(choice)`` and ``shmoo(choice)`` read them once and keep little; each call reads anew.
+    ``excerpt(evidence)`` is the end of an attempt's output, empty where there is none; ``evidence`` is a folder
+    relative to the campaign's own, as a ``UniqueFailure`` names it.
+    """
+
+    summary: Summary
+    about: str | None = None
+    plan: PlanView | None = None
+    host: HostRecord | None = None
+    target: Target = Target()
+    runs: Callable[[], Iterator[RunView]]
+    overview: Callable[[Choice], Overview]
+    shmoo: Callable[[Choice], Shmoo | None]
+    excerpt: Callable[[str], str]
+
+
+__all__ = [
+    "ERROR",
+    "FAIL",
+    "MIXED",
+    "NOT_RUN",
+    "PASS",
+    "Bar",
+    "Bin",
+    "Choice",
+    "Distribution",
+    "Lane",
+    "Margin",
+    "Matrix",
+    "MatrixRow",
+    "Overview",
+    "Panel",
+    "Results",
+    "RunLine",
+    "Scale",
+    "Share",
+    "Shmoo",
+    "Tally",
+    "Target",
+    "Timeline",
+]
