@@ -45,13 +45,14 @@ def runs_of(ledger: LedgerReader, campaign: CampaignRow) -> Iterator[RunView]:
 def summary_of(ledger: LedgerReader, campaign: CampaignRow) -> Summary:
     """The summary of a campaign as far as it has come."""
     beside = read_beside(campaign.run_root)
-    return summarize(
+    summary = summarize(
         campaign,
         ledger.deciding_attempts(campaign.id),
         ledger.failures(campaign.id),
         planned=beside.instances,
         environment=beside.environment,
     )
+    return replace(summary, remarks=tuple(ledger.remarks(campaign.id)))
 
 
 def results_of(ledger: LedgerReader, campaign: CampaignRow, now: str, target: Target | None = None) -> Results:

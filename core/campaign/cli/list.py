@@ -30,6 +30,7 @@ class Listed(Struct, frozen=True, kw_only=True):
     finished_at: str | None
     exit_status: int | None
     run_root: str
+    marked: bool
 
 
 @click.command("list")
@@ -39,7 +40,11 @@ class Listed(Struct, frozen=True, kw_only=True):
 def command(output_format: str, limit: int | None, workspace: str) -> int:
     """List the campaigns of this workspace, the newest first."""
     with open_ledger(workspace) as ledger:
-        found = [_listed(ledger, row) for row, _ in zip(ledger.campaigns(), range(limit or 10**9), strict=False)]
+        marked = ledger.marked()
+        found = [
+            _listed(ledger, row, row.id in marked)
+            for row, _ in zip(ledger.campaigns(), range(limit or 10**9), strict=False)
+        ]
     if output_format == "json":
         print_json(found)
     else:
@@ -47,7 +52,7 @@ def command(output_format: str, limit: int | None, workspace: str) -> int:
     return 0
 
 
-def _listed(ledger: LedgerReader, row: CampaignRow) -> Listed:
+def _listed(ledger: LedgerReader, row: CampaignRow, marked: bool) -> Listed:
     verdicts: dict[str, int] = {}
     for (_, verdict), count in ledger.counts(row.id).items():
         if verdict is not None:
@@ -66,15 +71,18 @@ def _listed(ledger: LedgerReader, row: CampaignRow) -> Listed:
         finished_at=row.finished_at,
         exit_status=row.exit_status,
         run_root=row.run_root,
+        marked=marked,
     )
 
 
 def _table(found: list[Listed]) -> str:
     now = utc_now()
     verdicts = ("pass", "fail", "error")
+    marks = ["mark"] if any(each.marked for each in found) else []
     rows: list[list[Any]] = [
         [
             each.campaign,
+            *("*" if each.marked else "" for _ in marks),
             each.state,
             each.tier,
             _done(each),
@@ -83,7 +91,7 @@ def _table(found: list[Listed]) -> str:
         ]
         for each in found
     ]
-    headers = ["campaign", "state", "tier", "done", *verdicts, "started"]
+    headers = ["campaign", *marks, "state", "tier", "done", *verdicts, "started"]
     return table(headers, rows, numbers=("done", *verdicts))
 
 

@@ -51,6 +51,18 @@ def choose_run(ledger: LedgerReader, word: str, campaign: CampaignRow | None = N
     return attempts
 
 
+def choose_subject(workspace: str, word: str) -> tuple[str, str]:
+    """What a remark on ``word`` is about: a campaign's id, and the key of one of its runs or nothing.
+
+    Raises CampaignError for what is neither.
+    """
+    with open_ledger(workspace) as ledger:
+        if means_run(ledger, word) or "/" in word:
+            row = choose_run(ledger, word)[0]
+            return row.campaign, row.key
+        return choose_campaign(ledger, word).id, ""
+
+
 def means_run(ledger: LedgerReader, word: str) -> bool:
     """Whether ``word``, where a campaign or a run may stand, is meant as a run: every key has a ``#``."""
     if find_campaign(ledger, word) is not None:

@@ -13,6 +13,7 @@ from campaign.analysis.recorded import summary_of, view_of
 from campaign.cli import complete
 from campaign.cli.options import format_option, workspace_option
 from campaign.cli.recorded import choose_campaign, choose_run, means_run, open_ledger
+from campaign.cli.remarks import remarks_text
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import cut, facts, print_json, table, took, utc_now, when
 from campaign.cli.terminal import visible
@@ -71,7 +72,8 @@ def _show_campaign(ledger: LedgerReader, row: CampaignRow, as_json: bool) -> Non
             ("evidence", row.run_root),
         ]
     )
-    click.echo(f"{head}\n\n{summary_text(summary, row.run_root)}")
+    parts = [head, remarks_text(summary.remarks, now), summary_text(summary, row.run_root)]
+    click.echo("\n\n".join(part for part in parts if part))
 
 
 def _show_runs(ledger: LedgerReader, row: CampaignRow, as_json: bool) -> None:
@@ -100,11 +102,13 @@ def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], as_json: boo
     assert record is not None
     campaign = ledger.campaign(record.row.campaign)
     view = view_of(record, read_beside(campaign.run_root) if campaign else Beside())
+    view = msgspec.structs.replace(view, remarks=tuple(ledger.remarks(record.row.campaign, record.row.key)))
     if as_json:
         print_json(view)
         return
     parts = [
         _run_facts(view, record.row),
+        remarks_text(view.remarks, utc_now()),
         _steps(view),
         _faults(view),
         _oracles(view),

@@ -6,26 +6,34 @@ The process that holds the workspace uses it for its clients; without one a clie
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
+from datetime import datetime
 
 import msgspec
 
+from campaign.analysis.retention import examine, read_ties
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import releasing
 from campaign.engine.releasing import Held
-from campaign.engine.wire import Control, Done, Enqueue, Submit, Token
+from campaign.engine.wire import Control, Done, Enqueue, Forget, Mark, Name, Note, Submit, Token
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CANCEL, FINISHED, PAUSE, QUEUED, CampaignRow, CampaignState, ControlRow, Ending
 from campaign.ledger.store import CampaignTakenError, Ledger
 from campaign.records import Decision, Failure, FailureKind, Reason, Verdict
 
+#: The most characters of a remark.
+LONGEST_REMARK = 4_000
 _RETRIED = (Verdict.FAIL, Verdict.ERROR, Verdict.CANCELED)
 
 
 class Desk:
-    """The verbs of one ledger; ``now`` is an RFC 3339 time.  Every verb raises CampaignError."""
+    """The verbs of one ledger; ``now`` is an RFC 3339 time, ``busy`` names campaigns that somebody still works on.
 
-    def __init__(self, ledger: Ledger, now: str) -> None:
-        self._ledger, self._now = ledger, now
+    Every verb raises CampaignError.
+    """
+
+    def __init__(self, ledger: Ledger, now: str, busy: Collection[str] = ()) -> None:
+        self._ledger, self._now, self._busy = ledger, now, busy
 
     def submit(self, asked: Submit) -> Done:
         """Record a campaign, once however often it is asked for."""
@@ -102,6 +110,47 @@ class Desk:
             if record is None:
                 raise refused("CAMP581", f"no attempt bears the token {asked.token:.100}")
             return releasing.held(reader, record.row)
+
+    def note(self, asked: Note) -> Done:
+        """Keep a remark."""
+        self._remarkable(asked.campaign, asked.key, asked.text)
+        if not asked.text.strip():
+            raise refused("CAMP585", "a remark says something; this one is empty")
+        self._ledger.note(asked.campaign, asked.key, asked.text, self._now)
+        return Done((asked.campaign,), 1)
+
+    def mark(self, asked: Mark) -> Done:
+        """Mark something, or take its mark away."""
+        self._remarkable(asked.campaign, asked.key, asked.why)
+        if not asked.on:
+            return Done((asked.campaign,), self._ledger.unmark(asked.campaign, asked.key))
+        self._ledger.mark(asked.campaign, asked.key, asked.why, self._now)
+        return Done((asked.campaign,), 1)
+
+    def forget(self, asked: Forget) -> Done:
+        """Forget the campaigns that nothing keeps, each in a transaction of its own; returns which these were."""
+        with LedgerReader(self._ledger.path) as reader:
+            rows = [
+                row for row in map(reader.campaign, asked.campaigns) if row is not None and row.id not in self._busy
+            ]
+            before = datetime.fromisoformat(asked.before)
+            free = [each.campaign.id for each in examine(rows, before, read_ties(reader)) if each.why is None]
+        for campaign in free:
+            self._ledger.forget(campaign, self._now)
+        return Done(tuple(free), len(free))
+
+    def removed(self, asked: Name) -> Done:
+        """The folders of a forgotten campaign are gone."""
+        return Done((asked.campaign,), self._ledger.removed(asked.campaign))
+
+    def _remarkable(self, campaign: str, key: str, text: str) -> None:
+        """Only what was recorded can be remarked on, and in few words."""
+        self._row(campaign)
+        if len(text) > LONGEST_REMARK:
+            raise refused("CAMP585", f"a remark has at most {LONGEST_REMARK:,} characters, this one {len(text):,}")
+        with LedgerReader(self._ledger.path) as reader:
+            if key and next(reader.attempts(campaign, key), None) is None:
+                raise refused("CAMP581", f"no run of {campaign} is called {key}")
 
     def _incomplete(self, row: CampaignRow) -> bool:
         """Whether runs of its plan were never admitted, because it was canceled."""

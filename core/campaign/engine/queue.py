@@ -12,7 +12,7 @@ import socket
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -150,6 +150,11 @@ class Daemon:
         self._planners[campaign] = link
         reach("daemon.planner.started")
         link.send(protocol.Ready(self._shell.ledger.epoch))
+
+    @property
+    def planned(self) -> Collection[str]:
+        """The campaigns that have a planner, which may still be writing their reports."""
+        return self._planners.keys()
 
     def stop(self) -> None:
         """Leave the workspace to the next one."""

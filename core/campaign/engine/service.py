@@ -7,7 +7,7 @@ import resource
 import socket
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
@@ -47,6 +47,13 @@ _UNREADABLE = (msgspec.MsgspecError, RecursionError)
 _LOOKING_ON = frozenset({"follow", "watch", "status"})
 #: The disk is full, say: nothing of the transaction was kept, and nothing is wrong with what is there.
 _NOT_WRITTEN = "CAMP503"
+#: Verbs of the desk that nothing under way depends on, with their arguments.
+_HOUSEHOLD: Mapping[str, type[Struct]] = {
+    "note": wire.Note,
+    "mark": wire.Mark,
+    "forget": wire.Forget,
+    "removed": wire.Name,
+}
 
 
 class Queue(Protocol):
@@ -54,6 +61,10 @@ class Queue(Protocol):
 
     declared: str | None
     waiting: dict[str, str]
+
+    @property
+    def planned(self) -> Collection[str]:
+        """The campaigns that have a planner, which may still be writing their reports."""
 
     def start(self, campaign: str) -> None:
         """A campaign was submitted, or is to go on."""
@@ -127,6 +138,7 @@ class Service:
             "watch": self._watch,
             "status": self._status,
             "stop": self._stop,
+            **{verb: self._household(verb, args) for verb, args in _HOUSEHOLD.items()},
         }
         self._beat()
 
@@ -224,7 +236,16 @@ class Service:
 
     @property
     def _desk(self) -> Desk:
-        return Desk(self.shell.ledger, self.shell.now())
+        busy = {*self.shell.links, *(self._queue.planned if self._queue else ())}
+        return Desk(self.shell.ledger, self.shell.now(), busy)
+
+    def _household(self, verb: str, args: type[Struct]) -> Callable[[_Client, int, Raw], None]:
+        """A verb that changes the ledger and nothing else."""
+
+        def handle(client: _Client, request: int, given: Raw) -> None:
+            client.answer(request, getattr(self._desk, verb)(msgspec.json.decode(given, type=args)))
+
+        return handle
 
     def _submit(self, client: _Client, request: int, args: Raw) -> None:
         done = self._desk.submit(msgspec.json.decode(args, type=wire.Submit))

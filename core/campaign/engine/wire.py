@@ -70,6 +70,30 @@ class Token(Struct, frozen=True):
     token: str
 
 
+class Note(Struct, frozen=True):
+    """A remark on a campaign, or, with a ``key``, on one of its runs."""
+
+    campaign: str
+    key: str
+    text: str
+
+
+class Mark(Struct, frozen=True):
+    """Mark a campaign, or one of its runs, or take its mark away."""
+
+    campaign: str
+    key: str
+    why: str = ""
+    on: bool = True
+
+
+class Forget(Struct, frozen=True):
+    """Forget these campaigns, of those that ended before that time (RFC 3339) and that nothing keeps."""
+
+    campaigns: tuple[str, ...]
+    before: str
+
+
 class Done(Struct, frozen=True):
     """What a verb did: the campaigns it was about, and how many runs or pauses it changed."""
 

@@ -24,8 +24,9 @@ from campaign.ledger.rows import (
     Glance,
     HoldRow,
     JudgementRow,
+    RemovalRow,
 )
-from campaign.records import Decision, Exit, OracleRecord, Order
+from campaign.records import Decision, Exit, OracleRecord, Order, Remark
 from campaign.records.event import EventView
 
 _CAMPAIGN = ", ".join(CampaignRow.__struct_fields__)
@@ -49,6 +50,20 @@ FROM (SELECT fingerprint, count(*) AS count, count(DISTINCT campaign) AS campaig
                  AS recovered
       FROM attempt WHERE fingerprint != '' AND (?1 IS NULL OR campaign = ?1) GROUP BY fingerprint) f
 JOIN attempt a ON a.id = f.first ORDER BY f.count DESC, f.first
+"""
+#: The campaign of the first attempt of each fingerprint.
+_FIRST_SEEN = """
+SELECT DISTINCT campaign FROM attempt
+WHERE id IN (SELECT min(id) FROM attempt WHERE fingerprint != '' GROUP BY fingerprint)
+"""
+_REMARKS = """
+SELECT at, text, key, 0 FROM note WHERE campaign = ?1 AND (?2 IS NULL OR key = ?2)
+UNION ALL SELECT at, why, key, 1 FROM mark WHERE campaign = ?1 AND (?2 IS NULL OR key = ?2) ORDER BY at
+"""
+#: Campaigns of which something is not done or still holds slots.
+_UNSETTLED = """
+SELECT DISTINCT campaign FROM attempt WHERE state != 'done'
+UNION SELECT DISTINCT a.campaign FROM hold h JOIN attempt a ON a.token = h.token
 """
 _ROWS_AT_A_TIME = 500
 _GLANCE = (
@@ -266,6 +281,27 @@ class LedgerReader:
         for key, cause, count in self._rows(query, campaign, origin, campaign, origin):
             found.setdefault(key, {})[cause] = count
         return found
+
+    def remarks(self, campaign: str, key: str | None = None) -> list[Remark]:
+        """The notes and marks of a campaign and its runs, or of one run, in the order in which they were made."""
+        rows = self._rows(_REMARKS, campaign, key)
+        return [Remark(at=at, text=text, key=key or None, mark=bool(mark)) for at, text, key, mark in rows]
+
+    def marked(self) -> set[str]:
+        """The campaigns that are marked, or have a run that is."""
+        return {str(campaign) for (campaign,) in self._rows("SELECT DISTINCT campaign FROM mark")}
+
+    def first_seen(self) -> set[str]:
+        """The campaigns in which some fingerprint was seen first."""
+        return {str(campaign) for (campaign,) in self._rows(_FIRST_SEEN)}
+
+    def unsettled(self) -> set[str]:
+        """The campaigns of which something is not done, or still holds slots."""
+        return {str(campaign) for (campaign,) in self._rows(_UNSETTLED)}
+
+    def removals(self) -> list[RemovalRow]:
+        """What is still to be removed from the disk."""
+        return [RemovalRow(*row) for row in self._rows("SELECT campaign, path, at FROM removal ORDER BY id")]
 
     def _records(self, where: str, *values: Any) -> Iterator[AttemptRecord]:
         query = f"""

@@ -185,6 +185,17 @@ class HoldRow(Struct, frozen=True):
     at: str
 
 
+class RemovalRow(Struct, frozen=True):
+    """A folder of a campaign that the ledger has forgotten and that is still to be removed from the disk.
+
+    ``path`` is absolute, or relative to the workspace.
+    """
+
+    campaign: str
+    path: str
+    at: str
+
+
 # --- changes, as the engine hands them to ``Ledger.commit`` ---------------------------------------------------------
 
 

@@ -123,7 +123,35 @@ CREATE TABLE judgement (
 CREATE INDEX judgement_token ON judgement (token);
 """
 
+#: Remarks and marks; what ``clean`` has forgotten but not yet removed from the disk.
+_SECOND = """
+CREATE TABLE note (
+    id INTEGER PRIMARY KEY,
+    campaign TEXT NOT NULL,
+    key TEXT NOT NULL,
+    text TEXT NOT NULL,
+    at TEXT NOT NULL
+);
+CREATE INDEX note_campaign ON note (campaign);
+
+CREATE TABLE mark (
+    campaign TEXT NOT NULL,
+    key TEXT NOT NULL,
+    why TEXT NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (campaign, key)
+);
+
+CREATE TABLE removal (
+    id INTEGER PRIMARY KEY,
+    campaign TEXT NOT NULL,
+    path TEXT NOT NULL,
+    at TEXT NOT NULL
+);
+CREATE INDEX removal_campaign ON removal (campaign);
+"""
+
 #: Migration *n* takes a ledger of schema *n* - 1 to schema *n*; what has shipped is never edited.
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
 #: The schema that this version reads and writes.
 SCHEMA = len(MIGRATIONS)

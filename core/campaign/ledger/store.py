@@ -16,6 +16,7 @@ import msgspec
 
 from campaign import failpoints
 from campaign.failpoints import reach
+from campaign.ledger import forgetting
 from campaign.ledger.opening import LedgerError, errors, unreadable, unwritable, vanished, writer
 from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Change, ControlRow, Ending, Move, Released
 from campaign.records import Order
@@ -147,6 +148,32 @@ class Ledger:
             if campaign is None:
                 return self._db.execute("DELETE FROM control WHERE verb = 'pause'").rowcount
             return self._db.execute(_RELEASE, (campaign, prefix)).rowcount
+
+    def note(self, campaign: str, key: str, text: str, at: str) -> None:
+        """Keep a remark on a campaign, or on one of its runs."""
+        statement = "INSERT INTO note (campaign, key, text, at) VALUES (?, ?, ?, ?)"
+        with errors(self.path, unwritable), self._transaction():
+            self._db.execute(statement, (campaign, key, text, at))
+
+    def mark(self, campaign: str, key: str, why: str, at: str) -> None:
+        """Mark a campaign, or one of its runs, with the newest reason."""
+        with errors(self.path, unwritable), self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)", (campaign, key, why, at))
+
+    def unmark(self, campaign: str, key: str) -> int:
+        """Take a mark away; returns how many there were."""
+        with errors(self.path, unwritable), self._transaction():
+            return self._db.execute("DELETE FROM mark WHERE campaign = ? AND key = ?", (campaign, key)).rowcount
+
+    def forget(self, campaign: str, at: str) -> None:
+        """Forget a campaign whole, and remember which folders of it are still to be removed, in one transaction."""
+        with errors(self.path, unwritable), self._transaction():
+            forgetting.forget(self._db, campaign, at)
+
+    def removed(self, campaign: str) -> int:
+        """The folders of a forgotten campaign are gone from the disk; returns how many there were."""
+        with errors(self.path, unwritable), self._transaction():
+            return self._db.execute("DELETE FROM removal WHERE campaign = ?", (campaign,)).rowcount
 
     def commit(self, changes: Sequence[Change]) -> list[EventView]:
         """Make ``changes`` durable, all or none, and return their events; raises LedgerError.

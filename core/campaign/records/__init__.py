@@ -4,7 +4,7 @@ Every record is a msgspec Struct: read strictly from JSON (unknown shapes are re
 whole.  Their JSON Schemas are in ``records/schemas`` and made from these definitions.
 """
 
-from campaign.records.campaign import Environment, InstanceCounts, Summary, UniqueFailure
+from campaign.records.campaign import Environment, InstanceCounts, Remark, Summary, UniqueFailure
 from campaign.records.event import EventView, StepLine
 from campaign.records.evidence import Evidence
 from campaign.records.exit import Exit, FaultExit, OutputRecord, ProcessExit, StepExit, Stop
@@ -86,6 +86,7 @@ __all__ = [
     "PlanView",
     "ProcessExit",
     "Reason",
+    "Remark",
     "Resources",
     "RetryOrder",
     "RunView",

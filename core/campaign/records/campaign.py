@@ -44,6 +44,15 @@ class Environment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tools: tuple[PlanTool, ...] = ()
 
 
+class Remark(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person said of a campaign, or of one of its runs (``key``); a ``mark`` keeps it from cleaning."""
+
+    at: str
+    text: str = ""
+    key: str | None = None
+    mark: bool = False
+
+
 class Summary(Struct, frozen=True, kw_only=True):
     """What a campaign came to; ``win_rate`` is passes over valid trials (errors apart) with its Wilson interval."""
 
@@ -66,6 +75,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     gated: tuple[dict[str, Any], ...] = ()
     skipped: tuple[dict[str, Any], ...] = ()
     next_steps: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     environment: Environment = Environment()
     seed: int = 0
     plan_hash: str

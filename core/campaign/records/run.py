@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from campaign.records.campaign import Remark
 from campaign.records.exit import OutputRecord, ProcessExit
 
 RUN_SCHEMA = "campaign.run/1"
@@ -119,3 +120,4 @@ class RunView(Struct, frozen=True, kw_only=True):
     output: OutputRecord = OutputRecord()
     host: HostView | None = None
     provenance: dict[str, Any] = {}
+    remarks: tuple[Remark, ...] = ()
