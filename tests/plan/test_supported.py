@@ -11,7 +11,6 @@ from campaign.plan.supported import _NOT_YET, not_yet
 from campaign.plugins.registry import Registry
 
 WITH: dict[str, str] = {
-    "hold": "instance a { run t; hold process.stop }",
     "watch": 'instance a { run t; watch text.contains { text = "x"; every = 1s } }',
     "minimize": "instance a { run t; minimize { attempts = 3 } }",
     "clock virtual": "instance a { run t; clock virtual }",

@@ -112,6 +112,17 @@ class Trace(Fault):
         Path(undo["path"]).unlink(missing_ok=True)
 
 
+class Dress(Fault):
+    """Adds to what the tools are started with."""
+
+    name = "dress"
+    about = "a variable, and a program before the tool"
+    holds = True
+
+    def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
+        return Injected(env={"DRESSED": "yes"}, wrap=("/usr/bin/env", "WRAPPED=1"))
+
+
 class Server(Tool):
     name = "server"
     about = "is ready when it has written its port"
@@ -135,7 +146,7 @@ def campaign_oracles() -> list[Oracle]:
 
 @hookimpl
 def campaign_faults() -> list[Fault]:
-    return [Trace()]
+    return [Trace(), Dress()]
 
 
 @hookimpl

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from campaign.records import Order, Stop, late
-from campaign.records.messages import Exited, Refused, Start, Started
+from campaign.records.messages import Exited, Refused, Start, Started, Waiting
 from campaign.supervise.devices import DeviceLocks, runtime_folder
 from campaign.supervise.launch import start_supervisors
 
@@ -71,6 +71,7 @@ def test_a_busy_device_is_waited_for(desk: Desk) -> None:
     made = order(desk)
     assert other.take(made)
     desk.send(Start(made))
+    assert desk.expect(Waiting).token == made.token
     assert not ready(desk, 0.5), "it started with a device that another workspace holds"
     other.release()
     desk.expect(Started)
@@ -82,6 +83,7 @@ def test_what_needs_no_device_or_another_one_goes_on(desk: Desk) -> None:
     blocked = order(desk)
     assert other.take(blocked)
     desk.send(Start(blocked))
+    desk.expect(Waiting)
     for free in (order(desk, index=1), desk.order(shell("true"))):
         desk.carry_out(free)
     other.release()
@@ -94,6 +96,7 @@ def test_one_that_waits_can_be_taken_back(desk: Desk) -> None:
     made = order(desk)
     assert other.take(made)
     desk.send(Start(made))
+    desk.expect(Waiting)
     assert not ready(desk, 0.3)
     desk.halt(made, Stop.CANCEL)
     assert desk.expect(Refused).token == made.token

@@ -133,12 +133,12 @@ def test_the_inverse_is_journalled_before_and_struck_out_after(desk: Desk) -> No
     desk.start(order)
     path = Path(order.directories.work, "in-force")
     _wait_for(path.exists)
-    (entry,) = undo.pending(order.directories.private)
+    (entry,) = undo.pending(order.directories.private).entries
     assert (entry.label, entry.fault, entry.plugins) == ("t", "strangers.trace", PLUGINS)
     assert entry.undo["path"] == str(path)
     exit = desk.exit(order)
     assert not path.exists()
-    assert undo.pending(order.directories.private) == ()
+    assert not undo.pending(order.directories.private)
     assert exit.faults[0].notes == "made a file"
     assert (exit.faults[0].cleared_at_s or 0) < exit.steps[0].duration_s
 
@@ -168,7 +168,7 @@ def test_an_undo_that_fails_stays_in_the_journal(desk: Desk) -> None:
     order = desk.order(shell("sleep 0.5"), faults=(trace("clear"),), plugins=PLUGINS)
     exit = desk.carry_out(order)
     assert exit.faults[0].undo_failed == "cannot be taken back"
-    assert len(undo.pending(order.directories.private)) == 1
+    assert len(undo.pending(order.directories.private).entries) == 1
 
 
 def test_a_fault_nobody_provides_is_an_error(desk: Desk) -> None:
@@ -228,7 +228,7 @@ def test_what_a_dead_supervisor_left_in_force_is_taken_back_by_the_next(desk: De
         desk.send(Clear(order.token, order.directories.private))
         assert desk.expect(Cleared).failed == ()
         assert not path.exists()
-        assert undo.pending(order.directories.private) == ()
+        assert not undo.pending(order.directories.private)
     for pid in desk.tools_left():
         os.kill(pid, signal.SIGKILL)
     _wait_for(lambda: not desk.tools_left())

@@ -37,9 +37,10 @@ def test_a_pattern_is_found_where_a_line_matches(
     lines: list[bytes], ended: bool, sizes: list[int], pattern: str
 ) -> None:
     data = b"\n".join(lines) + (b"\n" if ended else b"")
-    seen = [line.removesuffix(b"\r") for line in data.split(b"\n")]
-    if seen[-1] == b"":
-        seen.pop()  # what follows the last end of a line is no line
+    rows = data.split(b"\n")
+    if rows[-1] == b"":
+        rows.pop()  # what follows the last end of a line is no line
+    seen = [row.removesuffix(b"\r") for row in rows]
     found, _ = scan(cut(data, sizes), [PatternOrder("p", "matches", pattern)], [])
     assert ("p" in found) == any(re2.search(pattern, line) for line in seen)
 

@@ -15,7 +15,7 @@ from campaign.cli.tables import facts, utc_now, when
 from campaign.diagnostics import CampaignError
 from campaign.engine import wire
 from campaign.engine.asking import ask
-from campaign.engine.releasing import Held, Scene, held, look, project
+from campaign.engine.releasing import Held, Scene, give_up, held, look, project
 
 _MOST_PROCESSES = 8
 
@@ -38,6 +38,7 @@ def command(run: str, yes: bool, workspace: str) -> int:
     for each in found:
         asked = wire.Token(each.row.token)
         ask(workspace, "release", asked, lambda desk, asked=asked: desk.release(asked))  # type: ignore[misc]
+        _give_up(each)
         click.echo(f"released: {each.row.key}, attempt {each.row.attempt}{_units(each, ': ')}")
         _write(workspace, each)
     return 0
@@ -98,6 +99,14 @@ def _seen(scene: Scene) -> Iterator[tuple[str, str]]:
 def _units(found: Held, before: str = "") -> str:
     units = ", ".join(f"{name} {','.join(map(str, indexes))}" for name, indexes in found.units.items())
     return f"{before}{units}" if units else ""
+
+
+def _give_up(found: Held) -> None:
+    """What it held or faulted can be had again by other runs."""
+    try:
+        give_up(found.order)
+    except OSError as error:
+        tell(f"{error.filename}, which keeps others from what is in force, could not be put aside: {error.strerror}")
 
 
 def _write(workspace: str, found: Held) -> None:

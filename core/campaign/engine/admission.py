@@ -20,7 +20,7 @@ from campaign.plan.scenario import Scenario
 from campaign.plan.supported import not_yet
 from campaign.plugins.parameters import from_json
 from campaign.plugins.registry import Kind, Registry
-from campaign.records import Order, ServiceOrder, StepOrder, mask_text, secrets_of
+from campaign.records import FaultOrder, HoldOrder, Order, ServiceOrder, StepOrder, mask_text, secrets_of
 from campaign.supervise.processes import StartError, find_program
 
 _KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "oracle": "oracle", "watch": "oracle"}
@@ -64,10 +64,28 @@ def _missing_programs(plan: Plan, registry: Registry, context: RenderContext) ->
         run = next(plan.runs_of(selected), None)
         if run is not None:
             order = render(run, 1, context)
-            for each in (*_missing(order, selected.scenario.span), *_unjudged(order, selected.scenario, registry)):
+            lacking = (
+                *_missing(order, selected.scenario.span),
+                *_unarmed(order, selected.scenario, registry),
+                *_unjudged(order, selected.scenario, registry),
+            )
+            for each in lacking:
                 shown = replace(each, summary=mask_text(each.summary, secrets_of(order)))
                 found[shown.summary] = shown
     return list(found.values())
+
+
+def _unarmed(order: Order, scenario: Scenario, registry: Registry) -> Iterator[Diagnostic]:
+    """What its holds and faults lack on this machine."""
+    acting: list[tuple[str, HoldOrder | FaultOrder]] = [("hold", each) for each in order.holds]
+    acting += [("fault", each) for each in order.faults]
+    spans = {(each.part.kind, each.part.label): each.part.placed.span for each in scenario.program.recipes}
+    for kind, each in acting:
+        provider = registry.find("fault", each.fault)
+        if provider is not None:
+            why = registry.fault_missing(each.fault, from_json(provider, each.settings))
+            if why is not None:
+                yield replace(why, span=spans.get((kind, each.label)))
 
 
 def _unjudged(order: Order, scenario: Scenario, registry: Registry) -> Iterator[Diagnostic]:

@@ -250,7 +250,7 @@ class Core:
             self._judge(flight)
             return
         self.out.changes += flight.catch_up(State.JUDGING, exit_.finished_at)
-        if not _holding(exit_):
+        if exit_.cleared:
             self._schedule(flight.order.campaign, scheduler.Yielded(token))
         if not flight.order.oracles:
             self._judge(flight)
@@ -418,9 +418,9 @@ class Core:
 
     def _end(self, flight: Flight, decision: Decision, again: policies.Again | None = None) -> None:
         exit_ = flight.exit
-        holding = exit_ is not None and _holding(exit_)
+        holding = exit_ is not None and not exit_.cleared
         cause = again.cause if again else None
-        held = "its processes or faults could not be cleared" if holding else None
+        held = "its processes, faults or holds could not be cleared" if holding else None
         self.out.changes.append(flight.end(decision, self._now(), again=cause, held=held))
         course = self._course(flight)
         self._tell(flight, decision, cause)
@@ -514,11 +514,6 @@ class Core:
     def _flight(self, raw: Raw, cause: str, lane: int) -> Flight:
         data = bytes(raw)
         return Flight(_decode_order(data), data, cause, lane=lane)
-
-
-def _holding(exit_: Exit) -> bool:
-    """Whether what an attempt did to the machine is not undone."""
-    return not exit_.tree_empty or any(fault.undo_failed for fault in exit_.faults)
 
 
 def _among(flight: Flight, prefixes: frozenset[tuple[str, str]]) -> bool:

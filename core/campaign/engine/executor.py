@@ -14,7 +14,7 @@ from campaign.engine.findings import Exited, Finding, Gone, Running, Uncleared, 
 from campaign.engine.machine import Machine, ThisMachine
 from campaign.engine.watchdog import Watchdog, carrying_out_s, ending_s, judging_s
 from campaign.records import Exit, OracleRecord, Order, Stop
-from campaign.records.messages import Clear, Cleared, Halt, Judge, Judged, Quit, Refused, Started
+from campaign.records.messages import Clear, Cleared, Halt, Judge, Judged, Quit, Refused, Started, Waiting
 from campaign.supervise.channel import Channel
 from campaign.supervise.launch import SupervisorHandle
 from campaign.supervise.loop import Loop
@@ -81,7 +81,7 @@ class _Exited(Struct, frozen=True, tag="exited"):
     exit: Raw
 
 
-_Message: TypeAlias = Started | _Exited | Judged | Refused | Cleared
+_Message: TypeAlias = Waiting | Started | _Exited | Judged | Refused | Cleared
 _decode = msgspec.json.Decoder(_Message).decode
 _decode_exit = msgspec.json.Decoder(Exit).decode
 
@@ -94,6 +94,7 @@ class _Place:
         self.orders: dict[str, Order] = {}
         self.started: set[str] = set()
         self.judging: set[str] = set()
+        self.waiting: set[str] = set()
         self.spoke = False
         self.watchdog = Watchdog(loop, handle.send_signal)
         self.channel = Channel(
@@ -108,6 +109,18 @@ class _Place:
         if len(self.orders) == 1:
             self._attend()
 
+    def waits(self, token: str) -> None:
+        """What it needs is another attempt's: its time does not run yet."""
+        self.waiting.add(token)
+        self._attend()
+
+    def begun(self, token: str) -> None:
+        """It is under way."""
+        self.started.add(token)
+        if token in self.waiting:
+            self.waiting.remove(token)
+            self._attend()
+
     def judged_next(self, token: str) -> None:
         """The exit record is there; the oracles are being asked."""
         self.judging.add(token)
@@ -118,6 +131,7 @@ class _Place:
         self.orders.pop(token, None)
         self.started.discard(token)
         self.judging.discard(token)
+        self.waiting.discard(token)
         self._attend()
 
     def hurry(self, token: str) -> None:
@@ -127,7 +141,7 @@ class _Place:
 
     def _attend(self) -> None:
         """Expect of the supervisor what is first."""
-        order = next(iter(self.orders.values()), None)
+        order = next((each for each in self.orders.values() if each.token not in self.waiting), None)
         if order is None:
             self.watchdog.rest()
         else:
@@ -203,8 +217,10 @@ class LocalExecutor:
         """A supervisor said something."""
         message, place.spoke = _decode(line), True
         match message:
+            case Waiting():
+                place.waits(message.token)
             case Started():
-                place.started.add(message.token)
+                place.begun(message.token)
                 self._listener.started(message.token, message.at)
             case _Exited():
                 order = place.orders.get(message.token)

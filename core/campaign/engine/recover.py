@@ -82,8 +82,6 @@ def _conclude(order: Order, dead: _Dead, ended: set[str]) -> Finding | Uncleared
         return Unknown("its supervisor is dead, and some of its processes may still run")
     try:
         pending = undo.pending(private)
-    except msgspec.MsgspecError:
-        return Unknown("its supervisor is dead, and what it wrote down of its faults is damaged")
     except OSError as error:
         return _unreadable(private, error)
     return Uncleared() if pending else dead.record or Gone()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Struct
 
 from campaign.diagnostics import CampaignError, Diagnostic
@@ -103,8 +102,9 @@ def look(order: Order) -> Scene:
     try:
         supervised = recover.lock_held(private)
         ended = isinstance(recover.read_exit(order), Exited)
-        left = tuple(f"{entry.label} ({entry.fault})" for entry in undo.pending(private))
-    except (OSError, msgspec.MsgspecError) as error:
+        journal = undo.pending(private)
+        left = (*(f"{entry.label} ({entry.fault})" for entry in journal.entries), *journal.damaged)
+    except OSError as error:
         trouble = str(error)
     return Scene(
         private=private,
@@ -115,6 +115,11 @@ def look(order: Order) -> Scene:
         undo=left,
         trouble=trouble,
     )
+
+
+def give_up(order: Order) -> None:
+    """Put the journal of what could not be taken back aside: it is a person's now.  Raises OSError."""
+    undo.give_up(order.directories.private)
 
 
 def _processes(order: Order) -> tuple[int, ...]:

@@ -54,12 +54,15 @@ def decide(order: Order, exit: Exit, oracles: Sequence[OracleRecord] = (), *, si
     ``signature`` is a plugin's own name for the failure (``campaign_fingerprint``); where given, it decides which
     failures are the same.
     """
-    if exit.stopped in (Stop.CANCEL, Stop.INTERRUPT):
+    left = next(_not_undone(exit), None)  # is said before anything that would hide it
+    if exit.stopped in (Stop.CANCEL, Stop.INTERRUPT) and left is None:
         interrupted = exit.stopped is Stop.INTERRUPT
         return Decision(Verdict.CANCELED, Reason.INTERRUPTED if interrupted else Reason.CANCELED)
     broken = next(_broken(exit), None)
-    if broken is not None:
-        return _decision(order, broken, broken.message, signature)
+    if broken is not None or exit.stopped in (Stop.CANCEL, Stop.INTERRUPT):
+        first = left or broken
+        assert first is not None
+        return _decision(order, first, first.message, signature)
     observation = Observation(order, exit, oracles)
     outcomes = [evaluate_expectation(expectation, observation) for expectation in order.expectations]
     objections = list(_objections(order, exit, oracles, outcomes))
@@ -102,7 +105,10 @@ def _broken(exit: Exit) -> Iterator[Objection]:
 
 def _stopped(exit: Exit) -> Iterator[Objection]:
     if exit.stopped is Stop.SAFETY:
-        yield Objection(Verdict.FAIL, FailureKind.GUARD, "guard", "a guard stopped the run")
+        objecting = next((each for each in exit.guards if each.breached_at_s is not None), None)
+        subject = f"guard {objecting.label}" if objecting else "guard"
+        why = f"{subject} stopped the run: {objecting.message}" if objecting else "a guard stopped the run"
+        yield Objection(Verdict.FAIL, FailureKind.GUARD, subject, why)
     if exit.stopped is Stop.SERVICE:
         alive = [each for each in exit.services if not each.excused]
         ended = min(alive, key=lambda each: each.started_at_s + each.duration_s, default=None)  # the others followed
@@ -185,6 +191,10 @@ def _not_undone(exit: Exit) -> Iterator[Objection]:
         if fault.undo_failed is not None:
             message = f"fault {fault.label} could not be undone: {fault.undo_failed}"
             yield Objection(Verdict.FAIL, FailureKind.INTERNAL, f"undo {fault.label}", message)
+    for hold in exit.holds:
+        if hold.undo_failed is not None:
+            message = f"the hold {hold.label} could not be taken off: {hold.undo_failed}"
+            yield Objection(Verdict.FAIL, FailureKind.INTERNAL, f"undo {hold.label}", message)
 
 
 def _slas(order: Order, exit: Exit) -> Iterator[Objection]:

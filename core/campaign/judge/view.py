@@ -15,6 +15,10 @@ from campaign.records import (
     FaultExit,
     FaultOrder,
     FaultView,
+    GuardExit,
+    GuardView,
+    HoldExit,
+    HoldView,
     HostView,
     OracleRecord,
     OracleView,
@@ -86,6 +90,8 @@ def _carried_out(order: Order, exit: Exit, host_id: str | None) -> dict[str, Any
         "duration_s": exit.duration_s,
         "steps": _processes(order, exit, order.steps, exit.steps),
         "services": _processes(order, exit, order.services, exit.services),
+        "holds": tuple(map(_hold, exit.holds)),
+        "guards": tuple(map(_guard, exit.guards)),
         "faults": _faults(order.faults, exit.faults),
         "resources": Resources(
             requested={**order.needs, **order.prefers},
@@ -152,7 +158,7 @@ def _metric(text: str, kind: str) -> object:
         return text
 
 
-# --- faults and oracles -----------------------------------------------------------------------------------------
+# --- faults, holds, guards and oracles --------------------------------------------------------------------------------
 
 
 def _faults(asked: Sequence[FaultOrder], seen: Sequence[FaultExit]) -> tuple[FaultView, ...]:
@@ -178,6 +184,28 @@ def _fault(asked: FaultOrder, seen: FaultExit | None) -> FaultView:
         target=seen.target,
         notes=seen.notes,
         error=seen.error or seen.undo_failed,
+    )
+
+
+def _hold(seen: HoldExit) -> HoldView:
+    return HoldView(
+        name=seen.fault,
+        label=seen.label,
+        put_on_at_s=seen.put_on_at_s,
+        taken_off_at_s=seen.taken_off_at_s,
+        target=seen.target,
+        notes=seen.notes,
+        error=seen.undo_failed or seen.error,
+    )
+
+
+def _guard(seen: GuardExit) -> GuardView:
+    return GuardView(
+        name=seen.oracle,
+        label=seen.label,
+        samples=seen.samples,
+        message=seen.message,
+        breached_at_s=seen.breached_at_s,
     )
 
 

@@ -51,8 +51,12 @@ class _Together:
         faults, watches = self.of("fault"), self.of("watch")
         clock = self.merged.once.get("clock")
         virtual = isinstance(clock, Words) and clock.words[0].text == "virtual"
-        for part in (*faults, *self.of("hold")):
+        for part in faults:
             self._target(part, self.of("serve", "run"))
+            self._can(part, "injects", "it acts only while it is held", "hold")
+        for part in self.of("hold"):
+            self._known_labels(part, "target", self.of("serve", "run"))
+            self._can(part, "holds", "it acts at an instant, on a process that is there", "fault")
         for part in faults:
             if "at" not in part.engine and "schedule" not in self.merged.once and not self.lost:
                 hint = "say when: { at = 1s }, or lay faults out: schedule STRATEGY { over = 8h }"
@@ -70,6 +74,14 @@ class _Together:
             hint = f"say which: target = {' or '.join(dict.fromkeys(each.label for each in processes))}"
             summary = f"this run has more than one process, so {shown(part.label)} needs a target"
             self.wrong("CAMP162", summary, part.placed.provider.span, hint)
+
+    def _can(self, part: Part, ability: str, why: str, instead: str) -> None:
+        """Whether a fault's model can stand after this keyword."""
+        provider = part.facts.provider
+        if provider is not None and not getattr(provider, ability, True):
+            keyword = {"injects": "fault", "holds": "hold"}[ability]
+            summary = f"{shown(part.facts.name)} cannot stand after {keyword}: {why}"
+            self.wrong("CAMP164", summary, part.placed.provider.span, f"write: {instead} {part.facts.name} {{ … }}")
 
     def _known_labels(self, part: Part, setting: str, among: Sequence[Part]) -> None:
         expr = part.engine.get(setting)

@@ -30,9 +30,12 @@ from campaign.plan.matrix import Run
 from campaign.plan.names import run_directory
 from campaign.plan.processes import Place, Rendered, render_processes
 from campaign.plan.program import Environment, Program, Recipe, as_written
+from campaign.plugins.printing import printing_aside
 from campaign.records import (
     Directories,
     FaultOrder,
+    GuardOrder,
+    HoldOrder,
     MetricOrder,
     OracleOrder,
     Order,
@@ -55,7 +58,8 @@ class RenderContext(Struct, frozen=True, kw_only=True):
 
     ``run_root`` is the campaign's own folder for people (``runs/<campaign-id>``), ``attempts`` the private one
     (``.campaign/attempts``), ``root`` the folder to which the paths of spec files are relative.  ``env`` is the
-    captured environment, ``token`` makes a new token each time.  ``devices`` are what CUDA calls the units of a slot.
+    captured environment, ``token`` makes a new token each time.  ``devices`` are what CUDA calls the units of a slot,
+    ``guards`` what the rule sets have watched.
     """
 
     campaign: str
@@ -70,6 +74,7 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     origin: str = "plan"
     plugins: tuple[str, ...] = ()
     devices: Mapping[str, tuple[str, ...]] = {}
+    guards: tuple[GuardOrder, ...] = ()
 
 
 def render(run: Run, attempt: int, context: RenderContext) -> Order:
@@ -243,6 +248,8 @@ class _Rendering:
             all_steps=program.word("steps", "all") == "all",
             services=tuple(self._service(each) for each in self.processes if each.recipe.part.kind == "serve"),
             steps=self._steps(),
+            holds=self._holds(),
+            guards=self.context.guards,
             faults=tuple(self._fault(each) for each in self._recipes("fault")),
             oracles=tuple(self._oracle(each) for each in self._recipes("oracle")),
             patterns=patterns,
@@ -376,20 +383,44 @@ class _Rendering:
         secret |= {name for name in (*passed, *declared) if is_secret(name)}
         return passed, tuple(sorted(secret))
 
-    # --- faults and oracles
+    # --- holds, faults and oracles
+
+    def _holds(self) -> tuple[HoldOrder, ...]:
+        """The held conditions; raises CampaignError where two would change one thing."""
+        holds, owners = [], dict[str, Recipe]()
+        for recipe in self._recipes("hold"):
+            holds.append(hold := self._hold(recipe))
+            for name in hold.resources:
+                other = owners.setdefault(name, recipe)
+                if other is not recipe:
+                    summary = f"the holds {shown(other.part.label)} and {shown(hold.label)} both change {shown(name)}"
+                    raise _refused("CAMP165", summary, recipe.part.placed.span)
+        return tuple(holds)
+
+    def _hold(self, recipe: Recipe) -> HoldOrder:
+        part, values = recipe.part, recipe.values(self.environment, self._path)
+        return HoldOrder(
+            label=part.label,
+            fault=part.facts.name,
+            settings=as_json(values),
+            target=_label(part.engine.get("target")),
+            random=self._draw(f"hold.{part.label}"),
+            resources=_resources(recipe, values),
+        )
 
     def _fault(self, recipe: Recipe) -> FaultOrder:
-        part = recipe.part
+        part, values = recipe.part, recipe.values(self.environment, self._path)
         return FaultOrder(
             label=part.label,
             fault=part.facts.name,
             at_s=self._instant(recipe),
-            settings=as_json(recipe.values(self.environment, self._path)),
+            settings=as_json(values),
             for_s=self._time(recipe, "for"),
             sla_s=self._time(recipe, "sla"),
             target=_label(part.engine.get("target")) or self._only_process(),
             after=_label(part.engine.get("after")),
             random=self._draw(f"fault.{part.label}"),
+            resources=_resources(recipe, values),
         )
 
     def _only_process(self) -> str | None:
@@ -468,6 +499,24 @@ def _metrics(recipe: Recipe) -> tuple[MetricOrder, ...]:
             for each in facts.declared.metrics
         )
     return tuple(MetricOrder(each.name, each.pattern, each.type) for each in getattr(facts.provider, "metrics", ()))
+
+
+def _resources(recipe: Recipe, values: Mapping[str, Value]) -> tuple[str, ...]:
+    """What a fault or hold changes; whatever its plugin does wrong names it."""
+    try:
+        with printing_aside():
+            named = recipe.part.facts.provider.resources(values)
+    except (Exception, SystemExit) as error:  # a stranger's code: it must not take the plan down
+        raise _broken_fault(recipe, f"raises in resources(): {type(error).__name__}: {error}") from error
+    if not isinstance(named, tuple) or not all(isinstance(name, str) and name for name in named):
+        raise _broken_fault(recipe, "answers resources() with something else than names")
+    return named
+
+
+def _broken_fault(recipe: Recipe, what: str) -> CampaignError:
+    part = recipe.part
+    summary = f"the fault {part.facts.name} {what}"
+    return CampaignError([Diagnostic("CAMP181", summary, part.placed.provider.span, status=ExitStatus.SETUP)])
 
 
 def _label(expr: Expr | None) -> str | None:

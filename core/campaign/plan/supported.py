@@ -14,7 +14,6 @@ from campaign.plan.scenario import Scenario
 
 #: Clauses by their keyword, or by keyword and word.
 _NOT_YET: dict[str, str] = {
-    "hold": "conditions held round a run",
     "watch": "oracles that watch a run while it lasts",
     "schedule": "faults laid out by a schedule",
     "minimize": "minimizing failures",

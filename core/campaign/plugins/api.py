@@ -53,6 +53,13 @@ class UnableError(Exception):
     """
 
 
+class DisagreesError(UnableError):
+    """Raised by a fault whose read-back is not what it set: the machine cannot be trusted to be as it was left.
+
+    The run does not pass, and its slots stay held until a person has looked.
+    """
+
+
 class Provider:
     """What all providers share: a name, one sentence, and parameters.
 
@@ -144,22 +151,29 @@ class Tool(Provider):
 class Injection(Struct, frozen=True, kw_only=True):
     """A fault about to happen: its settings, the process aimed at (leader of a step or served tool) and the draw.
 
+    ``target`` is missing where the fault is held: it is put on before any process of the run is there.
     ``duration_s`` is the fault's ``for``; ``random`` a number drawn from the run's key, 0 to 2^64-1.
     """
 
     label: str
     settings: Mapping[str, Value]
-    target: Process
+    target: Process | None
     workdir: str
     random: int
     duration_s: float | None = None
 
 
 class Injected(Struct, frozen=True, kw_only=True):
-    """What a fault did: ``hit`` are the processes whose end is now excused, ``notes`` one line for the record."""
+    """What a fault did: ``hit`` are the processes whose end is now excused, ``notes`` one line for the record.
+
+    Of a held one: ``env`` is added to the environment of every tool that it is for, and ``wrap`` stands before its
+    argument vector: a program with its arguments that becomes the tool (``prlimit``, ``taskset``).
+    """
 
     hit: tuple[Process, ...] = ()
     notes: str | None = None
+    env: Mapping[str, str] = {}
+    wrap: tuple[str, ...] = ()
 
 
 class Fault(Provider):
@@ -172,6 +186,25 @@ class Fault(Provider):
 
     #: Whether the process it hits is expected to end, so that its exit is excused.
     ends_target: ClassVar[bool] = False
+    #: Whether it can stand after ``fault``: it acts at an instant, while the run's processes are there.
+    injects: ClassVar[bool] = True
+    #: Whether it can stand after ``hold``: it acts before the run's processes are there, and aims at none of them.
+    holds: ClassVar[bool] = False
+
+    def missing(self, settings: Mapping[str, Value]) -> str | None:
+        """What these settings ask for and this machine lacks, in one sentence that says how to get it; None if nothing.
+
+        Called before anything runs, with the settings of a scenario's first run.
+        """
+        return None
+
+    def resources(self, settings: Mapping[str, Value]) -> tuple[str, ...]:
+        """What it changes that outlives the run's processes: absolute paths of files, or names such as ``rail:vcore``.
+
+        No two attempts on this machine hold or fault one of them at the same time: the second one waits.  Called in
+        the planner for every run: quick, pure, no I/O.
+        """
+        return ()
 
     def arm(self, injection: Injection) -> Mapping[str, Any]:
         """Prepare, act on nothing, and return what ``clear`` needs."""
@@ -275,6 +308,7 @@ __all__ = [
     "API",
     "Command",
     "Dimension",
+    "DisagreesError",
     "Evidence",
     "Exit",
     "Fault",

@@ -7,7 +7,7 @@ starts without them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from msgspec import Struct
@@ -124,18 +124,32 @@ class Registry:
     def missing(self, name: str, settings: Mapping[str, Value], env: Mapping[str, str]) -> Diagnostic | None:
         """What an oracle lacks on this machine for these settings, None where nothing; raises PluginError likewise."""
         from campaign.plugins.api import Oracle
-        from campaign.plugins.border import one_line
         from campaign.plugins.parameters import defaults
 
         oracle = self.find("oracle", name)
         if not isinstance(oracle, Oracle):
             return None
+        return self._missing("oracle", name, lambda: oracle.missing({**defaults(oracle), **settings}, env))
+
+    def fault_missing(self, name: str, settings: Mapping[str, Value]) -> Diagnostic | None:
+        """What a fault or hold lacks on this machine for these settings, None where nothing."""
+        from campaign.plugins.api import Fault
+        from campaign.plugins.parameters import defaults
+
+        fault = self.find("fault", name)
+        if not isinstance(fault, Fault):
+            return None
+        return self._missing("fault", name, lambda: fault.missing({**defaults(fault), **settings}))
+
+    def _missing(self, kind: Kind, name: str, ask: Callable[[], str | None]) -> Diagnostic | None:
+        from campaign.plugins.border import one_line
+
         try:
             with printing_aside():
-                reason = oracle.missing({**defaults(oracle), **settings}, env)
+                reason = ask()
         except (Exception, SystemExit) as error:  # a stranger's code: it must not take the plan down
             reason = f"{self._named(split_name(name)[0])} raises in missing(): {one_line(error)}"
-        return None if reason is None else _unusable("oracle", name, reason)
+        return None if reason is None else _unusable(kind, name, reason)
 
     def distributions(self) -> list[Distribution]:
         """The distribution of every plugin that was loaded, with a hash that changes whenever its files do."""

@@ -7,7 +7,7 @@ whole.  Their JSON Schemas are in ``records/schemas`` and made from these defini
 from campaign.records.campaign import Environment, InstanceCounts, Remark, Summary, UniqueFailure
 from campaign.records.event import EventView, StepLine
 from campaign.records.evidence import Evidence
-from campaign.records.exit import Exit, FaultExit, OutputRecord, ProcessExit, StepExit, Stop
+from campaign.records.exit import Exit, FaultExit, GuardExit, HoldExit, OutputRecord, ProcessExit, StepExit, Stop
 from campaign.records.host import HostRecord
 from campaign.records.judgement import (
     Decision,
@@ -23,6 +23,8 @@ from campaign.records.order import (
     Directories,
     ExpectOrder,
     FaultOrder,
+    GuardOrder,
+    HoldOrder,
     MetricOrder,
     OracleOrder,
     Order,
@@ -42,6 +44,8 @@ from campaign.records.plan import PlanCounts, PlanFile, PlanInstance, PlanOption
 from campaign.records.run import (
     FailureView,
     FaultView,
+    GuardView,
+    HoldView,
     HostView,
     OracleView,
     Resources,
@@ -66,6 +70,12 @@ __all__ = [
     "FaultExit",
     "FaultOrder",
     "FaultView",
+    "GuardExit",
+    "GuardOrder",
+    "GuardView",
+    "HoldExit",
+    "HoldOrder",
+    "HoldView",
     "HostRecord",
     "HostView",
     "InstanceCounts",

@@ -79,6 +79,33 @@ class FaultExit(Struct, frozen=True, omit_defaults=True):
     undo_failed: str | None = None
 
 
+class HoldExit(Struct, frozen=True, omit_defaults=True):
+    """A held condition: seconds from the attempt's start; without ``put_on_at_s`` it was not put on, ``error`` why.
+
+    ``disagreed``: what was read back is not what was set.  ``undo_failed``: it may still be in force, and why.
+    """
+
+    label: str
+    fault: str
+    put_on_at_s: float | None = None
+    taken_off_at_s: float | None = None
+    target: str | None = None
+    notes: str | None = None
+    error: str | None = None
+    disagreed: bool = False
+    undo_failed: str | None = None
+
+
+class GuardExit(Struct, frozen=True, omit_defaults=True):
+    """A guard: how often it was asked, what it said last, and when it objected, in seconds from the attempt's start."""
+
+    label: str
+    oracle: str
+    samples: int = 0
+    message: str = ""
+    breached_at_s: float | None = None
+
+
 class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="schema", tag=EXIT_SCHEMA):
     """The exit record of one attempt, ``exit.json``: whole or not there.
 
@@ -96,6 +123,8 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
     boot_id: str
     steps: tuple[StepExit, ...] = ()
     services: tuple[StepExit, ...] = ()
+    holds: tuple[HoldExit, ...] = ()
+    guards: tuple[GuardExit, ...] = ()
     faults: tuple[FaultExit, ...] = ()
     matched: tuple[str, ...] = ()
     output: OutputRecord = OutputRecord()
@@ -105,3 +134,9 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
     setup_error: str | None = None
     internal_error: str | None = None
     tree_empty: bool = True
+
+    @property
+    def cleared(self) -> bool:
+        """Whether nothing of it can still be in force: else its slots stay held until a person has looked."""
+        stuck = any(fault.undo_failed for fault in self.faults)
+        return self.tree_empty and not stuck and not any(hold.undo_failed or hold.disagreed for hold in self.holds)

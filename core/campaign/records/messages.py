@@ -49,6 +49,13 @@ class Quit(Struct, frozen=True, tag="quit"):
 ToSupervisor: TypeAlias = Start | Judge | Halt | Clear | Quit
 
 
+class Waiting(Struct, frozen=True, tag="waiting"):
+    """Not begun yet, and its time does not run: what it is to hold or a device of it is another attempt's."""
+
+    token: str
+    why: str
+
+
 class Started(Struct, frozen=True, tag="started"):
     """The claim is on disk and the first process is about to start; UTC, RFC 3339."""
 
@@ -88,4 +95,4 @@ class Cleared(Struct, frozen=True, tag="cleared"):
     failed: tuple[str, ...] = ()
 
 
-FromSupervisor: TypeAlias = Started | Exited | Judged | Refused | Cleared
+FromSupervisor: TypeAlias = Waiting | Started | Exited | Judged | Refused | Cleared

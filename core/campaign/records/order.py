@@ -74,7 +74,7 @@ class ServiceOrder(Struct, frozen=True, omit_defaults=True):
 class FaultOrder(Struct, frozen=True, omit_defaults=True):
     """A fault to inject: ``at_s`` after the start of step ``after`` (the first one unless said), into ``target``.
 
-    ``random`` was drawn for it from the run's key, 0 to 2^64-1.
+    ``random`` was drawn for it from the run's key, 0 to 2^64-1; ``resources`` as of a ``HoldOrder``.
     """
 
     label: str
@@ -86,6 +86,30 @@ class FaultOrder(Struct, frozen=True, omit_defaults=True):
     target: str | None = None
     after: str | None = None
     random: int = 0
+    resources: tuple[str, ...] = ()
+
+
+class HoldOrder(Struct, frozen=True, omit_defaults=True):
+    """A condition to put on before the first tool starts; ``target`` is the tool it is for, missing where all are.
+
+    ``resources`` are what no other attempt may hold or fault meanwhile: absolute paths, or names of any other kind.
+    """
+
+    label: str
+    fault: str
+    settings: dict[str, Any] = {}
+    target: str | None = None
+    random: int = 0
+    resources: tuple[str, ...] = ()
+
+
+class GuardOrder(Struct, frozen=True, omit_defaults=True):
+    """An oracle that is asked every ``every_s`` seconds while the attempt lasts; what it objects to stops it."""
+
+    label: str
+    oracle: str
+    every_s: float
+    settings: dict[str, Any] = {}
 
 
 class OracleOrder(Struct, frozen=True, omit_defaults=True):
@@ -172,6 +196,8 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     all_steps: bool = True
     services: tuple[ServiceOrder, ...] = ()
     steps: tuple[StepOrder, ...]
+    holds: tuple[HoldOrder, ...] = ()
+    guards: tuple[GuardOrder, ...] = ()
     faults: tuple[FaultOrder, ...] = ()
     oracles: tuple[OracleOrder, ...] = ()
     patterns: tuple[PatternOrder, ...] = ()
@@ -242,6 +268,8 @@ def order_digest(order: Order) -> str:
         [(each.argv, sorted(each.env.items()), sorted(each.values.items())) for each in processes],
         [(fault.fault, fault.at_s, fault.for_s, sorted(fault.settings.items())) for fault in order.faults],
         [(oracle.oracle, sorted(oracle.settings.items())) for oracle in order.oracles],
+        [(hold.fault, hold.target, hold.resources, sorted(hold.settings.items())) for hold in order.holds],
+        [(guard.oracle, guard.every_s, sorted(guard.settings.items())) for guard in order.guards],
         sorted(order.environment.items()),
         [order.token, order.campaign, order.key, order.attempt, order.origin],
     ]

@@ -55,6 +55,28 @@ class FaultView(Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class HoldView(Struct, frozen=True, kw_only=True):
+    """One held condition; instants in seconds from the start of the attempt; ``error`` why it failed or stayed on."""
+
+    name: str
+    label: str
+    put_on_at_s: float | None = None
+    taken_off_at_s: float | None = None
+    target: str | None = None
+    notes: str | None = None
+    error: str | None = None
+
+
+class GuardView(Struct, frozen=True, kw_only=True):
+    """One guard: how often it was asked, what it said last, and when it stopped the run, if it did."""
+
+    name: str
+    label: str
+    samples: int = 0
+    message: str = ""
+    breached_at_s: float | None = None
+
+
 class OracleView(Struct, frozen=True, kw_only=True):
     """One oracle's judgement; ``ok`` missing where it could not judge, ``error`` or ``skipped`` say why."""
 
@@ -112,6 +134,8 @@ class RunView(Struct, frozen=True, kw_only=True):
     duration_s: float | None = None
     steps: tuple[StepView, ...] = ()
     services: tuple[StepView, ...] = ()
+    holds: tuple[HoldView, ...] = ()
+    guards: tuple[GuardView, ...] = ()
     faults: tuple[FaultView, ...] = ()
     oracles: tuple[OracleView, ...] = ()
     resources: Resources = Resources()

@@ -1,10 +1,10 @@
 """The life of one attempt, from its order to its exit record and what its oracles say.
 
-    claimed ─▶ serving ─▶ stepping ─▶ ending ─▶ judging ─▶ over
-                  └───────────┴─ whatever ends it early ─▶ ending
+    claimed ─▶ holding ─▶ serving ─▶ stepping ─▶ ending ─▶ judging ─▶ over
+                  └──────────┴───────────┴─ whatever ends it early ─▶ ending
 
-``ending`` takes the faults back and stops the tree, both at once, and is left when both are done.  Events only note
-what happened; ``_advance`` looks at what is there and takes the next step, so that their order does not matter.
+``ending`` takes faults and holds back and stops the tree, both at once, and is left when both are done.  Events only
+note what happened; ``_advance`` looks at what is there and takes the next step, so that their order does not matter.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from campaign.records import Exit, OracleRecord, Order, OutputRecord, Stop, mask
 from campaign.records.messages import Exited, FromSupervisor, Judged, Refused, Started
 from campaign.supervise.claim import Claim, ClaimedError, take
 from campaign.supervise.folders import open_folder
+from campaign.supervise.guards import Guards
 from campaign.supervise.hostmessages import Failed, Load, Reply
-from campaign.supervise.judging import Judging
+from campaign.supervise.judging import Judging, evidence_of
 from campaign.supervise.loop import Timer
 from campaign.supervise.scene import Scene
 from campaign.supervise.services import Services
@@ -40,11 +41,15 @@ class Phase(Enum):
     """Where an attempt stands."""
 
     CLAIMED = auto()
+    HOLDING = auto()
     SERVING = auto()
     STEPPING = auto()
     ENDING = auto()
     JUDGING = auto()
     OVER = auto()
+
+
+_UNDER_WAY = frozenset({Phase.CLAIMED, Phase.HOLDING, Phase.SERVING, Phase.STEPPING})
 
 
 class Attempt:
@@ -54,8 +59,14 @@ class Attempt:
     """
 
     def __init__(
-        self, order: Order, station: Station, send: Callable[[FromSupervisor], None], over: Callable[[], None]
+        self,
+        order: Order,
+        station: Station,
+        send: Callable[[FromSupervisor], None],
+        over: Callable[[], None],
+        blocked: str | None = None,
     ) -> None:
+        """``blocked`` says why it must not act: something of it is still as a dead attempt left it."""
         self.order = order
         self.stuck = False
         self._station, self._loop = station, station.loop
@@ -65,6 +76,7 @@ class Attempt:
         self._secrets = station.host.secrets = secrets_of(order)
         self._claim: Claim | None = None
         self._scene: Scene | None = None
+        self._guards: Guards | None = None
         self._services: Services | None = None
         self._steps: Steps | None = None
         self._judging: Judging | None = None
@@ -72,9 +84,11 @@ class Attempt:
         self._public = -1  # the public folder, while it is judged
         self._timers: list[Timer] = []
         self._tree_empty: bool | None = None
+        self._unholding = False
         self._desperate = False  # something failed while it was ending
         self._stopped: Stop | None = None
-        self._setup_error: str | None = None
+        self._breached = False  # a guard objected
+        self._setup_error = blocked
         self._internal_error: str | None = None
 
     def begin(self) -> None:
@@ -105,7 +119,7 @@ class Attempt:
 
     def stop(self, reason: Stop, grace_s: float) -> None:
         """End it early; once it is ending, only shorten the grace; while it is judged, ask no more oracles."""
-        if self._phase in {Phase.CLAIMED, Phase.SERVING, Phase.STEPPING}:
+        if self._phase in _UNDER_WAY:
             self._end(reason, grace_s)
         elif self._phase is Phase.ENDING and self._stopper is not None:
             self._stopper.hurry(grace_s)
@@ -115,7 +129,7 @@ class Attempt:
     def abort(self, why: str) -> None:
         """Something went wrong in the supervisor itself: end it, and say so."""
         self._internal_error = self._internal_error or why
-        if self._phase in {Phase.CLAIMED, Phase.SERVING, Phase.STEPPING}:
+        if self._phase in _UNDER_WAY:
             self._end(None, 0.0)
         elif self._phase is Phase.ENDING and not self._desperate:
             self._desperate = True
@@ -140,11 +154,18 @@ class Attempt:
         self._services = Services(self.order, scene, self._station, self._served, self._fail)
         self._steps = Steps(self.order, scene, self._station, self._steps_over, self._fail)
         self._later(self.order.timeout_s, lambda: self.stop(Stop.TIMEOUT, GRACE_S))
-        if scene.faults.any or any(service.probe for service in self.order.services):
+        if self._setup_error is not None:
+            self._end(None, 0.0)
+        elif self._needs_host(scene):
             request = Load(self._station.host.next_id(), self.order.plugins)
             self._station.host.ask(request, _HOST_DEADLINE_S, self._host_loaded)
         else:
             self._serve()
+
+    def _needs_host(self, scene: Scene) -> bool:
+        """Whether plugins act in it; guards have hosts of their own, but what they guard is a hold's or a tool's."""
+        acting = scene.faults.any or scene.holds.any or bool(self.order.guards)
+        return acting or any(service.probe for service in self.order.services)
 
     def _host_loaded(self, reply: Reply) -> None:
         if self._phase is not Phase.CLAIMED:
@@ -152,9 +173,34 @@ class Attempt:
         if isinstance(reply, Failed):
             self._fail(reply.error)
         else:
-            self._serve()
+            self._guard()
+
+    def _guard(self) -> None:
+        """Nothing is put on before every guard has looked."""
+        self._phase = Phase.HOLDING
+        evidence = evidence_of(self.order, self._exit_so_far(), self._late())
+        self._guards = Guards(self.order, self._station, evidence, self._secrets)
+        self._guards.start(self._hold, self._objected)
+
+    def _hold(self) -> None:
+        if self._scene is not None and self._phase is Phase.HOLDING:
+            self._scene.holds.start(self._serve, self._fail)
+
+    def _objected(self, why: str) -> None:
+        """A guard objects: kill what runs and take off what is on, now; whoever acts meanwhile is killed for it."""
+        self._breached = True
+        if self._phase is Phase.ENDING:
+            self._stopped = self._stopped or Stop.SAFETY
+            if self._stopper is not None:
+                self._stopper.hurry(0.0)
+        elif self._phase in _UNDER_WAY:
+            if self._station.host.busy:
+                self._station.host.kill(why, gone=True)
+            self._end(Stop.SAFETY, 0.0)
 
     def _serve(self) -> None:
+        if self._phase not in {Phase.CLAIMED, Phase.HOLDING}:
+            return
         self._phase = Phase.SERVING
         if self._services is not None:
             self._services.start()
@@ -174,7 +220,10 @@ class Attempt:
         last.stream.on_end = lambda: None if timer.callback is None else self._end(None, GRACE_S)
 
     def _fail(self, why: str) -> None:
-        """Something of the run's own could not be started."""
+        """Something of the run's own could not be started, unless a guard keeps it from that."""
+        if self._breached:
+            self._end(Stop.SAFETY, 0.0)
+            return
         self._setup_error = self._setup_error or why
         self._end(None, GRACE_S)
 
@@ -191,12 +240,13 @@ class Attempt:
             else:
                 steps.advance()
         elif self._phase is Phase.ENDING:
+            self._unhold(scene)
             self._maybe_record()
 
     # -- ending --------------------------------------------------------------------------------------------------
 
     def _end(self, stopped: Stop | None, grace_s: float) -> None:
-        if self._phase not in {Phase.CLAIMED, Phase.SERVING, Phase.STEPPING}:
+        if self._phase not in _UNDER_WAY:
             return
         self._phase = Phase.ENDING
         self._stopped = stopped
@@ -212,7 +262,14 @@ class Attempt:
                 self._steps.mark_timeout()
         if self._scene is not None:
             self._scene.faults.end()
+            self._unhold(self._scene)
         self._stop_tree(grace_s)
+
+    def _unhold(self, scene: Scene) -> None:
+        """Take the holds off, once no fault is in force on top of them."""
+        if scene.faults.settled and not self._unholding:
+            self._unholding = True
+            scene.holds.end()
 
     def _stop_tree(self, grace_s: float) -> None:
         tree = AttemptTree(self._station, lambda: self._scene.started if self._scene else ())
@@ -228,13 +285,15 @@ class Attempt:
         if self._phase is not Phase.ENDING or self._tree_empty is None:
             return
         scene = self._scene
-        if scene is None or (scene.faults.settled and (scene.reaped or not self._tree_empty)):
+        if scene is None or (scene.settled and (scene.reaped or not self._tree_empty)):
             self._record(self._tree_empty)
 
     def _record(self, tree_empty: bool) -> None:
         """Leave the exit record, say so, and have the evidence judged."""
         self._phase = Phase.JUDGING
         self.stuck = not tree_empty
+        if self._guards is not None:
+            self._guards.end()
         record = self._exit(tree_empty)
         try:
             if self._claim is not None:
@@ -252,20 +311,24 @@ class Attempt:
         self._judge(record, self._scene.values if self._scene else {})
 
     def _exit(self, tree_empty: bool) -> Exit:
-        scene = self._scene
-        if scene is not None:
-            self._close_recording(scene)
-        late, secrets = self._late(), self._secrets
+        if self._scene is not None:
+            self._close_recording(self._scene)
+        return replace(self._exit_so_far(), finished_at=utc_now(), tree_empty=tree_empty)
+
+    def _exit_so_far(self) -> Exit:
+        scene, late, secrets = self._scene, self._late(), self._secrets
         return Exit(
             token=self.order.token,
             epoch=self.order.epoch,
             digest=self.order.digest,
             started_at=self._started_at,
-            finished_at=utc_now(),
+            finished_at="",
             duration_s=round(self._loop.now() - self._epoch, 6),
             boot_id=self._station.boot_id,
             steps=tuple(each.record(late, secrets) for each in scene.steps) if scene else (),
             services=tuple(each.record(late, secrets) for each in scene.services) if scene else (),
+            holds=scene.holds.records(self._epoch) if scene else (),
+            guards=self._guards.records(self._epoch) if self._guards else (),
             faults=scene.faults.records(self._epoch) if scene else (),
             matched=scene.recording.matched if scene else (),
             output=scene.recording.record() if scene else OutputRecord(),
@@ -274,7 +337,6 @@ class Attempt:
             stopped=self._stopped,
             setup_error=self._masked(self._setup_error),
             internal_error=self._masked(self._internal_error),
-            tree_empty=tree_empty,
         )
 
     def _late(self) -> dict[str, str]:

@@ -36,9 +36,9 @@ class Children:
         self._watched[pid] = ended
         self.none = False
 
-    def only(self, pid: int | None) -> bool:
-        """Whether there is no child but this one; True is certain, False may be a doubt."""
-        return self.none or (pid is not None and self.pids() == [pid])
+    def only(self, pids: set[int]) -> bool:
+        """Whether there is no child but these; True is certain, False may be a doubt."""
+        return self.none or (bool(pids) and set(self.pids()) == pids)
 
     @staticmethod
     def pids() -> list[int]:

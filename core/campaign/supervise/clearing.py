@@ -9,54 +9,63 @@ import msgspec
 
 from campaign.records import Order, secrets_of
 from campaign.records.messages import Clear, Cleared, FromSupervisor
-from campaign.supervise import hostmessages, undo
+from campaign.supervise import undo
 from campaign.supervise.claim import ORDER_FILE
-from campaign.supervise.faults import DEADLINE_S
 from campaign.supervise.folders import closing_fd
 from campaign.supervise.hostmessages import Failed, Load, Reply
-from campaign.supervise.redaction import redacted
 from campaign.supervise.station import Station
+from campaign.supervise.takeback import take_back
 
 _LOAD_DEADLINE_S = 60.0
+#: How often a host may die while it loads plugins.
+_TRIES = 10
 
 
 class Clearing:
-    """Clears one journal, entry by entry; says so once, with what could not be taken back."""
+    """Clears one journal, entry by entry, the last one first; says so once, with what could not be taken back.
+
+    It has a provider host of its own: that of an attempt may be busy with an oracle for minutes.
+    """
 
     def __init__(self, message: Clear, station: Station, send: Callable[[FromSupervisor], None]) -> None:
         self._message, self._station, self._send = message, station, send
         self._failed: list[str] = []
         self._waiting: list[undo.UndoEntry] = []
-        self._secrets = _secrets(message.private)
+        self._host = station.new_host()
+        self._host.secrets = _secrets(message.private)
 
     def start(self) -> None:
         """Read the journal and begin."""
         try:
-            self._waiting = list(undo.pending(self._message.private))
-        except (OSError, msgspec.MsgspecError) as error:
+            journal = undo.pending(self._message.private)
+            self._waiting = list(journal.entries)
+            self._failed += journal.damaged
+        except OSError as error:
             self._failed.append(f"the journal cannot be read: {error}")
         self._next()
 
     def _next(self) -> None:
-        if not self._waiting:
-            self._send(Cleared(self._message.token, tuple(self._failed)))
+        if self._waiting:
+            self._load(self._waiting.pop(0), _TRIES)
             return
-        entry = self._waiting.pop(0)
-        host = self._station.host
-        host.ask(Load(host.next_id(), entry.plugins), _LOAD_DEADLINE_S, lambda reply: self._loaded(entry, reply))
+        self._station.dismiss(self._host)
+        self._send(Cleared(self._message.token, tuple(self._failed)))
 
-    def _loaded(self, entry: undo.UndoEntry, reply: Reply) -> None:
-        if isinstance(reply, Failed):
-            self._cleared(entry, reply)
-            return
-        host = self._station.host
-        request = hostmessages.Clear(host.next_id(), entry.fault, entry.undo)
-        host.ask(request, DEADLINE_S, lambda answer: self._cleared(entry, answer))
+    def _load(self, entry: undo.UndoEntry, tries: int) -> None:
+        request = Load(self._host.next_id(), entry.plugins)
+        self._host.ask(request, _LOAD_DEADLINE_S, lambda reply: self._loaded(entry, reply, tries - 1))
 
-    def _cleared(self, entry: undo.UndoEntry, reply: Reply) -> None:
-        reply = redacted(reply, self._secrets)
-        if isinstance(reply, Failed):
-            self._failed.append(f"{entry.label}: {reply.error}")
+    def _loaded(self, entry: undo.UndoEntry, reply: Reply, tries: int) -> None:
+        if isinstance(reply, Failed) and reply.gone and tries:
+            self._load(entry, tries)
+        elif isinstance(reply, Failed):
+            self._cleared(entry, reply.error)
+        else:
+            take_back(self._host, entry, lambda problem: self._cleared(entry, problem))
+
+    def _cleared(self, entry: undo.UndoEntry, problem: str | None) -> None:
+        if problem is not None:
+            self._failed.append(f"{entry.label}: {problem}")
         else:
             self._strike(entry)
         self._next()

@@ -9,14 +9,11 @@ from campaign.proc import Process
 from campaign.records import FaultExit, FaultOrder, Order, fill_json
 from campaign.supervise import undo
 from campaign.supervise.claim import Claim
-from campaign.supervise.folders import closing_fd
-from campaign.supervise.hostmessages import Acted, Arm, Armed, Clear, Failed, Inject, Reply
+from campaign.supervise.hostmessages import Acted, Arm, Armed, Failed, Inject, Reply
 from campaign.supervise.loop import Timer
 from campaign.supervise.running import Running
 from campaign.supervise.station import Station
-
-#: How long a fault may take to arm, to inject and to clear.
-DEADLINE_S = 30.0
+from campaign.supervise.takeback import DEADLINE_S, journal, strike, take_back
 
 
 class State(Enum):
@@ -29,6 +26,9 @@ class State(Enum):
     IN_FORCE = auto()
     CLEARING = auto()
     OVER = auto()
+
+
+_ACTED = frozenset({State.INJECTING, State.IN_FORCE, State.CLEARING})
 
 
 class FaultRun:
@@ -162,13 +162,17 @@ class Faults:
 
     def _journal(self, run: FaultRun, armed: Armed) -> None:
         run.undo = undo.UndoEntry(
-            label=run.order.label, fault=run.order.fault, undo=armed.undo, plugins=self._order.plugins
+            label=run.order.label,
+            fault=run.order.fault,
+            undo=armed.undo,
+            plugins=self._order.plugins,
+            at=self._station.loop.now(),
+            workdir=self._order.directories.work,
         )
         if not armed.undo:
             return  # nothing to take back, nothing to journal
         try:
-            with closing_fd(self._claim.undo_folder()) as folder:
-                undo.write(folder, run.undo)
+            journal(self._claim, run.undo)
             run.journalled = True
         except OSError as error:
             run.fail(f"its inverse could not be journalled: {error.strerror}")
@@ -207,28 +211,21 @@ class Faults:
 
     def _clear(self, run: FaultRun) -> None:
         run.state = State.CLEARING
-        entry = run.undo.undo if run.undo else {}
-        request = Clear(self._station.host.next_id(), run.order.fault, entry)
-        self._station.host.ask(request, DEADLINE_S, lambda reply: self._cleared(run, reply))
+        entry = run.undo or undo.UndoEntry(label=run.order.label, fault=run.order.fault, undo={})
+        take_back(self._station.host, entry, lambda problem: self._cleared(run, problem))
 
-    def _cleared(self, run: FaultRun, reply: Reply) -> None:
+    def _cleared(self, run: FaultRun, problem: str | None) -> None:
         run.state = State.OVER
-        if isinstance(reply, Failed):
-            run.undo_failed = reply.error
+        if problem is not None:
+            run.undo_failed = problem
         else:
             run.cleared_at = self._station.loop.now()
             self._strike(run)
         self._changed()
 
     def _strike(self, run: FaultRun) -> None:
-        """Take the inverse out of the journal; should that fail, it is carried out once more, which does no harm."""
-        if not run.journalled or run.undo is None:
-            return
-        try:
-            with closing_fd(self._claim.undo_folder()) as folder:
-                undo.remove(folder, run.undo)
-        except OSError:
-            return
+        if run.journalled and run.undo is not None:
+            strike(self._claim, run.undo)
 
 
 def _named(running: Running, label: str) -> bool:
@@ -244,6 +241,7 @@ def _why(reply: Reply) -> str:
 
 
 def _record(run: FaultRun, epoch: float) -> FaultExit:
+    left = "the supervisor failed before it was taken back" if run.state in _ACTED else None
     return FaultExit(
         label=run.order.label,
         fault=run.order.fault,
@@ -253,5 +251,5 @@ def _record(run: FaultRun, epoch: float) -> FaultExit:
         target=run.target.name if run.target else run.order.target,
         notes=run.notes,
         error=run.error,
-        undo_failed=run.undo_failed,
+        undo_failed=run.undo_failed or left,
     )

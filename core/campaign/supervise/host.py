@@ -15,12 +15,14 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
 
 from campaign.diagnostics import CampaignError
 from campaign.plugins.api import (
+    DisagreesError,
     Fault,
     Injected,
     Injection,
@@ -58,6 +60,8 @@ _PR_SET_PDEATHSIG = 1
 #: Of a program's output that an oracle hands on, this much is kept.
 KEPT_CHARS = 1 << 20
 
+_MARK = "CAMPAIGN_WORKDIR"
+
 _decode = msgspec.json.Decoder(Request).decode
 _encode = msgspec.json.Encoder().encode
 _P = TypeVar("_P", bound=Provider)
@@ -77,6 +81,8 @@ class Host:
         """Do what is asked; whatever goes wrong is the answer."""
         try:
             return self._act(request)
+        except DisagreesError as error:
+            return Failed(request.id, str(error), disagrees=True)
         except (NonsenseError, UnableError) as error:
             return Failed(request.id, str(error))
         except CampaignError as error:
@@ -96,7 +102,8 @@ class Host:
             case Inject():
                 return self._inject(request)
             case Clear():
-                self._find("fault", Fault, request.fault).clear(request.undo)
+                with _marked(request.workdir):
+                    self._find("fault", Fault, request.fault).clear(request.undo)
                 return Done(request.id)
             case Ask():
                 return self._ask(request)
@@ -120,7 +127,8 @@ class Host:
 
     def _arm(self, request: Arm) -> Reply:
         fault = self._find("fault", Fault, request.fault)
-        undo = fault.arm(_injection(fault, request))
+        with _marked(request.workdir):
+            undo = fault.arm(_injection(fault, request))
         if not isinstance(undo, Mapping):
             raise NonsenseError(f"{request.fault} armed with {type(undo).__name__}, not a mapping")
         return Armed(request.id, dict(undo))
@@ -129,10 +137,13 @@ class Host:
         fault = self._find("fault", Fault, request.fault)
         injection = _injection(fault, request)
         at = time.monotonic()
-        done = fault.inject(injection, request.undo)
+        with _marked(request.workdir):
+            done = fault.inject(injection, request.undo)
         if not isinstance(done, Injected):
             raise NonsenseError(f"{request.fault} answered {type(done).__name__}, not Injected")
-        return Acted(request.id, at, done.hit, done.notes)
+        if not _is_text_mapping(done.env) or not all(isinstance(word, str) for word in done.wrap):
+            raise NonsenseError(f"{request.fault} answered an environment or a command that is not of texts")
+        return Acted(request.id, at, done.hit, done.notes, dict(done.env), tuple(done.wrap))
 
     def _ask(self, request: Ask) -> Reply:
         if not request.required and (why := self._unavailable(request)):
@@ -158,6 +169,16 @@ class Host:
         if not isinstance(provider, expected):
             raise NonsenseError(f"no plugin provides the {kind} {name}")
         return provider
+
+
+@contextmanager
+def _marked(workdir: str) -> Iterator[None]:
+    """Whatever a plugin starts meanwhile bears the attempt's mark: should we die, it is found and ended by it."""
+    os.environ[_MARK] = workdir
+    try:
+        yield
+    finally:
+        os.environ.pop(_MARK, None)
 
 
 def _settings(provider: Provider, settings: Mapping[str, Any]) -> dict[str, Value]:

@@ -82,8 +82,16 @@ class HostClient:
         if self._channel is not None:
             self._channel.send(request)
 
-    def kill(self, reason: str) -> None:
-        """End the host and everything it started, at once; what is pending fails for this reason."""
+    @property
+    def busy(self) -> bool:
+        """Whether it owes an answer."""
+        return bool(self._pending)
+
+    def kill(self, reason: str, *, gone: bool = False) -> None:
+        """End the host and everything it started, at once; what is pending fails for this reason.
+
+        ``gone``: it is killed for something else than what is pending.
+        """
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -92,7 +100,7 @@ class HostClient:
             send_all(descendants(self.pid, table()), signal.SIGKILL)
             os.kill(self.pid, signal.SIGKILL)
             self.pid = None
-        self._fail_all(reason)
+        self._fail_all(reason, gone=gone)
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -136,18 +144,28 @@ class HostClient:
         if self.pid != pid:
             return
         self.pid = None
+        _end_session(pid)
         if self._channel is not None:
             self._channel.close()
             self._channel = None
         code = os.waitstatus_to_exitcode(status)
         how = f"signal {-code}" if code < 0 else f"status {code}"
-        self._fail_all(f"the provider host ended ({how}) before it answered")
+        self._fail_all(f"the provider host ended ({how}) before it answered", gone=True)
 
-    def _fail_all(self, reason: str) -> None:
+    def _fail_all(self, reason: str, *, gone: bool = False) -> None:
         pending, self._pending = self._pending, {}
         for number, (timer, answer) in pending.items():
             timer.cancel()
-            answer(Failed(number, reason))
+            answer(Failed(number, reason, gone=gone))
+
+
+def _end_session(pid: int) -> None:
+    """Kill what a host that died had started: it must not act any more when a new one takes its acts back.
+
+    Whoever is below us and in the session that the dead one led was started by it.
+    """
+    ours = descendants(os.getpid(), table())
+    send_all((each for each in ours if each.session == pid), signal.SIGKILL)
 
 
 def host_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -29,13 +29,13 @@ class Probe(Struct, frozen=True, tag="probe"):
 
 
 class Arm(Struct, frozen=True, tag="arm"):
-    """Prepare a fault."""
+    """Prepare a fault; without ``target`` it is to be held."""
 
     id: int
     label: str
     fault: str
     settings: dict[str, Any]
-    target: Process
+    target: Process | None
     workdir: str
     random: int
     duration_s: float | None
@@ -48,7 +48,7 @@ class Inject(Struct, frozen=True, tag="inject"):
     label: str
     fault: str
     settings: dict[str, Any]
-    target: Process
+    target: Process | None
     workdir: str
     random: int
     duration_s: float | None
@@ -56,11 +56,12 @@ class Inject(Struct, frozen=True, tag="inject"):
 
 
 class Clear(Struct, frozen=True, tag="clear"):
-    """Take a fault back."""
+    """Take a fault back; ``workdir`` is the attempt's."""
 
     id: int
     fault: str
     undo: dict[str, Any]
+    workdir: str = ""
 
 
 class Ask(Struct, frozen=True, tag="ask"):
@@ -106,12 +107,17 @@ class Armed(Struct, frozen=True, tag="armed"):
 
 
 class Acted(Struct, frozen=True, tag="acted"):
-    """A fault acted, ``at`` that instant of the monotonic clock; the ends of ``hit`` are excused."""
+    """A fault acted, ``at`` that instant of the monotonic clock; the ends of ``hit`` are excused.
+
+    ``env`` and ``wrap`` of a held one reach the tools that are started from now on.
+    """
 
     id: int
     at: float
     hit: tuple[Process, ...] = ()
     notes: str | None = None
+    env: dict[str, str] = {}
+    wrap: tuple[str, ...] = ()
 
 
 class Answered(Struct, frozen=True, tag="answered"):
@@ -136,10 +142,15 @@ class Signed(Struct, frozen=True, tag="signed"):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """It could not be done, and why; also given for a host that ended or ran past its time."""
+    """It could not be done, and why; also given for a host that ended or ran past its time.
+
+    ``disagrees``: what was read back is not what was set.  ``gone``: the host died of something else meanwhile.
+    """
 
     id: int
     error: str
+    disagrees: bool = False
+    gone: bool = False
 
 
 Reply: TypeAlias = Done | Probed | Armed | Acted | Answered | Skipped | Signed | Failed

@@ -18,8 +18,9 @@ from campaign.records import (
     show_late,
     shown_environment,
 )
+from campaign.supervise.holds import merged
 from campaign.supervise.output import Stream
-from campaign.supervise.processes import StartError, spawn
+from campaign.supervise.processes import StartError, find_program, spawn
 from campaign.supervise.recording import StepSink
 from campaign.supervise.station import Station
 
@@ -60,14 +61,24 @@ class Running:
         good = self.order.ok_exits if isinstance(self.order, StepOrder) else (0,)
         return not self.timed_out and self.error is None and self.status.code in good
 
-    def start(self, station: Station, folder: int, tree_lock: int, values: Mapping[str, str], epoch: float) -> None:
-        """Start its program; ``epoch`` is the attempt's start on the loop's clock.
+    def start(  # noqa: PLR0913, PLR0917 - what a process is started with
+        self,
+        station: Station,
+        folder: int,
+        tree_lock: int,
+        values: Mapping[str, str],
+        epoch: float,
+        dress: tuple[Mapping[str, str], tuple[str, ...]] = ({}, ()),
+    ) -> None:
+        """Start its program; ``epoch`` is the attempt's start on the loop's clock, ``dress`` what the holds add.
 
         Raises StartError; ``error`` then says the same.
         """
         try:
             self.argv = tuple(fill(each, values) for each in self.order.argv)
-            env = {name: fill(each, values) for name, each in self.order.env.items()}
+            env = merged({name: fill(each, values) for name, each in self.order.env.items()}, dress[0])
+            if dress[1]:
+                self.argv = (*dress[1], find_program(self.argv, env), *self.argv[1:])
             self.pid = spawn(self.argv, env, folder, self.stream.open(), tree_lock)
         except KeyError as error:
             self._failed(f"{error.args[0]} is not known: no served tool exports it, no slot bears that name")

@@ -8,6 +8,7 @@ from campaign.proc import identify
 from campaign.records import Order, ServiceOrder, StepOrder, slot_values
 from campaign.supervise.claim import Claim
 from campaign.supervise.faults import Faults
+from campaign.supervise.holds import Holds
 from campaign.supervise.recording import Recording
 from campaign.supervise.running import Running
 from campaign.supervise.station import Station
@@ -29,6 +30,7 @@ class Scene:
             raise
         self.values = slot_values(order, order.granted)
         self.faults = Faults(order, station, claim, self.values, changed)
+        self.holds = Holds(order, station, claim, self.values, changed)
         self.services: list[Running] = []
         self.steps: list[Running] = []
 
@@ -42,7 +44,8 @@ class Scene:
             among = self.services
         running = Running(order, stream, sink, self._station.loop.now() - self.epoch)
         among.append(running)
-        running.start(self._station, self.place.work, self._claim.tree_lock, self.values, self.epoch)
+        dress = self.holds.dress(order.label) if self.holds.any else ({}, ())
+        running.start(self._station, self.place.work, self._claim.tree_lock, self.values, self.epoch, dress)
         if self.faults.any and running.pid is not None:
             running.process = identify(running.pid, self._station.boot_id)
             self.faults.started(running)
@@ -52,6 +55,11 @@ class Scene:
     def reaped(self) -> bool:
         """Whether of everything that was started the end is known."""
         return all(each.ended for each in self.started)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every fault is taken back and every hold is off."""
+        return self.faults.settled and self.holds.settled
 
     @property
     def started(self) -> tuple[Running, ...]:

@@ -32,25 +32,42 @@ class Reserve:
 
 
 class Station:
-    """The loop, the children, the provider host, a buffer to read into, and who the supervisor is."""
+    """The loop, the children, the provider hosts, a buffer to read into, and who the supervisor is."""
 
     def __init__(self) -> None:
         self.loop = Loop()
         self.children = Children(self.loop)
-        self.host = HostClient(self.loop, self.children)
+        self.hosts: list[HostClient] = []
+        self.host = self.new_host()
         self.buffer = bytearray(CHUNK_BYTES)
         self.reserve = Reserve()
         self.boot_id = boot_id()
         own = entry(os.getpid())
         self.me = Process(os.getpid(), own.start_time if own else 0, self.boot_id)
 
+    def new_host(self) -> HostClient:
+        """A further provider host, for what must not wait for the others; started on first need."""
+        host = HostClient(self.loop, self.children)
+        self.hosts.append(host)
+        return host
+
+    def dismiss(self, host: HostClient) -> None:
+        """End a further provider host; what it still owes fails."""
+        host.kill("it is not needed any more")
+        self.hosts.remove(host)
+
+    @property
+    def host_pids(self) -> set[int]:
+        """The provider hosts that are there."""
+        return {host.pid for host in self.hosts if host.pid is not None}
+
     def survivors(self) -> list[Entry]:
-        """Everything below this supervisor that still runs, save its provider host and what that one started."""
-        host = self.host.pid
-        if self.children.only(host):
+        """Everything below this supervisor that still runs, save its provider hosts and what those started."""
+        hosts = self.host_pids
+        if self.children.only(hosts):
             return []
         processes = table()
-        spared = set() if host is None else {host, *(each.pid for each in descendants(host, processes))}
+        spared = hosts | {each.pid for host in hosts for each in descendants(host, processes)}
         return [each for each in descendants(self.me.pid, processes) if each.pid not in spared]
 
 

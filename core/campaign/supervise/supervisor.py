@@ -15,20 +15,34 @@ from functools import lru_cache
 import msgspec
 
 from campaign.records import Order, Stop, order_digest
-from campaign.records.messages import Clear, Exited, FromSupervisor, Halt, Judge, Quit, Refused, Start, ToSupervisor
+from campaign.records.messages import (
+    Clear,
+    Exited,
+    FromSupervisor,
+    Halt,
+    Judge,
+    Quit,
+    Refused,
+    Start,
+    ToSupervisor,
+    Waiting,
+)
 from campaign.supervise.attempt import Attempt
 from campaign.supervise.channel import Channel
 from campaign.supervise.clearing import Clearing
 from campaign.supervise.devices import DeviceLocks
 from campaign.supervise.loop import Timer
+from campaign.supervise.resources import Busy, ResourceLocks
 from campaign.supervise.station import Station
 from campaign.supervise.steps import GRACE_S
 
 _decode = msgspec.json.Decoder(ToSupervisor).decode
 _TOKEN_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _FAREWELL_S = 5.0
-#: How often a device that another workspace holds is looked at.
+#: How often a device or a resource that another attempt holds is looked at.
 _BUSY_S = 0.1
+#: How long what a dead attempt left in force may stay so: its own workspace takes it back as soon as it looks.
+_LEFT_S = 60.0
 
 
 class Supervisor:
@@ -41,6 +55,9 @@ class Supervisor:
         self._waiting: deque[Start | Judge] = deque()
         self._attempt: Attempt | None = None
         self._devices = DeviceLocks()
+        self._resources = ResourceLocks()
+        self._left_since: dict[str, float] = {}  # waiting for what a dead attempt left, by token
+        self._told: set[str] = set()
         self._busy: Timer | None = None
         self._leaving = False
         self._station.children.changed = self._children_changed
@@ -99,27 +116,60 @@ class Supervisor:
                 return
             try:
                 reason = refusal(message.order, self._workspace)
-                if reason is None and isinstance(message, Start) and not self._devices.take(message.order):
-                    self._look_again()
-                    continue
+                busy = self._lock(message) if reason is None else None
             except OSError as error:
                 reason = f"its devices cannot be locked: {error.filename or message.order.token}: {error.strerror}"
+                busy = None
+            if busy is not None and not self._given_up(message, busy):
+                self._wait(message, busy)
+                continue
             self._waiting.remove(message)
             if reason is not None:
                 self._send(Refused(message.order.token, reason))
             else:
-                self._begin(message)
+                self._begin(message, None if busy is None else str(busy))
+
+    def _lock(self, message: Start | Judge) -> Busy | None:
+        """Take what an attempt is to have for itself; what of it cannot be had now.  Raises OSError."""
+        if isinstance(message, Judge):
+            return None
+        if not self._devices.take(message.order):
+            return Busy("a device")
+        try:
+            busy = self._resources.take(message.order)
+        except KeyError:
+            return None  # the attempt says so, at its place
+        if busy is not None:
+            self._devices.release()
+        return busy
+
+    def _given_up(self, message: Start | Judge, busy: Busy) -> bool:
+        """Whether to wait no longer: a lock is let go some day, what a dead attempt left may stay for ever."""
+        if busy.owner is None:
+            self._left_since.pop(message.order.token, None)
+            return False
+        now = self._station.loop.now()
+        return busy.ended or now - self._left_since.setdefault(message.order.token, now) > _LEFT_S
+
+    def _wait(self, message: Start | Judge, busy: Busy) -> None:
+        """Nothing tells when it is free, so it is asked now and then."""
+        if message.order.token not in self._told:
+            self._told.add(message.order.token)
+            self._send(Waiting(message.order.token, str(busy)))
+        self._look_again()
 
     def _look_again(self) -> None:
-        """A device is busy in another workspace: nothing tells when that ends, so it is asked now and then."""
+        """Once in a while."""
         if self._busy is None:
             self._busy = self._station.loop.call_later(_BUSY_S, self._looked)
 
     def _looked(self) -> None:
         self._busy = None
 
-    def _begin(self, message: Start | Judge) -> None:
-        self._attempt = Attempt(message.order, self._station, self._send, self._attempt_over)
+    def _begin(self, message: Start | Judge, blocked: str | None) -> None:
+        self._told.discard(message.order.token)
+        self._left_since.pop(message.order.token, None)
+        self._attempt = Attempt(message.order, self._station, self._send, self._attempt_over, blocked)
         if isinstance(message, Start):
             self._attempt.begin()
         else:
@@ -131,6 +181,7 @@ class Supervisor:
             self._leave("processes of an earlier attempt are still there")
         else:
             self._devices.release()
+            self._resources.release()
 
     def _leave(self, why: str) -> None:
         self._leaving = True
@@ -160,6 +211,7 @@ class Supervisor:
     def _send(self, message: FromSupervisor) -> None:
         if isinstance(message, Exited) and message.exit.tree_empty:
             self._devices.release()  # before the slot can be granted anew
+            self._resources.release()
         self._channel.send(message)
 
 

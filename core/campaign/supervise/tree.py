@@ -42,9 +42,8 @@ class AttemptTree:
         """Kill the leaders' groups, and our own children."""
         for running in self._started():
             strike_group(running)
-        for pid in self._station.children.pids():
-            if pid != self._station.host.pid:
-                _kill(os.kill, pid)
+        for pid in set(self._station.children.pids()) - self._station.host_pids:
+            _kill(os.kill, pid)
 
 
 class StepTree:

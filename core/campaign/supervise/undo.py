@@ -1,12 +1,15 @@
 """The journal of inverses: what must be taken back, written and synced before anything is done.
 
-One file a fault in force, ``undo/<label>.json`` of the attempt's private folder, removed when it has been taken back.
-Whatever is still there after a crash is what the next owner has to clear; clearing is idempotent.
+One file a fault or hold in force, ``undo/<label>.json`` of the attempt's private folder (``<label>@hold.json`` of a
+hold), removed when it has been taken back.  Whatever is still there after a crash is what the next owner has to clear,
+the last one first; clearing is idempotent.
 """
 
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,15 +19,33 @@ from campaign.failpoints import reach
 from campaign.supervise.folders import write_synced
 
 _SUFFIX = ".json"
+_FOLDER = "undo"
 
 
 class UndoEntry(Struct, frozen=True, kw_only=True, tag_field="schema", tag="campaign.undo/1"):
-    """One fault in force: ``undo`` is what its model needs to take it back, ``plugins`` what has to be loaded."""
+    """One fault in force: ``undo`` is what its model needs to take it back, ``plugins`` what has to be loaded.
+
+    ``at`` is when it was journalled, on the monotonic clock; what takes it back bears the mark of the attempt's
+    ``workdir``; ``held`` tells a hold from a fault of the same label.
+    """
 
     label: str
     fault: str
     undo: dict[str, Any]
     plugins: tuple[str, ...] = ()
+    at: float = 0.0
+    workdir: str = ""
+    held: bool = False
+
+
+class Journal(Struct, frozen=True):
+    """What one folder holds: its entries, the last one first, and of each damaged one what is wrong."""
+
+    entries: tuple[UndoEntry, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.entries or self.damaged)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -45,14 +66,26 @@ def remove(folder: int, entry: UndoEntry) -> None:
     reach("undo.remove.after")
 
 
-def pending(private: str) -> tuple[UndoEntry, ...]:
-    """What is still in force under an attempt's private folder; raises OSError, and DecodeError for a damaged one."""
-    folder = os.path.join(private, "undo")
+def pending(private: str) -> Journal:
+    """What is still in force under an attempt's private folder; raises OSError."""
+    folder = os.path.join(private, _FOLDER)
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIX))
     except FileNotFoundError:
-        return ()
-    return tuple(_read(os.path.join(folder, name)) for name in names)
+        return Journal()
+    entries, damaged = list[UndoEntry](), list[str]()
+    for name in names:
+        try:
+            entries.append(_read(os.path.join(folder, name)))
+        except msgspec.MsgspecError as error:
+            damaged.append(f"the journal cannot be read: {os.path.join(folder, name)}: {error}")
+    return Journal(tuple(sorted(entries, key=lambda entry: -entry.at)), tuple(damaged))
+
+
+def give_up(private: str) -> None:
+    """Put a journal aside, beside the folder: what it says is a person's to take back.  Raises OSError."""
+    with suppress(FileNotFoundError):
+        os.rename(os.path.join(private, _FOLDER), os.path.join(private, f"{_FOLDER}.released-{time.time_ns()}"))
 
 
 def _read(path: str) -> UndoEntry:
@@ -61,4 +94,4 @@ def _read(path: str) -> UndoEntry:
 
 
 def _file(entry: UndoEntry) -> str:
-    return entry.label.replace("/", "_") + _SUFFIX
+    return entry.label.replace("/", "_") + ("@hold" if entry.held else "") + _SUFFIX

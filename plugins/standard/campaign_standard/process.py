@@ -48,7 +48,7 @@ class Kill(Fault):
         """Kill the target; of a tree, again until nothing new turns up."""
         hit = _hit(injection, signal.SIGKILL)
         for _ in range(_ROUNDS if injection.settings["tree"] else 0):
-            more = [each for each in process_tree(injection.target) if each not in hit]
+            more = [each for each in process_tree(_target(injection)) if each not in hit]
             if not more:
                 break
             hit += _signalled(more, signal.SIGKILL)
@@ -64,7 +64,7 @@ class Stop(Fault):
 
     def arm(self, injection: Injection) -> Mapping[str, Any]:
         """Remember whom to let go on."""
-        target = injection.target
+        target = _target(injection)
         return {
             "pid": target.pid,
             "start_time": target.start_time,
@@ -108,9 +108,15 @@ class Signal(Fault):
         return _injected(_hit(injection, number), number)
 
 
+def _target(injection: Injection) -> Process:
+    if injection.target is None:
+        raise UnableError("it hits a process, and none is there yet")
+    return injection.target
+
+
 def _hit(injection: Injection, number: signal.Signals) -> list[Process]:
     """Signal the target, or all that belongs to it; raises UnableError where it is gone or may not be signalled."""
-    target = injection.target
+    target = _target(injection)
     if not running(target, target.boot_id):
         raise UnableError(f"process {target.pid} had already ended")
     return _signalled(process_tree(target) if injection.settings["tree"] else [target], number)
