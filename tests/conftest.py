@@ -13,8 +13,12 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+# A busy machine may stop any example for a second: how long one takes says nothing.
+settings.register_profile("campaign", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("campaign")
 #: Nothing of the developer's own settings reaches a test.
 _OURS = ("CAMPAIGN_", "CUDA_", "PYTHONDONTWRITEBYTECODE", "XDG_STATE_HOME", "NO_COLOR", "CI", "GITHUB_")
 

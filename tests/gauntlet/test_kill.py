@@ -68,6 +68,21 @@ class Scene:
         assert summary["exit_status"] == process.returncode, err
         return summary
 
+    @property
+    def held(self) -> str:
+        """How long a tool sleeps that waits for ``release``."""
+        return f"0; until test -e {self.folder}/go; do sleep 0.05; done"
+
+    def release(self) -> None:
+        """Let tools go that wait for it."""
+        (self.folder / "go").touch()
+
+    def until_said(self, process: subprocess.Popen[str], words: str) -> None:
+        """Read its messages until one holds these words; what was read is gone."""
+        assert process.stderr is not None
+        while words not in (line := process.stderr.readline()):
+            assert line, "it ended without a word"
+
     def effects(self) -> Counter[str]:
         """How often each attempt of each run was executed."""
         return Counter(self.log.read_text().split()) if self.log.exists() else Counter()
@@ -117,9 +132,11 @@ def busy_supervisor(scene: Scene, planner: int) -> int:
 
 
 def test_a_killed_engine_loses_nothing(scene: Scene) -> None:
+    scene.write(sleep=scene.held)
     process = scene.start()
-    scene.until_effects(3)
+    scene.until_effects(2)
     kill(engine(process.pid))
+    scene.release()
     _out, err = process.communicate(timeout=_PATIENCE_S)
     assert process.returncode == 3
     assert "error[CAMP507]" in err
@@ -132,9 +149,11 @@ def test_a_killed_engine_loses_nothing(scene: Scene) -> None:
 
 
 def test_a_killed_planner_loses_nothing(scene: Scene) -> None:
+    scene.write(sleep=scene.held)
     process = scene.start()
-    scene.until_effects(3)
+    scene.until_effects(2)
     kill(process.pid)
+    scene.release()
     process.communicate(timeout=_PATIENCE_S)
     summary = scene.resume()
     assert summary["verdicts"]["pass"] == 12
@@ -143,9 +162,11 @@ def test_a_killed_planner_loses_nothing(scene: Scene) -> None:
 
 
 def test_what_a_killed_planner_did_not_write_down_is_written_by_the_next_one(scene: Scene) -> None:
+    scene.write(sleep=scene.held)
     process = scene.start()
-    scene.until_effects(4)
+    scene.until_effects(2)
     os.kill(process.pid, signal.SIGSTOP)
+    scene.release()
     time.sleep(0.5)  # the engine goes on as far as it has orders
     kill(process.pid)
     process.communicate(timeout=_PATIENCE_S)
@@ -158,10 +179,11 @@ def test_what_a_killed_planner_did_not_write_down_is_written_by_the_next_one(sce
 
 @pytest.mark.parametrize(("policy", "verdict"), [("", "error"), ("; orphans cancel", "canceled")])
 def test_a_killed_supervisor_costs_its_own_attempt(scene: Scene, policy: str, verdict: str) -> None:
-    scene.write(runs=8, sleep="0.5", clauses=policy)
+    scene.write(runs=8, sleep=scene.held, clauses=policy)
     process = scene.start()
-    scene.until_effects(3)
+    scene.until_effects(2)
     kill(busy_supervisor(scene, process.pid))
+    scene.release()
     out, err = process.communicate(timeout=_PATIENCE_S)
     summary = json.loads(out)
     assert (summary["verdicts"][verdict], summary["verdicts"]["pass"]) == (1, 7), err
@@ -170,10 +192,11 @@ def test_a_killed_supervisor_costs_its_own_attempt(scene: Scene, policy: str, ve
 
 
 def test_with_requeue_a_killed_supervisor_costs_an_attempt_and_no_run(scene: Scene) -> None:
-    scene.write(runs=8, sleep="0.5", clauses="; orphans requeue")
+    scene.write(runs=8, sleep=scene.held, clauses="; orphans requeue")
     process = scene.start()
-    scene.until_effects(3)
+    scene.until_effects(2)
     kill(busy_supervisor(scene, process.pid))
+    scene.release()
     out, err = process.communicate(timeout=_PATIENCE_S)
     assert json.loads(out)["verdicts"]["pass"] == 8, err
     assert process.returncode == 0
@@ -211,18 +234,20 @@ def test_ctrl_c_twice_ends_a_run_whose_supervisor_was_stopped(scene: Scene) -> N
     scene.spec.write_text(scene.spec.read_text().replace("sleep 0.15", "kill -STOP $PPID; sleep 60"))
     process = scene.start()
     scene.until_effects(1)
-    for _ in range(2):
-        time.sleep(0.3)
-        os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, signal.SIGINT)
+    scene.until_said(process, "winding down")
+    os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=_PATIENCE_S)
     assert process.returncode == 130, err
     assert json.loads(out)["verdicts"]["canceled"] == 1
 
 
 def test_everything_killed_at_once(scene: Scene) -> None:
+    scene.write(sleep=scene.held)
     process = scene.start()
-    scene.until_effects(3)
+    scene.until_effects(2)
     kill(process.pid, engine_pid := engine(process.pid), *supervisors_of(engine_pid))
+    scene.release()
     process.communicate(timeout=_PATIENCE_S)
     summary = scene.resume()
     verdicts = summary["verdicts"]
@@ -253,9 +278,11 @@ def test_random_kills_until_it_is_done(scene: Scene, seed: int) -> None:
         process.communicate(timeout=_PATIENCE_S)
         if list(scene.folder.glob(".campaign/runs/*/plan.json")) and _recorded(scene):
             arguments = ["--resume"]
-    if _unfinished(scene):
+    if not _recorded(scene):  # on a busy machine none came that far
+        scene.start().communicate(timeout=_PATIENCE_S)
+    elif _unfinished(scene):
         scene.resume()
-    assert max(scene.effects().values()) == 1
+    assert set(scene.effects().values()) == {1}
     by_campaign = _decided(scene)
     assert by_campaign
     assert all(state == "finished" for state, _ in by_campaign.values() if state != "running")
@@ -286,15 +313,17 @@ def _decided(scene: Scene) -> dict[str, tuple[str, int]]:
 
 
 def test_ctrl_c_once_winds_down_and_resume_goes_on(scene: Scene) -> None:
+    scene.write(sleep=scene.held)
     process = scene.start()
-    scene.until_effects(3)
+    scene.until_effects(2)
     os.kill(process.pid, signal.SIGINT)
+    scene.until_said(process, "winding down")
+    scene.release()
     out, err = process.communicate(timeout=_PATIENCE_S)
     assert process.returncode == 130, err
-    assert "winding down" in err
     first = json.loads(out)
     assert first["verdicts"]["canceled"] == 0
-    assert 3 <= first["verdicts"]["pass"] < 12
+    assert 2 <= first["verdicts"]["pass"] < 12
     assert scene.campaign_files("summary.json")
     assert scene.resume()["verdicts"]["pass"] == 12
     assert set(scene.effects().values()) == {1}
@@ -306,7 +335,7 @@ def test_ctrl_c_twice_ends_what_runs_and_resume_runs_it_again(scene: Scene) -> N
     process = scene.start()
     scene.until_effects(2)
     os.kill(process.pid, signal.SIGINT)
-    time.sleep(0.3)
+    scene.until_said(process, "winding down")
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=_PATIENCE_S)
     assert process.returncode == 130, err
@@ -318,14 +347,15 @@ def test_ctrl_c_twice_ends_what_runs_and_resume_runs_it_again(scene: Scene) -> N
 
 
 def test_a_second_command_waits_until_the_first_is_done(scene: Scene) -> None:
-    scene.write(runs=4, sleep="0.3")
+    scene.write(runs=4, sleep=scene.held)
     first = scene.start()
     scene.until_effects(1)
     second = scene.start()
-    _, err = second.communicate(timeout=_PATIENCE_S)
-    first.communicate(timeout=_PATIENCE_S)
+    scene.until_said(second, "waiting")
+    scene.release()
+    for each in (first, second):
+        each.communicate(timeout=_PATIENCE_S)
     assert (first.returncode, second.returncode) == (0, 0)
-    assert "waiting" in err
     assert set(scene.effects().values()) == {2}  # the same runs of two campaigns
 
 
@@ -339,9 +369,12 @@ def test_resume_without_anything_to_resume(scene: Scene) -> None:
 
 
 def test_resume_takes_the_snapshot_and_says_what_has_changed(scene: Scene) -> None:
+    scene.write(sleep=scene.held)
     process = scene.start()
     scene.until_effects(2)
     os.kill(process.pid, signal.SIGINT)
+    scene.until_said(process, "winding down")
+    scene.release()
     process.communicate(timeout=_PATIENCE_S)
     scene.spec.write_text(scene.spec.read_text().replace("exit {code}", "exit 9"))
     process = scene.start("--resume")
@@ -366,10 +399,11 @@ def test_a_workspace_that_vanishes_ends_the_command_and_its_engine(scene: Scene,
 @pytest.mark.parametrize("policy", ["", "; orphans requeue"])
 @pytest.mark.parametrize("lost", ["attempts", "attempts/*"])
 def test_what_was_admitted_does_not_run_again_when_its_folder_is_gone(scene: Scene, policy: str, lost: str) -> None:
-    scene.write(runs=6, clauses=policy, sleep="0.4")
+    scene.write(runs=6, clauses=policy, sleep=scene.held)
     process = scene.start()
-    scene.until_effects(3)
+    scene.until_effects(2)
     kill(process.pid, engine_pid := engine(process.pid), *supervisors_of(engine_pid))
+    scene.release()
     process.communicate(timeout=_PATIENCE_S)
     for path in scene.folder.glob(f".campaign/{lost}"):
         shutil.rmtree(path)
@@ -382,10 +416,11 @@ def test_what_was_admitted_does_not_run_again_when_its_folder_is_gone(scene: Sce
 
 @pytest.mark.parametrize("policy", ["", "; orphans requeue"])
 def test_a_damaged_exit_record_is_named_and_its_run_not_repeated(scene: Scene, policy: str) -> None:
-    scene.write(runs=2, clauses=policy, sleep="1")
+    scene.write(runs=2, clauses=policy, sleep=scene.held)
     process = scene.start()
     scene.until_effects(2)
     kill(process.pid, engine(process.pid))
+    scene.release()
     process.communicate(timeout=_PATIENCE_S)
     scene.until(lambda: len(list(scene.folder.glob(".campaign/attempts/*/exit.json"))) == 2)
     for path in scene.folder.glob(".campaign/attempts/*/exit.json"):

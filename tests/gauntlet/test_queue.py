@@ -26,8 +26,10 @@ pytestmark = pytest.mark.gauntlet
 
 def test_g1_never_more_than_there_are_places(yard: Yard) -> None:
     yard.daemon(2)
-    specs = [yard.spec(name, "instance i { seeds 1..8; run t }", parallel=4) for name in ("a", "b")]
-    campaigns = [yard.submit(spec) for spec in specs]
+    body = "instance i { seeds 1..8; run t }"
+    campaigns = [yard.submit(yard.spec(name, body, parallel=4, sleep=f"0.1; {yard.held}")) for name in ("a", "b")]
+    yard.until(lambda: yard.started() >= 2)
+    yard.release()
     for campaign in campaigns:
         yard.call("wait", campaign)
     assert yard.most_at_once() == 2
@@ -42,13 +44,14 @@ def test_g1_a_campaign_has_no_more_than_its_own_limit(yard: Yard) -> None:
 
 def test_g2_paused_nothing_new_starts_resumed_it_does(yard: Yard) -> None:
     yard.daemon()
-    campaign = yard.submit(yard.spec("a", "instance i { seeds 1..12; run t }", sleep="0.2"))
+    campaign = yard.submit(yard.spec("a", "instance i { seeds 1..12; run t }", sleep=yard.held))
     yard.until(lambda: yard.started() >= 2)
     yard.call("pause", campaign)
+    yard.release()
     yard.until(lambda: len(yard.lines()) == 2 * yard.started())
     before = yard.started()
     time.sleep(0.5)
-    assert yard.started() == before < 12
+    assert yard.started() == before == 2
     (queued,) = yard.status()["queue"]
     assert queued["paused"] == [""]
     yard.call("resume", campaign)
@@ -87,9 +90,10 @@ def test_g3_cancel_ends_everything_and_all_agree(yard: Yard) -> None:
 def test_g4_a_killed_daemon_loses_nothing_and_executes_nothing_twice(yard: Yard, policy: str) -> None:
     first = yard.daemon()
     body = "instance i { seeds 1..12; run t }"
-    campaign = yard.submit(yard.spec("a", body, sleep="0.3", clauses=f"; orphans {policy}"))
-    yard.until(lambda: yard.started() >= 3)
+    campaign = yard.submit(yard.spec("a", body, sleep=f"0.1; {yard.held}", clauses=f"; orphans {policy}"))
+    yard.until(lambda: yard.started() >= 2)
     os.kill(first, signal.SIGKILL)
+    yard.release()
     assert yard.status()["holder"] is None
     yard.daemon()
     yard.call("wait", campaign)
@@ -102,10 +106,11 @@ def test_g4_a_killed_daemon_loses_nothing_and_executes_nothing_twice(yard: Yard,
 
 def test_g4_a_stopped_daemon_leaves_what_runs_to_the_next_one(yard: Yard) -> None:
     first = yard.daemon()
-    campaign = yard.submit(yard.spec("a", "instance i { seeds 1..8; run t }", sleep="0.3"))
+    campaign = yard.submit(yard.spec("a", "instance i { seeds 1..8; run t }", sleep=yard.held))
     yard.until(lambda: yard.started() >= 2)
     os.kill(first, signal.SIGTERM)
     yard.until(lambda: yard.status()["holder"] is None)
+    yard.release()
     yard.daemon()
     yard.call("wait", campaign)
     assert yard.verdicts(campaign) == {"pass": 8}
@@ -114,7 +119,7 @@ def test_g4_a_stopped_daemon_leaves_what_runs_to_the_next_one(yard: Yard) -> Non
 
 def test_g5_a_single_run_beside_a_sweep_starts_in_the_next_free_place(yard: Yard) -> None:
     yard.daemon()
-    sweep = yard.submit(yard.spec("sweep", "instance i { seeds 1..400; run t }"))
+    sweep = yard.submit(yard.spec("sweep", "instance i { seeds 1..400; run t }", sleep="1"))
     yard.until(lambda: yard.started() >= 4)
     yard.submit(yard.spec("single", "instance i { run t }"), "--wait")
     assert yard.started() < 100
@@ -162,7 +167,9 @@ def test_g9_one_gpu_slot_is_never_held_twice(yard: Yard) -> None:
 def test_g10_cpu_runs_flow_beside_gpu_runs(yard: Yard) -> None:
     yard.daemon(3)
     body = "instance g { seeds 1..6; needs gpu = 1; run t }\ninstance c { seeds 1..6; run t }"
-    campaign = yard.submit(yard.spec("a", body, parallel=3, clauses="; slots gpu = 1"))
+    campaign = yard.submit(yard.spec("a", body, parallel=3, sleep=f"0.1; {yard.held}", clauses="; slots gpu = 1"))
+    yard.until(lambda: yard.started() >= 3)
+    yard.release()
     yard.call("wait", campaign)
     assert yard.verdicts(campaign) == {"pass": 12}
     assert yard.most_at_once() == 3

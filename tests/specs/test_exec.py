@@ -34,9 +34,10 @@ def test_sqlite_without_a_journal_breaks_and_with_one_it_never_does(executed) ->
     assert all(key.startswith("crash.off.") for key in broken)
     assert {run["verdict"] for key, run in runs.items() if key not in broken} == {"pass"}
     assert len({runs[key]["failure"]["fingerprint"] for key in broken}) == 1  # one bug, however it shows
-    for run in runs.values():
-        assert run["steps"][0]["exit"]["signal"] == 9
-        assert run["steps"][0]["metrics"]["commits"] > 0
+    steps = [run["steps"][0] for run in runs.values()]
+    assert {step["exit"]["signal"] for step in steps} == {9}
+    # On a busy machine a kill may come before the first commit; with commits in all of them nothing would be shown.
+    assert any(step["metrics"].get("commits", 0) > 0 for step in steps)
 
 
 def test_a_served_database_keeps_what_it_answered(executed) -> None:

@@ -129,18 +129,22 @@ def test_a_fault_whose_target_has_ended(desk: Desk) -> None:
 
 
 def test_the_inverse_is_journalled_before_and_struck_out_after(desk: Desk) -> None:
-    order = desk.order(shell("sleep 0.8"), faults=(trace(for_s=0.3),), plugins=PLUGINS)
+    waits = shell("until test -e go; do sleep 0.05; done")
+    order = desk.order(waits, faults=(trace(for_s=2.0),), plugins=PLUGINS)
     desk.start(order)
     path = Path(order.directories.work, "in-force")
     _wait_for(path.exists)
     (entry,) = undo.pending(order.directories.private).entries
     assert (entry.label, entry.fault, entry.plugins) == ("t", "strangers.trace", PLUGINS)
     assert entry.undo["path"] == str(path)
+    _wait_for(lambda: not undo.pending(order.directories.private))
+    Path(order.directories.work, "go").touch()
     exit = desk.exit(order)
     assert not path.exists()
     assert not undo.pending(order.directories.private)
     assert exit.faults[0].notes == "made a file"
-    assert (exit.faults[0].cleared_at_s or 0) < exit.steps[0].duration_s
+    [ended] = exit.steps
+    assert (exit.faults[0].cleared_at_s or 0) < ended.started_at_s + ended.duration_s
 
 
 def test_a_fault_in_force_is_taken_back_when_the_run_is_canceled(desk: Desk) -> None:
