@@ -27,6 +27,8 @@ def drawn(summed: Any) -> Any:
         pieces: list[str | bytes] = []
         results = Results(
             summary=summed(),
+            at="2026-11-20T10:00:09Z",
+            folder="/runs",
             target=Target(file=file),
             runs=lambda: iter(()),
             overview=lambda _: pytest.fail("not asked for"),

@@ -15,7 +15,7 @@ from msgspec import Struct
 from campaign.records import Environment, HostRecord, PlanView
 
 _Record = TypeVar("_Record", bound=Struct)
-_OUTPUT, _EXCERPT_BYTES = "output.log", 3000
+_OUTPUT, _EXCERPT_BYTES, _EXCERPT_LINES = "output.log", 3000, 24
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -71,5 +71,6 @@ def read_excerpt(folder: str) -> str:
             text = file.read(_EXCERPT_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
-    head, newline, rest = text.partition("\n")
-    return rest if newline and status.st_size > _EXCERPT_BYTES else head + newline + rest
+    _, newline, rest = text.partition("\n")
+    whole = rest if newline and status.st_size > _EXCERPT_BYTES else text
+    return "".join(whole.splitlines(keepends=True)[-_EXCERPT_LINES:])

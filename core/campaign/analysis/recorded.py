@@ -60,6 +60,8 @@ def results_of(ledger: LedgerReader, campaign: CampaignRow, now: str, target: Ta
     beside = read_beside(campaign.run_root)
     return Results(
         summary=summary_of(ledger, campaign),
+        at=now,
+        folder=campaign.run_root,
         about=campaign.about,
         plan=beside.plan,
         host=beside.host,
@@ -74,13 +76,15 @@ def results_of(ledger: LedgerReader, campaign: CampaignRow, now: str, target: Ta
 def write_report(wanted: Wanted, results: Results, path: str) -> None:
     """Write a report to ``path``, whole or not at all; raises OSError, CampaignError, and what the reporter raises."""
     draft = f"{path}.{os.getpid()}.new"
+    home = os.path.realpath(os.path.dirname(path) or ".") == os.path.realpath(results.folder)
+    results = replace(results, target=Target(file=os.path.basename(path), beside=home))
     try:
         with open(draft, "wb") as file:
 
             def write(piece: bytes) -> None:
                 file.write(piece)
 
-            rendered(wanted, replace(results, target=Target(file=os.path.basename(path))), write)
+            rendered(wanted, results, write)
             file.flush()
             reach("report.write.before")
             os.fsync(file.fileno())

@@ -33,9 +33,13 @@ from campaign.records.overview import (
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Where a report goes: a file by its name, or a terminal so many letters wide (None: neither, a pipe)."""
+    """Where a report goes: a file by its name, or a terminal so many letters wide (None: neither, a pipe).
+
+    ``beside``: the file lies in the campaign's own folder, so that relative links to evidence lead there.
+    """
 
     file: str | None = None
+    beside: bool = False
     columns: int | None = None
     colour: bool = False
 
@@ -43,13 +47,15 @@ class Target(Struct, frozen=True, kw_only=True):
 class Results(Struct, frozen=True, kw_only=True):
     """A campaign as far as it has come.
 
-    ``plan`` and ``host`` are missing where their files are gone.  ``runs()`` reads every attempt in order of cell,
-    seed and attempt, ``overview(choice)`` and ``shmoo(choice)`` read them once and keep little; each call reads anew.
-    ``excerpt(evidence)`` is the end of an attempt's output, empty where there is none; ``evidence`` is a folder
-    relative to the campaign's own, as a ``UniqueFailure`` names it.
+    ``at`` is when it was looked at, RFC 3339; ``folder`` the campaign's own.  ``plan`` and ``host`` are missing where
+    their files are gone.  ``runs()`` reads every attempt in order of cell, seed and attempt, ``overview(choice)`` and
+    ``shmoo(choice)`` read them once and keep little; each call reads anew.  ``excerpt(evidence)`` is the end of an
+    attempt's output, empty where there is none; ``evidence`` is relative to ``folder``, as in a ``UniqueFailure``.
     """
 
     summary: Summary
+    at: str
+    folder: str
     about: str | None = None
     plan: PlanView | None = None
     host: HostRecord | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from campaign.plugins.results import MIXED, NOT_RUN, Panel, Shmoo, Tally
+from campaign.plugins.results import MIXED, NOT_RUN, Distribution, Lane, Panel, Shmoo, Tally, Timeline
 from campaign_standard._plain import one_line
 from campaign_standard._words import notes_of, title_of
 
@@ -146,3 +146,184 @@ def _legend(top: int) -> Iterator[str]:
         yield f'<rect class="{colour}" x="{x}" y="{top}" width="12" height="12"/>'
         yield f'<text x="{x + 18}" y="{top + 11}">{word}</text>'
         x += 36 + 7 * len(word)
+
+
+# --- timeline ---------------------------------------------------------------------------------------------------
+
+_WIDE, _LEFT, _RIGHT = 1000, 116, 12
+_STEPS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
+_STEPS_H = (1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8760)
+_RUNNING, _ENDED, _LANE = 64, 72, 20
+_VERDICTS = ("pass", "fail", "error", "canceled", "skipped")
+
+
+def timeline_picture(timeline: Timeline) -> str:
+    """How many ran, how many ended and how, and what each slot did, over the campaign's time."""
+    span = max(timeline.length_s, timeline.interval_s, 1e-9)
+    single = any(lane.bars for lane in timeline.lanes)  # then how attempts ended can be seen one by one
+    lanes_at = _RUNNING + (28 if single else _ENDED + 66)
+    height = lanes_at + _LANE * len(timeline.lanes) + 30
+    parts = [
+        *_grid(span, height - 26),
+        *_running(timeline, span),
+        *(() if single else _ended(timeline, span, _RUNNING + 34)),
+        *(
+            part
+            for number, lane in enumerate(timeline.lanes)
+            for part in _lane(lane, timeline, span, lanes_at + number * _LANE)
+        ),
+    ]
+    about = f"{timeline.attempts:,} attempts over {took(timeline.length_s)}"
+    return (
+        f'<svg class="timeline" role="img" aria-label="{_text(about)}" viewBox="0 0 {_WIDE} {height}" '
+        f'width="{_WIDE}" height="{height}">{"".join(parts)}</svg>'
+    )
+
+
+def _across(second: float, span: float) -> float:
+    return _LEFT + (_WIDE - _LEFT - _RIGHT) * min(1.0, max(0.0, second / span))
+
+
+def _grid(span: float, bottom: int) -> Iterator[str]:
+    steps = (*_STEPS_S, *(3600 * hours for hours in _STEPS_H))
+    step = next((each for each in steps if span / each <= 8), span / 8)
+    for number in range(int(span / step) + 1):
+        x = _across(number * step, span)
+        yield f'<path class="grid" d="M{x:.1f} 0V{bottom}"/>'
+        anchor = "start" if number == 0 else "middle" if x < _WIDE - 40 else "end"
+        label = took(number * step) if number else "0"
+        yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="{anchor}">{label}</text>'
+
+
+def _running(timeline: Timeline, span: float) -> Iterator[str]:
+    most = max(timeline.running, default=0.0) or 1.0
+    line = "".join(
+        f"L{_across(index * timeline.interval_s, span):.1f} {_high(each, most):.1f}"
+        f"H{_across((index + 1) * timeline.interval_s, span):.1f}"
+        for index, each in enumerate(timeline.running)
+    )
+    yield f'<path class="area" d="M{_LEFT} {_RUNNING + 8}{line}V{_RUNNING + 8}z"/>'
+    yield f'<text class="label" x="{_LEFT - 10}" y="20" text-anchor="end">running</text>'
+    yield f'<text x="{_LEFT - 10}" y="36" text-anchor="end">up to {short(round(most, 1))}</text>'
+
+
+def _high(each: float, most: float) -> float:
+    return 8 + _RUNNING * (1 - each / most)
+
+
+def _ended(timeline: Timeline, span: float, top: int) -> Iterator[str]:
+    """Bars of what ended in each interval, the verdicts stacked."""
+    most = max((tally.runs for tally in timeline.ended), default=0) or 1
+    paths: dict[str, list[str]] = {}
+    for index, tally in enumerate(timeline.ended):
+        left, right = (_across((index + each) * timeline.interval_s, span) for each in (0, 1))
+        floor = float(top + _ENDED)
+        counts = (tally.passed, tally.failed, tally.errors, tally.canceled, tally.skipped)
+        for verdict, count in zip(_VERDICTS, counts, strict=True):
+            if count:
+                tall = _ENDED * count / most
+                floor -= tall
+                width = max(0.6, right - left - (0.8 if right - left > 3 else 0))
+                paths.setdefault(verdict, []).append(f"M{left:.1f} {floor:.1f}h{width:.1f}v{tall:.2f}h-{width:.1f}z")
+    for verdict, shapes in paths.items():
+        yield f'<path class="s-{verdict}" d="{"".join(shapes)}"/>'
+    yield f'<text class="label" x="{_LEFT - 10}" y="{top + 14}" text-anchor="end">ended</text>'
+    for line, words in enumerate((f"up to {most:,}", f"in {took(timeline.interval_s)}")):
+        yield f'<text x="{_LEFT - 10}" y="{top + 30 + 16 * line}" text-anchor="end">{words}</text>'
+
+
+def _lane(lane: Lane, timeline: Timeline, span: float, top: int) -> Iterator[str]:
+    yield f'<text x="{_LEFT - 10}" y="{top + 11}" text-anchor="end">{_text(lane.name, 14)}</text>'
+    yield f'<path class="rail" d="M{_LEFT} {top + 7}H{_WIDE - _RIGHT}"/>'
+    for bar in lane.bars:
+        left, right = _across(bar.start_s, span), _across(bar.end_s, span)
+        verdict = bar.verdict if bar.verdict in _VERDICTS else "open"
+        words = f"{one_line(bar.run, 160)}: {bar.verdict or 'running'}, {took(bar.end_s - bar.start_s)}"
+        place = f'x="{left:.1f}" y="{top}" width="{max(1.0, right - left - 0.6):.1f}" height="14" rx="1.5"'
+        yield f'<rect class="s-{verdict}" {place}><title>{escape(words)}</title></rect>'
+    if not lane.bars:
+        yield from _busy(lane.busy, timeline.interval_s, span, top)
+
+
+def _busy(busy: Sequence[float], interval: float, span: float, top: int) -> Iterator[str]:
+    """The share of time in use, in five strengths; neighbours of one strength are one shape."""
+    levels = [min(5, int(share * 5 + 0.5)) for share in busy]
+    first = 0
+    for index in range(1, len(levels) + 1):
+        if index == len(levels) or levels[index] != levels[first]:
+            if levels[first]:
+                left, right = _across(first * interval, span), _across(index * interval, span)
+                yield (
+                    f'<rect class="busy" fill-opacity="{levels[first] / 5:g}" x="{left:.1f}" y="{top}" '
+                    f'width="{right - left:.1f}" height="14"/>'
+                )
+            first = index
+
+
+# --- distributions ----------------------------------------------------------------------------------------------
+
+
+def distribution_picture(distribution: Distribution) -> str:
+    """A histogram: what passed below, the rest above, the median as a line."""
+    wide, tall = 320, 84
+    bins = distribution.bins
+    most = max((each.passed + each.others for each in bins), default=0) or 1
+    step = wide / max(1, len(bins))
+    paths: dict[str, list[str]] = {"s-pass": [], "s-other": []}
+    for index, each in enumerate(bins):
+        floor = float(tall)
+        for kind, count in (("s-pass", each.passed), ("s-other", each.others)):
+            high = (tall - 6) * count / most
+            floor -= high
+            if count:
+                paths[kind].append(f"M{index * step:.1f} {floor:.1f}h{step - 1:.1f}v{high:.2f}h-{step - 1:.1f}z")
+    shapes = "".join(f'<path class="{kind}" d="{"".join(each)}"/>' for kind, each in paths.items() if each)
+    width = bins[-1].high - bins[0].low if bins else 0.0
+    at = wide * (distribution.median - bins[0].low) / width if width else wide / 2
+    unit = distribution.unit
+    lowest, highest = (measure(bins[0].low, unit), measure(bins[-1].high, unit)) if bins else ("", "")
+    about = f"{distribution.metric}: median {measure(distribution.median, unit)}"
+    return (
+        f'<svg class="histogram" role="img" aria-label="{_text(about)}" viewBox="0 0 {wide} {tall + 20}" '
+        f'width="{wide}" height="{tall + 20}">{shapes}<path class="rail" d="M0 {tall + 0.5}H{wide}"/>'
+        f'<path class="median" d="M{at:.1f} 0V{tall}"/>'
+        f'<text x="0" y="{tall + 16}">{lowest}</text>'
+        f'<text x="{wide}" y="{tall + 16}" text-anchor="end">{highest}</text></svg>'
+    )
+
+
+# --- numbers for people -----------------------------------------------------------------------------------------
+
+_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def short(number: float) -> str:
+    """A number in three or four digits: ``1,234``, ``12.3 M``, ``0.00123``."""
+    size = abs(number)
+    if size >= 1e15 or 0 < size < 1e-4:
+        return f"{number:.2e}"
+    if size >= 100_000:
+        divisor, prefix = next(each for each in _PREFIXES if size >= each[0])
+        return f"{number / divisor:.4g} {prefix}"
+    return f"{number:,.0f}" if size >= 1000 or number == int(number) else f"{number:.4g}"
+
+
+def measure(number: float, unit: str) -> str:
+    """A number with its unit; seconds as a duration."""
+    return took(number) if unit == "s" else f"{short(number)} {unit}".rstrip()
+
+
+def took(seconds: float | None) -> str:
+    """A duration in the two units that matter: ``1 h 5 min``, ``2.35 s``, ``12 ms``."""
+    if seconds is None:
+        return ""
+    if abs(seconds) < 1:
+        return f"{seconds * 1000:.3g} ms" if abs(seconds) >= 0.001 or not seconds else f"{seconds * 1e6:.3g} µs"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    whole = round(seconds)
+    for size, unit, part, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size:,} {unit} {rest} {smaller}" if rest else f"{whole // size:,} {unit}"
+    return f"{whole} s"
