@@ -146,9 +146,10 @@ class Ground:
     def effects(self) -> tuple[Counter[str], Counter[str]]:
         """How often each attempt was begun and ended, by the tools' own word."""
         try:
-            words = [line.split() for line in (self.folder / "effects").read_text().splitlines()]
+            text = (self.folder / "effects").read_text(errors="replace")
         except FileNotFoundError:
-            words = []
+            text = ""
+        words = [found for line in text.splitlines() if len(found := line.split()) == 2]  # a power cut may tear a line
         begun = Counter(name for word, name in words if word == "start")
         return begun, Counter(name for word, name in words if word == "end")
 

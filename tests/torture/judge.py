@@ -102,7 +102,11 @@ def _files(ground: Ground, rows: list[Row]) -> list[str]:
     decided = deciding(rows)
     said = []
     for path in ground.workspace.glob("runs/*/*/*/seed-*/run.json"):
-        run = json.loads(path.read_bytes())
+        try:
+            run = json.loads(path.read_bytes())
+        except ValueError as error:
+            said.append(f"{path} is damaged: {error}")
+            continue
         row = decided.get((run["campaign"], run["seed"]))
         if row is None or (row.state == "done" and run["verdict"] != row.verdict):
             said.append(f"{path} says {run['verdict']}, the ledger {row and row.verdict}")

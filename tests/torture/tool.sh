@@ -10,4 +10,5 @@ echo "start $name" >>"$ground/effects"
 if [ "$how" = synced ]; then sync "$ground/marks/$name" "$ground/marks" "$ground/effects"; fi
 sleep "$nap"
 echo "end $name" >>"$ground/effects"
+if [ "$how" = synced ]; then sync "$ground/effects"; fi
 [ $((CAMPAIGN_SEED % 3)) -ne 0 ] || exit 3
