@@ -19,6 +19,7 @@ from campaign.engine.remains import is_locked
 from campaign.failpoints import reach
 from campaign.proc import Process
 from campaign.records import Exit, Order
+from campaign.records.exit import unbroken
 from campaign.supervise import undo
 from campaign.supervise.claim import EXIT_FILE
 
@@ -140,6 +141,8 @@ def read_exit(order: Order) -> Exited | Damaged | None:
         found = _decode_exit(data)
     except msgspec.MsgspecError:
         return Damaged(f"its exit record {path} is damaged")
+    if not unbroken(data):
+        return Damaged(f"its exit record {path} is damaged: it is not as it was written")
     if (found.token, found.digest) != (order.token, order.digest):
         return Damaged(f"its exit record {path} is damaged: it is another attempt's")
     return Exited(found, data)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.failpoints import reach
 from campaign.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA
+from campaign.ledger.watermark import forget_mark, mark_path, read_mark
 
 #: Where SQLite's locks or its shared memory cannot be relied on.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -20,6 +21,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
     | {"glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "smb3", "smbfs"}
 )
 _MOUNTS = "/proc/self/mountinfo"
+#: Above this, in bytes, a ledger is not read as a whole when it is opened: only its narrow tables are.
+_LARGE = 16 << 20
+_DECIDING = ("meta", "campaign", "attempt", "control", "hold")
 
 
 class LedgerError(CampaignError):
@@ -86,14 +90,26 @@ def writer(path: str) -> sqlite3.Connection:
         _create(path)
     _check_file(path)
     with errors(path, unreadable):
+        _examine(path)
         connection = _connect(path, "rw")
         try:
-            _check_schema(connection, path)
             _settle(connection, path)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _examine(path: str) -> None:
+    """Raise LedgerError where it is damaged: without a connection that writes, for that would bring the WAL in."""
+    mark = read_mark(path)
+    connection = _connect(path, "ro")
+    try:
+        _check_schema(connection, path)
+        _check_mark(connection, path, mark)
+        _check_pages(connection, path)
+    finally:
+        connection.close()
 
 
 def reader(path: str) -> sqlite3.Connection:
@@ -102,9 +118,11 @@ def reader(path: str) -> sqlite3.Connection:
         raise LedgerMissingError(path)
     _check_file(path)
     with errors(path, unreadable):
+        mark = read_mark(path)  # before it is opened, for it may grow meanwhile
         connection = _connect(path, "ro")
         try:
             found = _check_schema(connection, path)
+            _check_mark(connection, path, mark)
         except BaseException:
             connection.close()
             raise
@@ -184,6 +202,32 @@ def _check_schema(connection: sqlite3.Connection, path: str) -> int:
     return int(rows[0][0])
 
 
+def transactions(connection: sqlite3.Connection) -> int:
+    """The number of the last transaction, see ``watermark``."""
+    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(number)
+
+
+def _check_mark(connection: sqlite3.Connection, path: str, mark: int) -> None:
+    """Raise LedgerError where transactions are missing that were durable: its WAL was damaged, cut or removed."""
+    found = transactions(connection)
+    if found < mark:
+        raise LedgerError(
+            "CAMP501",
+            f"the ledger {path} has lost what was recorded: it ends with transaction {found}, and {mark} is the last",
+            f"put {path}-wal back, or restore both; to go on with the older state, delete {mark_path(path)}",
+        )
+
+
+def _check_pages(connection: sqlite3.Connection, path: str) -> None:
+    """Raise LedgerError where pages contradict each other; of a large ledger only those of what decides."""
+    large = os.stat(path).st_size > _LARGE
+    for table in _DECIDING if large else ("",):
+        (said,) = connection.execute(f"PRAGMA integrity_check({table or 1})").fetchone()
+        if said != "ok":
+            raise unreadable(path, f"it is damaged: {said}")
+
+
 def _settle(connection: sqlite3.Connection, path: str) -> None:
     """WAL and full syncs, both read back; then the migrations that are missing."""
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -211,6 +255,7 @@ def _create(path: str) -> None:
         for leftover in (draft, f"{draft}-journal"):
             if os.path.lexists(leftover):
                 os.unlink(leftover)  # of a creation that was interrupted; the lock says that nobody else is at it
+        forget_mark(path)
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         connection = _connect(draft, "rw")
         try:

@@ -17,8 +17,9 @@ import msgspec
 from campaign import failpoints
 from campaign.failpoints import reach
 from campaign.ledger import forgetting
-from campaign.ledger.opening import LedgerError, errors, unreadable, unwritable, vanished, writer
+from campaign.ledger.opening import LedgerError, errors, transactions, unreadable, unwritable, vanished, writer
 from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Change, ControlRow, Ending, Move, Released
+from campaign.ledger.watermark import Watermark
 from campaign.records import Order
 from campaign.records.event import EventView
 
@@ -92,6 +93,7 @@ class Ledger:
         self._db = writer(path)
         self._file = os.stat(path)
         with errors(path, unwritable):
+            self._mark = Watermark(path)
             self.epoch = self._next_epoch()
         with errors(path, unreadable):
             self._seq = self._highest("event", "seq")
@@ -100,6 +102,7 @@ class Ledger:
     def close(self) -> None:
         """Close it; a checkpoint brings what the WAL holds into the file."""
         self._db.close()
+        self._mark.close()
 
     def begin_campaign(self, row: CampaignRow, blobs: Mapping[str, bytes]) -> None:
         """Record a campaign and the parts of its snapshot by their hashes; raises LedgerError."""
@@ -203,11 +206,13 @@ class Ledger:
             raise vanished(self.path)
 
     def _transaction(self) -> _Transaction:
-        return _Transaction(self._db, self.path, self.epoch)
+        return _Transaction(self._db, self.path, self.epoch, self._mark)
 
     def _next_epoch(self) -> int:
-        (epoch,) = self._db.execute("UPDATE meta SET epoch = epoch + 1 RETURNING epoch").fetchone()
-        return int(epoch)
+        (epoch,) = self._db.execute("SELECT epoch FROM meta").fetchone()
+        with _Transaction(self._db, self.path, epoch, self._mark):
+            self._db.execute("UPDATE meta SET epoch = epoch + 1")
+        return int(epoch) + 1
 
     def _highest(self, table: str, column: str) -> int:
         (found,) = self._db.execute(f"SELECT max({column}) FROM {table}").fetchone()  # noqa: S608 - our own names
@@ -215,10 +220,10 @@ class Ledger:
 
 
 class _Transaction:
-    """BEGIN IMMEDIATE, the epoch checked, COMMIT; anything raised rolls it back."""
+    """BEGIN IMMEDIATE, the epoch checked, COMMIT with its number; anything raised rolls it back."""
 
-    def __init__(self, db: sqlite3.Connection, path: str, epoch: int) -> None:
-        self._db, self._path, self._epoch = db, path, epoch
+    def __init__(self, db: sqlite3.Connection, path: str, epoch: int, mark: Watermark) -> None:
+        self._db, self._path, self._epoch, self._mark = db, path, epoch, mark
 
     def __enter__(self) -> None:
         reach("ledger.begin")
@@ -231,9 +236,12 @@ class _Transaction:
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
+                number = transactions(self._db) + 1
+                self._db.execute(f"PRAGMA user_version = {number}")
                 reach("ledger.commit.before")
                 self._db.execute("COMMIT")
                 reach("ledger.commit.after")
+                self._mark.write(number)
         finally:
             if self._db.in_transaction:  # also where COMMIT itself failed: the next one begins anew
                 self._db.execute("ROLLBACK")

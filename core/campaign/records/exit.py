@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from hashlib import blake2b
 
 from msgspec import Struct
 
 EXIT_SCHEMA = "campaign.exit/1"
+_SEAL = b',"check":"'
 
 
 class ProcessExit(Struct, frozen=True, omit_defaults=True):
@@ -140,3 +142,18 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
         """Whether nothing of it can still be in force: else its slots stay held until a person has looked."""
         stuck = any(fault.undo_failed for fault in self.faults)
         return self.tree_empty and not stuck and not any(hold.undo_failed or hold.disagreed for hold in self.holds)
+
+
+def sealed(record: bytes) -> bytes:
+    """An exit record as JSON, with ``check`` as its last field, of the file alone: a digest of all before it."""
+    return record[:-1] + _SEAL + _digest(record) + b'"}'
+
+
+def unbroken(data: bytes) -> bool:
+    """Whether an ``exit.json`` is as it was sealed; one that was never sealed cannot be told."""
+    record, seal, digest = data.rpartition(_SEAL)
+    return not seal or digest == _digest(record + b"}") + b'"}'
+
+
+def _digest(record: bytes) -> bytes:
+    return blake2b(record, digest_size=8).hexdigest().encode()

@@ -22,6 +22,7 @@ import msgspec
 from campaign.failpoints import reach
 from campaign.proc import Process
 from campaign.records import Exit, Order
+from campaign.records.exit import sealed
 from campaign.supervise.folders import open_below, write_all, write_synced
 
 ORDER_FILE = "order.json"
@@ -49,7 +50,7 @@ class Claim:
     def write_exit(self, record: Exit) -> None:
         """Leave the exit record, whole and synced.  Raises OSError."""
         reach("exit.write.before")
-        write_synced(self.folder, EXIT_FILE, _encode(record))
+        write_synced(self.folder, EXIT_FILE, sealed(_encode(record)))
         reach("exit.write.after")
 
     def release(self) -> None:

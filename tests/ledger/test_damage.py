@@ -1,0 +1,113 @@
+"""A ledger that has lost what was recorded, or whose pages are damaged: refused, and left as it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from campaign.ledger.opening import LedgerError
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import ControlRow
+from campaign.ledger.store import Ledger
+from campaign.ledger.watermark import mark_path, read_mark
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """A ledger as kill -9 leaves it: its WAL holds most of it."""
+    place = str(tmp_path / "ledger.sqlite")
+    Ledger(place).close()
+    ledger = Ledger(place)
+    for number in range(20):
+        ledger.control(ControlRow("c", f"g{number}", "pause", ""))
+    left = tmp_path / "left"
+    shutil.copytree(tmp_path, left)
+    ledger.close()
+    return str(left / "ledger.sqlite")
+
+
+def pauses(path: str) -> int:
+    with LedgerReader(path) as reader:
+        return len(reader.controls())
+
+
+def contents(path: str) -> list[bytes]:
+    there = [Path(path + end).read_bytes() for end in ("", "-wal") if os.path.exists(path + end)]
+    return [data for data in there if data]
+
+
+def cut(path: str) -> None:
+    os.truncate(f"{path}-wal", os.path.getsize(f"{path}-wal") - 100)
+
+
+def flip(path: str) -> None:
+    with open(f"{path}-wal", "r+b") as file:
+        file.seek(20_000)
+        byte = file.read(1)[0]
+        file.seek(20_000)
+        file.write(bytes([byte ^ 4]))
+
+
+def test_what_kill_9_leaves_is_whole(path: str) -> None:
+    assert pauses(path) == 20
+    Ledger(path).close()
+    assert pauses(path) == 20
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lambda path: os.unlink(f"{path}-wal")])
+def test_a_damaged_wal_is_not_taken_for_the_end_of_the_story(path: str, damage: Callable[[str], None]) -> None:
+    before = contents(path)
+    damage(path)
+    damaged = contents(path)
+    for use in (Ledger, LedgerReader):
+        with pytest.raises(LedgerError, match="has lost what was recorded") as refused:
+            use(path)
+        assert refused.value.diagnostics[0].code == "CAMP501"
+    assert contents(path) == damaged
+    for end, data in zip(("", "-wal"), before, strict=True):
+        Path(path + end).write_bytes(data)
+    assert pauses(path) == 20
+
+
+def test_who_wants_the_older_state_deletes_the_mark(path: str) -> None:
+    os.unlink(f"{path}-wal")
+    os.unlink(mark_path(path))
+    Ledger(path).close()
+    assert pauses(path) == 0
+
+
+def test_a_mark_that_is_damaged_says_nothing(path: str) -> None:
+    assert read_mark(path) > 20
+    Path(mark_path(path)).write_bytes(b"99999999 deadbeef\n")
+    assert read_mark(path) == 0
+    assert pauses(path) == 20
+
+
+def test_pages_that_contradict_each_other_are_found_when_it_is_opened(path: str) -> None:
+    Ledger(path).close()  # brings the WAL in
+    with sqlite3.connect(path) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'control'").fetchone()
+    db.close()
+    with open(path, "r+b") as file:
+        file.seek((page - 1) * 4096 + 3)
+        file.write(b"\x7f\x7f")
+    with pytest.raises(LedgerError, match=r"damaged|malformed"):
+        Ledger(path)
+
+
+def test_a_verdict_that_there_is_not_is_damage(path: str) -> None:
+    columns = "campaign, key, origin, attempt, run, token, epoch, digest, cause, instance, cell, seed, directory, state"
+    values = "'c', 'k', 'plan', 1, 'r', 't', 1, 'd', 'plan', 'i', 'i', 1, '/d', 'done'"
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO blob (id, data) VALUES (1, '')")
+        db.execute(
+            f"INSERT INTO attempt ({columns}, verdict, admitted_at, order_blob) VALUES ({values}, 'pacs', '', 1)"
+        )
+    db.close()
+    with LedgerReader(path) as reader, pytest.raises(LedgerError, match="'pacs'"):
+        list(reader.attempts("c"))
