@@ -7,10 +7,16 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import check, dispatch, matrix, output
+from bench import check, dispatch, matrix, output, reports
 from bench.measure import CAMPAIGN, Result, machine, version_of
 
-PARTS = {"dispatch": dispatch.measure, "check": check.measure, "matrix": matrix.measure, "output": output.measure}
+PARTS = {
+    "dispatch": dispatch.measure,
+    "check": check.measure,
+    "matrix": matrix.measure,
+    "output": output.measure,
+    "reports": reports.measure,
+}
 
 
 def main() -> int:

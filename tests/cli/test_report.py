@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema
 import pytest
@@ -120,3 +122,38 @@ def test_a_campaign_that_still_runs(in_process: Any, recorded: Any) -> None:
     for name in ("md", "github", "csv", "junit", "ctrf", "json"):
         done = in_process("report", "--as", name, "-o", "-")
         assert (done.exit_code, done.stderr) == (0, ""), name
+
+
+SPEC = """
+campaign "sweep" { seed 3 }
+report html { template = "looks"; x = "volts" }
+report shmoo { file = "shmoo.svg"; x = "volts"; y = "clock" }
+report shmoo { file = "none.txt"; x = "amps" }
+tool test { command "/usr/bin/test" "{volts}" "-ge" "{clock}"
+            param volts: int = 1
+            param clock: int = 1 }
+instance margin {
+  sweep volts = 1..3
+  sweep clock = 1..2
+  run test
+}
+"""
+
+
+def test_a_spec_gives_its_reports_settings(campaign: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "specs"
+    (folder / "looks").mkdir(parents=True)
+    (folder / "sweep.camp").write_text(SPEC)
+    (folder / "looks" / "host.html").write_text("<section id=host>{{ overview.shmoo.x.name }} by hand</section>")
+    done = campaign("exec", "specs/sweep.camp", "--no-progress")
+    assert done.returncode == 1, done.stderr
+    assert "warning[CAMP589]: no axis of this campaign is called amps" in done.stderr
+    (run_root,) = (tmp_path / ".campaign" / "runs").iterdir()
+    page = (run_root / "report.html").read_text()
+    assert "volts by hand" in page
+    for link in re.findall(r'href="\./([^"]+)"', page):
+        assert (run_root / unquote(link) / "run.json").is_file()
+    assert 'class="s-fail"' in (run_root / "shmoo.svg").read_text()
+    assert not (run_root / "none.txt").exists()
+    again = campaign("report", "--as", "html", "--template", "specs/none")
+    assert (again.returncode, "error[CAMP588]" in again.stderr) == (3, True)

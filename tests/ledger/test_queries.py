@@ -81,12 +81,29 @@ def test_records_and_judgements(ledger: Ledger, path: str) -> None:
         assert [row.key for row in reader.runs_by_id("id0")] == ["c0#0"]
 
 
+def test_a_glance_tells_which_attempt_decides_in_the_order_of_admission(ledger: Ledger, path: str) -> None:
+    second = make_order(0, 2, axes={"v": "850mV"})
+    ledger.commit(whole(make_order(9, axes={"v": "1V"})))
+    ledger.commit(whole(make_order(0, axes={"v": "850mV"}), Verdict.FAIL, again="policy"))
+    ledger.commit([admission(second, "policy"), *moves(second, "admitted", "starting", "running")])
+    with LedgerReader(path) as reader:
+        found = list(reader.glances("demo-1"))
+    assert [(each.key, each.attempt, each.verdict, each.decides) for each in found] == [
+        ("c9#0", 1, "pass", True),
+        ("c0#0", 1, "fail", False),
+        ("c0#0", 2, None, True),
+    ]
+    assert (found[1].axes, found[1].duration_s, found[2].duration_s) == ({"v": "850mV"}, 0.5, None)
+
+
 def test_an_order_that_cannot_be_read_any_more_is_an_error(ledger: Ledger, path: str) -> None:
     order = make_order()
     ledger.commit(whole(order))
     ledger._db.execute("UPDATE blob SET data = x'7b'")
     with LedgerReader(path) as reader, pytest.raises(LedgerError, match="cannot be read"):
         reader.record(order.token)
+    with LedgerReader(path) as reader, pytest.raises(LedgerError, match="cannot be read"):
+        list(reader.glances("demo-1"))
 
 
 def test_walking_through_many_runs_costs_constant_memory(ledger: Ledger, path: str) -> None:
@@ -94,8 +111,10 @@ def test_walking_through_many_runs_costs_constant_memory(ledger: Ledger, path: s
         ledger.commit([change for n in range(start, start + 2_000) for change in whole(make_order(n))])
     with LedgerReader(path) as reader:
         next(reader.deciding_attempts("demo-1"))
+        next(reader.glances("demo-1"))
         tracemalloc.start()
         assert sum(1 for _ in reader.deciding_attempts("demo-1")) == 20_000
+        assert sum(1 for _ in reader.glances("demo-1")) == 20_000
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 3_000_000

@@ -24,6 +24,8 @@ _TIMES = ("started_at", "finished_at", "duration_s", "passed", "verified", "flak
 _STEP = ("step", "index", "tool", "exit_code", "signal", "timeout", "ok", "step_started_at_s", "step_duration_s")
 _FIXED = (*_RUN, *_FAILURE, *_TIMES, *_STEP)
 _IN_MEMORY = 1 << 20
+#: Letters that a cell of a spreadsheet holds; what is longer is cut, an apostrophe in front included.
+_LONGEST = 32_767
 
 #: What a spreadsheet would compute rather than show (OWASP, «CSV Injection»).
 _FORMULA = re.compile(r"\s*[=+\-@\t]")
@@ -105,5 +107,7 @@ def _cell(value: object) -> str:
 
 def _harmless(text: str) -> str:
     """``text`` as a cell that no spreadsheet takes for a formula: with an apostrophe in front where it might."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 2]}…"
     text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")  # csv quotes line feeds, not returns
     return f"'{text}" if _FORMULA.match(text) and not _SIGNED.fullmatch(text) else text

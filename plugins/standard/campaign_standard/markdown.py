@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from campaign.plugins.api import PlanTool, Reporter, RunView, Summary, Verdict, hookimpl
+from campaign_standard._plain import UNSEEN
 
 api = 1
 
@@ -13,7 +14,6 @@ api = 1
 _MOST = 200
 _LONGEST = 1_000  # letters of one text
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&!])")
-_UNSEEN = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class MarkdownReporter(Reporter):
@@ -87,7 +87,7 @@ def _next_steps(summary: Summary) -> Iterator[str]:
     if not summary.next_steps:
         return
     yield "## Next steps\n"
-    yield from (f"    {_UNSEEN.sub('', ' '.join(step.splitlines()))}" for step in summary.next_steps)
+    yield from (f"    {UNSEEN.sub('', ' '.join(step[:_LONGEST].splitlines()))}" for step in summary.next_steps)
     yield ""
 
 
@@ -146,4 +146,4 @@ def _row(cells: Iterable[str]) -> str:
 def _text(text: str) -> str:
     """``text`` as plain words of one line, whatever it holds: no markup, no HTML, no hidden characters."""
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return _SPECIAL.sub(r"\\\1", _UNSEEN.sub("", " ".join(text.split())))
+    return _SPECIAL.sub(r"\\\1", UNSEEN.sub("", " ".join(text.split())))
