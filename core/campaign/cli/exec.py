@@ -66,24 +66,39 @@ def command(
 
     Where a daemon runs in this workspace, it carries the campaign out, and Ctrl-C only stops looking on.
     """
-    _keep_standard_streams_apart()
+    keep_standard_streams_apart()
     if tokens and output_format == "json":
         raise click.UsageError("--tokens and --format json both want standard output; ask for one")
     wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel)
     writer = Tokens(sys.stdout) if tokens else Silent()
     with told(writer):
         writer.say("stage", "plan", spec=spec)
-        live = _daemon(workspace)
+        live = daemon_of(workspace)
         prepared = _prepared(spec, options, resume, wishes, environment(live, os.environ))
-        if prepared.warnings:
-            print_diagnostics(prepared.warnings, sys.stderr)
-        reporters = _reporters(prepared, reports)
-        if live is not None:
-            return _followed(prepared, workspace, writer, progress, output_format, reports)
-        status, summary = _carried_out(prepared, Workspace(workspace), reporters, writer, progress)
+        return execute(prepared, workspace, writer, progress, output_format, reports, by_daemon=live is not None)
+
+
+def execute(
+    prepared: Prepared,
+    workspace: str,
+    writer: Writer,
+    progress: bool,
+    output_format: str,
+    reports: tuple[str, ...] = (),
+    *,
+    by_daemon: bool,
+) -> int:
+    """Have a campaign carried out, by the daemon or by ourselves, and say what it came to; the exit status."""
+    if prepared.warnings:
+        print_diagnostics(prepared.warnings, sys.stderr)
+    reporters = _reporters(prepared, reports)
+    if by_daemon:
+        return _followed(prepared, workspace, writer, progress, output_format, reports)
+    status, summary = _carried_out(prepared, Workspace(workspace), reporters, writer, progress)
     if prepared.registry.hears("campaign_finished"):
         print_diagnostics(prepared.registry.emit("campaign_finished", summary=summary), sys.stderr)
-    _show(summary, prepared.campaign.run_root, output_format, sys.stderr if tokens else sys.stdout)
+    stream = sys.stderr if isinstance(writer, Tokens) else sys.stdout
+    _show(summary, prepared.campaign.run_root, output_format, stream)
     return status
 
 
@@ -114,7 +129,7 @@ def _followed(
     return ended.status
 
 
-def _daemon(workspace: str) -> wire.Live | None:
+def daemon_of(workspace: str) -> wire.Live | None:
     """The daemon that carries out what is submitted here, None where there is none."""
     line = call(workspace)
     live = hello(line)
@@ -183,7 +198,7 @@ def _show(summary: Summary, run_root: str, output_format: str, stream: TextIO) -
             print_diagnostics([unwritable("standard output", error)], sys.stderr)
 
 
-def _keep_standard_streams_apart() -> None:
+def keep_standard_streams_apart() -> None:
     """Where the caller closed a standard stream, no socket of ours may take its number."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import prod
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from campaign import __version__
 from campaign.diagnostics import CampaignError, Diagnostic, Severity, failed
@@ -83,12 +83,52 @@ def prepare(spec: str, options: Options, wishes: Wishes, read: Reader, environ: 
     plan, found = make_plan(spec, read, options, _remembering(registries))
     if plan is None:
         raise CampaignError(found)
-    registry = registries[0]
+    return _begun(plan, found, registries[0], spec, os.getcwd(), wishes, environ)
+
+
+def prepare_rerun(
+    campaign: CampaignRow, options: Options, wishes: Wishes, read: Reader, environ: Mapping[str, str]
+) -> Prepared:
+    """Plan a new campaign from the snapshot of a recorded one; ``options`` go before its own, one by one.
+
+    Raises CampaignError with everything that speaks against it, also where plugins have changed.
+    """
+    registries: list[Registry] = []
+    with LedgerReader(os.path.join(wishes.workspace, "ledger.sqlite")) as ledger:
+        snapshot = snapshots.load(campaign.snapshot or campaign.plan_hash, ledger.blob)
+        stored = snapshots.reader(snapshot, ledger.blob)
+        plan, found = make_plan(snapshot.spec, stored, over(snapshot.options, options), _remembering(registries))
+    if plan is None:
+        raise CampaignError(found)
+    changed = snapshots.changed_plugins(snapshot, _plugins(registries[0]))
+    if changed:
+        raise CampaignError(changed)
+    here = _relative_to(snapshot.directory, read)
+    found = [*found, *map(_changed, snapshots.changed_files(snapshot, here))]
+    return _begun(plan, found, registries[0], snapshot.spec, snapshot.directory, wishes, environ)
+
+
+def over(before: Options, now: Options) -> Options:
+    """A recorded selection with what is asked for now: what is given replaces, settings come behind."""
+    given = {name: value for name in Options.__struct_fields__ if (value := getattr(now, name)) not in (None, ())}
+    return structs.replace(before, **{**given, "sets": (*before.sets, *now.sets)})
+
+
+def _begun(  # noqa: PLR0913, PLR0917 - a plan, where it comes from, and what it is to run on
+    plan: Plan,
+    found: Sequence[Diagnostic],
+    registry: Registry,
+    spec: str,
+    directory: str,
+    wishes: Wishes,
+    environ: Mapping[str, str],
+) -> Prepared:
+    """A new campaign of a plan, with its snapshot and its row; raises CampaignError where it cannot run here."""
     capacity = capacity_of(plan, wishes.parallel, environ)
     snapshot = Snapshot(
         campaign=__version__,
         spec=spec,
-        directory=os.getcwd(),
+        directory=directory,
         options=plan.options,
         environment=snapshots.captured(_variables(plan), environ),
         host={"processors": str(processors()), **{f"slots.{name}": str(n) for name, n in capacity.slots.items()}},
@@ -103,12 +143,12 @@ def prepare(spec: str, options: Options, wishes: Wishes, read: Reader, environ: 
         id=identity,
         name=plan.name,
         about=plan.whole.about if plan.whole else None,
-        spec=os.path.abspath(spec),
+        spec=os.path.abspath(os.path.join(directory, spec)),
         run_root=os.path.join(root, identity),
         snapshot=hash_,
         plan_hash=hash_,
         seed=plan.seed,
-        tier=options.tier,
+        tier=plan.options.tier,
         total=counts.runs if counts else None,
         parallel=capacity.parallel,
         orphans=(plan.whole.orphans if plan.whole else None) or "adopt",
