@@ -190,6 +190,17 @@ def test_a_fault_that_is_still_in_force_is_to_be_taken_back(order: Order) -> Non
     assert examine(order, started=True) == Uncleared()
 
 
+@pytest.mark.parametrize("started", [False, True])
+def test_a_private_folder_that_is_a_link_proves_nothing(order: Order, tmp_path: Path, started: bool) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    private = Path(order.directories.private)
+    private.parent.mkdir(parents=True)
+    private.symlink_to(elsewhere)
+    assert isinstance(examine(order, started), Unknown)
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_private_folder_that_is_a_file(order: Order) -> None:
     private = Path(order.directories.private)
     private.parent.mkdir(parents=True)
@@ -225,3 +236,14 @@ def test_the_claim_is_a_race_with_one_winner(order: Order) -> None:
     revoked, taken = answers[::2], answers[1::2]
     assert sorted(taken) == (["False"] * 3 if "True" in revoked else ["False"] * 2 + ["True"])
     assert len(set(revoked)) == 1, "revoking twice is revoking once"
+
+
+def test_no_claim_is_made_behind_a_link(order: Order, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    private = Path(order.directories.private)
+    private.parent.mkdir(parents=True)
+    private.symlink_to(elsewhere)
+    with pytest.raises(NotADirectoryError):
+        revoke(str(private))
+    assert list(elsewhere.iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PATIENCE_S = 60.0
@@ -41,12 +41,6 @@ def children(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
-
-
-def tree(pids: Iterable[int]) -> list[int]:
-    """Everything that these have started, and that in turn."""
-    below = [child for pid in pids for child in children(pid)]
-    return [*below, *(tree(below) if below else ())]
 
 
 def kill(*pids: int, number: signal.Signals = signal.SIGKILL) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .processes import PATIENCE_S, children, kill, left, tree, until
+from .processes import PATIENCE_S, children, kill, left, until
 
 SPEC = """
 campaign "{name}" {{ parallel {parallel}{clauses} }}
@@ -30,6 +30,7 @@ class Yard:
         self.log = folder / "effects.log"
         self.environ = {**environ, "HOME": str(folder)}
         self.pids: list[int] = []
+        self.wrapper: tuple[str, ...] = ()  # in front of the command
 
     def spec(self, name: str, body: str, *, parallel: int = 2, sleep: str = "0.1", clauses: str = "") -> str:
         path = self.folder / f"{name}.camp"
@@ -48,7 +49,7 @@ class Yard:
 
     def call(self, *arguments: str, status: int = 0) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "campaign", *arguments],
+            [*self.wrapper, sys.executable, "-m", "campaign", *arguments],
             cwd=self.folder,
             env=self.environ,
             capture_output=True,
@@ -67,11 +68,10 @@ class Yard:
     def submit(self, spec: str, *more: str) -> str:
         return self.call("submit", spec, *more).split()[0]
 
-    def kill(self, pid: int, *, tools: bool = False) -> None:
-        """``kill -9`` a daemon and all its supervisors at once; with ``tools`` also what they carry out."""
+    def kill(self, pid: int, *, supervisors: bool = True) -> None:
+        """``kill -9`` a daemon and, unless said, all its supervisors, at once; what they carry out is left alone."""
         nurseries = children(pid)
-        supervisors = [child for nursery in nurseries for child in children(nursery)]
-        kill(pid, *nurseries, *supervisors, *(tree(supervisors) if tools else ()))
+        kill(pid, *(() if not supervisors else [*nurseries, *(each for one in nurseries for each in children(one))]))
 
     def gated(self, name: str, body: str, **what: Any) -> str:
         """A spec whose tools go on until the file ``go`` is there."""
@@ -80,10 +80,17 @@ class Yard:
         path.write_text(path.read_text().replace("sleep GATE", gate))
         return str(path)
 
-    def run_files(self) -> dict[str, dict[str, Any]]:
-        """Every ``run.json`` by the run's key."""
-        found = [json.loads(path.read_text()) for path in self.folder.glob(".campaign/runs/*/*/*/seed-*/run.json")]
+    def run_files(self, campaign: str = "*") -> dict[str, dict[str, Any]]:
+        """Every ``run.json`` of a campaign by the run's key."""
+        found = [
+            json.loads(path.read_text()) for path in self.folder.glob(f".campaign/runs/{campaign}/*/*/seed-*/run.json")
+        ]
         return {run["key"]: run for run in found}
+
+    def run(self, campaign: str, key: str) -> dict[str, Any]:
+        """What ``campaign show`` says of a run, whose own file may be gone."""
+        found: dict[str, Any] = json.loads(self.call("show", campaign, key, "--format", "json"))
+        return found
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.call("status", "--format", "json"))

@@ -7,6 +7,7 @@ import select
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,9 @@ class Desk:
         return replace(order, digest=order_digest(order)) if seal else order
 
     def send(self, message: ToSupervisor) -> None:
+        if isinstance(message, Start):  # the engine makes the folder before it admits
+            with suppress(OSError):
+                os.mkdir(message.order.directories.private, 0o700)
         self.handle.sock.sendall(msgspec.json.encode(message) + b"\n")
 
     def receive(self) -> FromSupervisor:

@@ -314,7 +314,7 @@ def test_orders_sent_ahead_wait_their_turn_and_can_be_given_back(desk: Desk) -> 
     desk.expect(Started)
     desk.halt(second)
     assert desk.expect(Refused).token == second.token
-    assert not os.path.exists(second.directories.private)
+    assert not os.listdir(second.directories.private)
     desk.halt(first)
     desk.exit(first)
     assert desk.expect(Started).token == third.token
@@ -340,7 +340,7 @@ def test_what_was_not_admitted_is_refused(desk: Desk) -> None:
     for each in (forged, outside, unnamed):
         desk.send(Start(each))
         assert desk.expect(Refused).token == each.token
-    assert not os.path.exists(order.directories.private)
+    assert not os.listdir(order.directories.private)
 
 
 def test_a_claimed_attempt_is_refused(desk: Desk) -> None:

@@ -8,6 +8,7 @@ record, and then a search for whatever may be left of its tree.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 
 import msgspec
@@ -56,6 +57,8 @@ def _look(order: Order, started: bool, boot: str) -> Finding | _Dead:
     try:
         if not os.path.lexists(private):
             return Unknown(f"its private folder {private} is gone, and with it whether it ran")
+        if os.path.islink(private):
+            return Unknown(f"its private folder {private} was replaced by a link, and with it whether it ran")
         if not started and revoke(private):
             return NeverStarted()
         if lock_held(private):
@@ -103,15 +106,18 @@ def revoke(private: str) -> bool:
     """Take the claim of an attempt that has not started: from now on nobody can start it.  Raises OSError.
 
     True also where an engine before us took it and died before its ledger knew.  A link bears its text from the instant
-    that it is there, as a file does not: it cannot be taken for a supervisor's claim.
+    that it is there, as a file does not: it cannot be taken for a supervisor's claim.  A claim behind a link to
+    elsewhere would prove nothing, so none is followed.
     """
-    path = os.path.join(private, "claim")
-    reach("engine.revoke.before")
+    folder = os.open(private, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.symlink(_REVOKED, path)
+        reach("engine.revoke.before")
+        os.symlink(_REVOKED, "claim", dir_fd=folder)
+        reach("engine.revoke.after")
     except FileExistsError:
-        return os.path.islink(path)
-    reach("engine.revoke.after")
+        return stat.S_ISLNK(os.stat("claim", dir_fd=folder, follow_symlinks=False).st_mode)
+    finally:
+        os.close(folder)
     return True
 
 

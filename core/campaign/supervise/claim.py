@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
 
 import msgspec
 
@@ -60,11 +59,11 @@ class Claim:
 
 
 def take(order: Order, owner: Process) -> Claim:
-    """Claim an attempt for ``owner``; raises ClaimedError where someone else has, OSError where it cannot be done."""
-    path = order.directories.private
-    with suppress(FileExistsError):  # the engine has made it; where even its parent is gone, the workspace stays gone
-        os.mkdir(path, 0o700)
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    """Claim an attempt for ``owner``; raises ClaimedError where someone else has, OSError where it cannot be done.
+
+    The engine has made the folder: one that is gone was removed, and with it perhaps the claim of somebody else.
+    """
+    folder = os.open(order.directories.private, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     held: list[int] = [folder]
     try:
         reach("claim.lock.before")
