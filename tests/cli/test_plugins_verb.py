@@ -50,27 +50,27 @@ def campaign_oracles():
 
 
 def test_every_plugin_with_its_package_and_what_it_provides(campaign, site) -> None:
-    install(site, "rails", LACKING, "campaign-rails")
+    install(site, "boards", LACKING, "campaign-boards")
     ended = campaign("plugins", env={"PYTHONPATH": str(site)})
     assert ended.returncode == 0, ended.stderr
-    line = next(line for line in ended.stdout.splitlines() if line.startswith("rails "))
+    line = next(line for line in ended.stdout.splitlines() if line.startswith("boards "))
     assert line.split(maxsplit=5) == [
-        "rails", "campaign-rails", "1.2", "oracle", "rails.telemetry", "the rail stayed within its limits"
+        "boards", "campaign-boards", "1.2", "oracle", "boards.telemetry", "the rail stayed within its limits"
     ]  # fmt: skip
     assert "process.kill" in ended.stdout
 
 
 def test_as_json(campaign, site) -> None:
-    install(site, "rails", LACKING, "campaign-rails")
+    install(site, "boards", LACKING, "campaign-boards")
     ended = campaign("plugins", "--format", "json", env={"PYTHONPATH": str(site)})
     found = {each["plugin"]: each for each in json.loads(ended.stdout)}
-    assert found["rails"]["use"]
+    assert found["boards"]["use"]
     assert not found["process"]["use"]
-    assert found["rails"]["origins"][0] == {
-        "plugin": "rails", "target": "stranger_rails", "distribution": "campaign-rails", "version": "1.2"
+    assert found["boards"]["origins"][0] == {
+        "plugin": "boards", "target": "stranger_boards", "distribution": "campaign-boards", "version": "1.2"
     }  # fmt: skip
-    assert found["rails"]["provides"][0]["name"] == "rails.telemetry"
-    assert found["rails"]["problems"] == []
+    assert found["boards"]["provides"][0]["name"] == "boards.telemetry"
+    assert found["boards"]["problems"] == []
 
 
 CHATTY = """
@@ -141,18 +141,18 @@ def test_a_report_on_standard_output_holds_what_the_plugin_wrote_and_not_what_it
 
 
 def test_a_broken_plugin_is_shown_with_its_diagnostic_and_status_3(campaign, site) -> None:
-    install(site, "rails", "import smbus2000", "campaign-rails")
+    install(site, "boards", "import smbus2000", "campaign-boards")
     ended = campaign("plugins", env={"PYTHONPATH": str(site)})
     assert ended.returncode == 3
-    assert "error[CAMP401]: plugin rails (campaign-rails 1.2) cannot be imported: ModuleNotFoundError" in ended.stderr
+    assert "error[CAMP401]: plugin boards (campaign-boards 1.2) cannot be imported: ModuleNotFoundError" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "process.kill" in ended.stdout  # the others are shown all the same
-    line = next(line for line in ended.stdout.splitlines() if line.startswith("rails "))
-    assert line.split() == ["rails", "campaign-rails", "1.2", "broken", "CAMP401"]
+    line = next(line for line in ended.stdout.splitlines() if line.startswith("boards "))
+    assert line.split() == ["boards", "campaign-boards", "1.2", "broken", "CAMP401"]
 
 
 def test_a_plugin_cannot_play_tricks_on_the_terminal(campaign, site) -> None:
-    install(site, "rails", LACKING.replace("the rail stayed", "\\x1b[2Jthe rail stayed"), "campaign-rails")
+    install(site, "boards", LACKING.replace("the rail stayed", "\\x1b[2Jthe rail stayed"), "campaign-boards")
     ended = campaign("plugins", env={"PYTHONPATH": str(site)})
     assert "\x1b" not in ended.stdout
     assert "\\u{1b}[2Jthe rail stayed" in ended.stdout
@@ -218,10 +218,10 @@ def test_doctor_names_a_broken_ledger_and_leaves_it_as_it_is(campaign, recorded,
 
 
 def test_doctor_asks_every_provider(campaign, site) -> None:
-    install(site, "rails", LACKING, "campaign-rails")
+    install(site, "boards", LACKING, "campaign-boards")
     ended = campaign("doctor", env={"PYTHONPATH": str(site)})
     assert ended.returncode == 3
-    said = "oracle rails.telemetry cannot be used here: there is no /dev/i2c-1; load the module i2c-dev"
+    said = "oracle boards.telemetry cannot be used here: there is no /dev/i2c-1; load the module i2c-dev"
     assert said in ended.stdout
 
 
@@ -266,8 +266,8 @@ def test_a_kernel_without_pidfd_is_missing_something(monkeypatch) -> None:
 
 
 def test_a_broken_plugin_is_missing_something(site, monkeypatch) -> None:
-    install(site, "rails", "import smbus2000", "campaign-rails")
+    install(site, "boards", "import smbus2000", "campaign-boards")
     monkeypatch.syspath_prepend(site)
     found = {each.what: each for each in health.plugins(Registry())}
-    assert found["plugin rails"].state is State.MISSING
+    assert found["plugin boards"].state is State.MISSING
     assert found["plugin process"].state is State.OK

@@ -104,6 +104,8 @@ class Trace(Fault):
         Path(undo["path"]).write_text(str(injection.random))
         if undo["how"] == "inject":
             raise UnableError("failed half-way")
+        if undo["how"] == "hang":
+            time.sleep(1000)
         return Injected(notes=f"made a file {undo['how']}".strip())
 
     def clear(self, undo: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from campaign.engine.capacity import read_slots
 from campaign.engine.devices import VISIBLE, Gpus, detect, visible
 from campaign.engine.workspace import Workspace
 from campaign.ledger.opening import NETWORK_FILE_SYSTEMS, errors, file_system, reader, unreadable
+from campaign.plugins.discovery import OWN_DISTRIBUTION
 from campaign.plugins.registry import KINDS, Plugin, Registry
 
 _CGROUP = "/sys/fs/cgroup"
@@ -175,14 +176,18 @@ def slots(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def plugins(registry: Registry) -> Iterator[Finding]:
-    """Every installed plugin: broken, short of something on this machine, or well."""
+    """Every installed plugin: broken, short of something on this machine, or well.
+
+    What the standard ones lack is a note: who wants to hold the frequency of a processor has to have one that can.
+    """
     for plugin in registry.installed():
         name = f"plugin {plugin.name}"
         if plugin.problems:
             yield from (Finding(name, State.MISSING, each.summary, each.hint) for each in plugin.problems)
             continue
         lacking = list(_lacking(registry, plugin))
-        yield from (Finding(name, State.MISSING, reason) for reason in lacking)
+        standard = any(origin.distribution == OWN_DISTRIBUTION for origin in plugin.origins)
+        yield from (Finding(name, State.NOTE if standard else State.MISSING, reason) for reason in lacking)
         if not lacking:
             yield Finding(name, State.OK, ", ".join(str(origin) for origin in plugin.origins))
 

@@ -1,4 +1,4 @@
-"""Safety matchers: what a rule set asks of a host under ``match``.
+"""Safety matchers: what a rule set asks of a host under ``match``; and how hot it is, for guards.
 
 Each is a pure function of the host's facts and a wanted value.  What is not known of a host never matches: a limit
 that was written for one board must not be taken for another's.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from campaign.plugins.api import Dimension, Matcher, Quantity, UnitError, hookimpl, parse_quantity
+from campaign.plugins.api import Dimension, Matcher, Oracle, Quantity, UnitError, hookimpl, parse_quantity
+from campaign_standard._temperature import Temperature
 
 api = 1
 
@@ -220,6 +221,12 @@ def _version(text: str) -> tuple[int, ...]:
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
+
+
+@hookimpl
+def campaign_oracles() -> list[Oracle]:
+    """The oracle of this plugin, for guards."""
+    return [Temperature()]
 
 
 @hookimpl
