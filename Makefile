@@ -33,8 +33,8 @@ format: $(READY)        ## write the canonical layout
 bench: $(READY)         ## against the peers, the short form
 	$(BIN)/python -m bench --short
 
-bench-full: $(READY)    ## with 5 GiB of output and all sizes; writes bench/RESULTS.md
-	$(BIN)/python -m bench --write bench/RESULTS.md
+bench-full: $(READY)    ## with 5 GiB of output and all sizes; writes bench/RESULTS.md and its data
+	$(BIN)/python -m bench --write bench
 
 torture: $(READY)       ## the fuzzer for ten minutes, the gauntlet again and again, then every torture at its whole size
 	$(BIN)/python tests/language/fuzz.py --seconds 600

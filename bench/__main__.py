@@ -1,17 +1,19 @@
-"""``python -m bench``: measure everything, print a table, and write it where ``--write`` says."""
+"""``python -m bench``: measure everything, print it, and with ``--write`` remember it."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import check, dispatch, matrix, output, reports
-from bench.measure import CAMPAIGN, Result, machine, version_of
+from bench import check, dispatch, matrix, output, queue, reports, results
+from bench.measure import CAMPAIGN, machine, version_of
 
 PARTS = {
     "dispatch": dispatch.measure,
+    "queue": queue.measure,
     "check": check.measure,
     "matrix": matrix.measure,
     "output": output.measure,
@@ -23,33 +25,26 @@ def main() -> int:
     """Status 1 where a bound is broken."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="what to measure; everything unless said")
-    parser.add_argument("--short", action="store_true", help="smaller sizes, about a minute")
-    parser.add_argument("--write", type=Path, help="write the table to this file")
+    parser.add_argument("--short", action="store_true", help="smaller sizes, about two minutes")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="keep the results there, with a page of all parts")
     chosen = parser.parse_args()
-    results: list[Result] = []
-    for part in chosen.parts or PARTS:
-        print(f"measuring {part} …", file=sys.stderr, flush=True)
-        results += PARTS[part](short=chosen.short)
-    text = table(results, short=chosen.short)
-    print(text)
+    measured: dict[str, results.Part] = {}
+    for name in chosen.parts or PARTS:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        load = os.getloadavg()[0]
+        found = tuple(PARTS[name](short=chosen.short))
+        measured[name] = results.Part(_where(load, short=chosen.short), found)
+        print(results.table(found), flush=True)
     if chosen.write:
-        chosen.write.write_text(text)
-    return int(not all(result.kept for result in results))
+        results.remember(chosen.write, measured, list(PARTS))
+    return int(not all(result.kept for part in measured.values() for result in part.results))
 
 
-def table(results: list[Result], *, short: bool) -> str:
-    """The results as Markdown, with the machine and the versions they were measured on."""
+def _where(load: float, *, short: bool) -> str:
+    """When, in which form, on what and with which versions it was measured."""
     versions = [version_of([*CAMPAIGN, "--version"]), *dispatch.versions()]
-    head = [
-        "# Results",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {'short' if short else 'full'} form. {machine()}.",
-        f"{'; '.join(versions)}.",
-        "",
-        "| what | measured | bound | kept | numbers |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    return "\n".join([*head, *(result.row() for result in results)]) + "\n"
+    form = "short" if short else "full"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {form} form, load {load:.1f}. {machine()}. {'; '.join(versions)}."
 
 
 if __name__ == "__main__":

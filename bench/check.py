@@ -80,7 +80,7 @@ def _check(base: Path, spec: str) -> float:
     return cost.cpu_s
 
 
-def _result(name: str, ours: list[float], bare: list[float], bound: float) -> Result:
+def _result(name: str, ours: list[float], bare: list[float], bound: float | None) -> Result:
     detail = f"{median(ours) * 1000:.0f} ms against {median(bare) * 1000:.1f} ms"
     return Result(name, median(ours) / median(bare), "x", bound, at_least=False, detail=detail)
 
@@ -102,5 +102,5 @@ def _peers(base: Path, bare: list[float]) -> list[Result]:
         path = shutil.which(program, path=str(Path(".bench-peers/bin").absolute()))
         if path:
             peer = [run([path, *arguments], base).cpu_s for _ in range(3)]
-            found.append(_result(f"for comparison: {name}", peer, bare, float("inf")))
+            found.append(_result(f"for comparison: {name}", peer, bare, None))
     return found

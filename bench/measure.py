@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from math import isfinite
 from pathlib import Path
 
 from msgspec import Struct
@@ -29,23 +28,25 @@ class Cost(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """A ratio or a size that was measured, its bound, and the numbers behind it."""
+    """A ratio or a size that was measured, its bound (None: only for comparison), and the numbers behind it."""
 
     name: str
     value: float
     unit: str
-    bound: float
+    bound: float | None
     at_least: bool
     detail: str
 
     @property
     def kept(self) -> bool:
         """Whether the bound is kept."""
+        if self.bound is None:
+            return True
         return self.value >= self.bound if self.at_least else self.value <= self.bound
 
     def row(self) -> str:
         """A row of the table of results."""
-        bound = f"{'≥' if self.at_least else '≤'} {self.bound:g}" if isfinite(self.bound) else "none"
+        bound = "none" if self.bound is None else f"{'≥' if self.at_least else '≤'} {self.bound:g}"
         kept = "yes" if self.kept else "**no**"
         return f"| {self.name} | {self.value:.2f} {self.unit} | {bound} | {kept} | {self.detail} |"
 
