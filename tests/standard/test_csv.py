@@ -58,8 +58,15 @@ def test_numbers_and_words_stay_as_they_are(rows: Any, run: Any, text: str) -> N
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.text(alphabet=st.characters(exclude_characters="\0\r", exclude_categories=["Cs"])))
-def test_any_text_comes_back_and_never_starts_a_formula(rows: Any, run: Any, text: str) -> None:
+@given(
+    text=st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp"], include_characters="\n\t"))
+)
+def test_any_text_that_can_be_seen_comes_back_and_never_starts_a_formula(rows: Any, run: Any, text: str) -> None:
     (row,) = rows(run("a", "fail", reason=text))
     assert row["reason"] in (text, f"'{text}")
     assert row["reason"][:1] not in ("=", "@")
+
+
+def test_what_would_move_a_cursor_or_reorder_is_written_out(rows: Any, run: Any) -> None:
+    (row,) = rows(run("a", "fail", reason="a\x1b[2J\u202e\x9b"))
+    assert row["reason"] == r"a\u{1b}[2J\u{202e}\u{9b}"

@@ -156,11 +156,20 @@ def test_links_lead_to_evidence_only_from_the_campaigns_folder(page: Any) -> Non
 
 def test_a_campaign_that_has_just_begun(page: Any) -> None:
     text = page(
-        0, summary={"failures": (), "verdicts": {}, "instances": (), "total": 5, "win_rate": None, "finished_at": None}
+        0,
+        summary={
+            "failures": (),
+            "verdicts": {},
+            "instances": (),
+            "total": 5,
+            "win_rate": None,
+            "finished_at": None,
+            "state": "running",
+        },
     )
     Tags(text)
     assert "No run has been decided yet." in text
-    assert "<b>5</b> not carried out" in text
+    assert "<b>5</b> to come" in text
 
 
 def test_hostile_text_is_only_text(page: Any) -> None:

@@ -39,6 +39,7 @@ def overview_of(campaign: CampaignRow, glances: Iterable[Glance], choice: Choice
         matrices=tuple(matrices[:MOST_MATRICES]),
         matrices_left_out=max(0, len(matrices) - MOST_MATRICES),
         folded=tuple(dict.fromkeys(name for each in found for name in each.folded)),
+        uncounted=cells.left_out,
         timeline=timeline.result(),
         distributions=tuple(distributions.result()),
         distributions_left_out=len(distributions.left_out),

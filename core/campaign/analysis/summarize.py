@@ -13,7 +13,7 @@ from shlex import quote
 from campaign.analysis.failures import unique_failure
 from campaign.analysis.statistics import wilson
 from campaign.diagnostics import ExitStatus
-from campaign.ledger.rows import INTERRUPTED, AttemptRow, CampaignRow, FailureRow
+from campaign.ledger.rows import INTERRUPTED, QUEUED, RUNNING, AttemptRow, CampaignRow, FailureRow
 from campaign.records import Environment, InstanceCounts, Reason, Summary, UniqueFailure, Verdict
 
 #: How many unique failures the words of ``next_steps`` name.
@@ -129,7 +129,10 @@ def _seconds(start: str, end: str | None) -> float | None:
 def _next_steps(campaign: CampaignRow, tally: Tally, failures: Sequence[UniqueFailure], total: int) -> Iterator[str]:
     """What a person would do next, most pressing first; commands as a shell takes them."""
     left = total - sum(tally.verdicts.values()) + tally.open
-    if left:
+    if left and campaign.state in (QUEUED, RUNNING):
+        runs = "1 run is" if left == 1 else f"{left:,} runs are"
+        yield f"{runs} to come; if nothing runs any more: campaign exec {quote(campaign.spec)} --resume"
+    elif left:
         runs = "1 run was" if left == 1 else f"{left:,} runs were"
         stopped = f": {Reason.STOPPED}" if total > tally.runs else ""  # nothing else leaves runs that never began
         how = stopped if campaign.finished else f"; to go on: campaign exec {quote(campaign.spec)} --resume"

@@ -199,7 +199,8 @@ class RunLine(Struct, frozen=True, kw_only=True):
 class Overview(Struct, frozen=True, kw_only=True):
     """A campaign at a glance.
 
-    ``folded`` names the axes that cells were added up over because there were too many.  ``runs`` lists those that
+    ``folded`` names the axes that cells were added up over because there were too many, ``uncounted`` are runs of
+    instances beyond the first thousand.  ``runs`` lists those that
     did not pass first; ``passed_left_out`` and ``others_left_out`` count what it lacks.
     """
 
@@ -208,6 +209,7 @@ class Overview(Struct, frozen=True, kw_only=True):
     matrices: tuple[Matrix, ...] = ()
     matrices_left_out: int = 0
     folded: tuple[str, ...] = ()
+    uncounted: int = 0
     timeline: Timeline | None = None
     distributions: tuple[Distribution, ...] = ()
     distributions_left_out: int = 0

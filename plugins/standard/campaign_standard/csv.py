@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from campaign.plugins.api import Reporter, RunView, Summary, hookimpl
+from campaign_standard._plain import plain
 
 api = 1
 
@@ -107,7 +108,6 @@ def _cell(value: object) -> str:
 
 def _harmless(text: str) -> str:
     """``text`` as a cell that no spreadsheet takes for a formula: with an apostrophe in front where it might."""
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST - 2]}…"
     text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")  # csv quotes line feeds, not returns
+    text = plain(text, _LONGEST - 1)
     return f"'{text}" if _FORMULA.match(text) and not _SIGNED.fullmatch(text) else text
