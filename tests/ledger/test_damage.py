@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,3 +113,27 @@ def test_a_verdict_that_there_is_not_is_damage(path: str) -> None:
     db.close()
     with LedgerReader(path) as reader, pytest.raises(LedgerError, match="'pacs'"):
         list(reader.attempts("c"))
+
+
+def test_a_journal_that_a_crash_left_is_rolled_back(path: str) -> None:
+    """A kill in the middle of a change of journal mode, as the ledgers of earlier versions were made."""
+    Ledger(path).close()
+    script = (
+        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "db.execute('PRAGMA journal_mode = DELETE'); db.execute('PRAGMA cache_size = 1'); db.execute('BEGIN IMMEDIATE');"
+        "db.execute('CREATE TABLE junk (x)'); [db.execute('INSERT INTO junk VALUES (zeroblob(9000))') for _ in range(50)];"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, path], check=True)
+    assert os.path.exists(f"{path}-journal")
+    Ledger(path).close()
+    assert pauses(path) == 20
+
+
+def test_a_new_ledger_is_in_wal_mode_from_its_first_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = str(tmp_path / "ledger.sqlite")
+    seen = []
+    monkeypatch.setattr(os, "rename", lambda source, target: seen.append(Path(source).read_bytes()[18:20]))
+    with pytest.raises(LedgerError):
+        Ledger(place)
+    assert seen == [b"\x02\x02"]  # the file format's write and read version: 2 is WAL

@@ -7,10 +7,18 @@ import sys
 
 from tabulate import tabulate
 
-from . import kills, submits
+from . import daemons, damage, kills, power, submits, syscalls, trees
 from .scenario import run
 
-_ALL = (("kills", kills), ("submits", submits))
+_ALL = (
+    ("kills", kills),
+    ("syscalls", syscalls),
+    ("power", power),
+    ("submits", submits),
+    ("trees", trees),
+    ("daemons", daemons),
+    ("damage", damage),
+)
 
 
 def main() -> int:

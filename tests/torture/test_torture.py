@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from . import kills, submits
+from . import daemons, damage, kills, power, submits, syscalls, trees
 from .scenario import Figures
 
 pytestmark = pytest.mark.gauntlet
@@ -20,8 +20,28 @@ def _held(found: Figures) -> None:
 
 
 def test_random_kills(tmp_path: Path) -> None:
-    _held(kills.torture(tmp_path, 15, random.Random(1)))
+    _held(kills.torture(tmp_path, 8, random.Random(1)))
 
 
 def test_submissions_to_a_daemon_that_is_killed(tmp_path: Path) -> None:
     _held(submits.torture(tmp_path, 5, random.Random(1), clients=4, kills=2))
+
+
+def test_a_signal_or_an_error_at_a_system_call(tmp_path: Path) -> None:
+    _held(syscalls.torture(tmp_path, 2, random.Random(1)))
+
+
+def test_power_cuts(tmp_path: Path) -> None:
+    _held(power.torture(tmp_path, 3, random.Random(1)))
+
+
+def test_grandchildren_of_a_canceled_run(tmp_path: Path) -> None:
+    _held(trees.torture(tmp_path, 10, random.Random(1), ways=("adopted",)))
+
+
+def test_two_daemons(tmp_path: Path) -> None:
+    _held(daemons.torture(tmp_path, 1, random.Random(1)))
+
+
+def test_damaged_files(tmp_path: Path) -> None:
+    _held(damage.torture(tmp_path, 4, random.Random(1)))

@@ -122,6 +122,7 @@ class Service:
         self._accepting = self._half_changed = False
         self._tallies: dict[str, Counter[str]] = {}  # of the campaigns that are followed
         self._sock = wire.listen(workspace.path)
+        self._inode = os.stat(workspace.socket).st_ino
         self._sock.setblocking(False)
         self._most = min(_MOST_CLIENTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._accept_again()
@@ -145,7 +146,8 @@ class Service:
     def close(self) -> None:
         """Hang up on everyone; what was answered is on its way."""
         with suppress(OSError):
-            os.unlink(self._workspace.socket)
+            if os.stat(self._workspace.socket).st_ino == self._inode:  # else it is a successor's
+                os.unlink(self._workspace.socket)
         self._pause_accepting()
         self._sock.close()
         for client in self._clients:

@@ -103,7 +103,7 @@ def writer(path: str) -> sqlite3.Connection:
 def _examine(path: str) -> None:
     """Raise LedgerError where it is damaged: without a connection that writes, for that would bring the WAL in."""
     mark = read_mark(path)
-    connection = _connect(path, "ro")
+    connection = _connect(path, "rw" if os.path.lexists(f"{path}-journal") else "ro")  # a journal is to be rolled back
     try:
         _check_schema(connection, path)
         _check_mark(connection, path, mark)
@@ -252,7 +252,7 @@ def _create(path: str) -> None:
     """A new ledger: made beside its place, synced, and renamed into it, so that half of one is never there."""
     with errors(path, unwritable):
         draft = f"{path}.new"
-        for leftover in (draft, f"{draft}-journal"):
+        for leftover in (draft, f"{draft}-journal", f"{draft}-wal", f"{draft}-shm"):
             if os.path.lexists(leftover):
                 os.unlink(leftover)  # of a creation that was interrupted; the lock says that nobody else is at it
         forget_mark(path)
@@ -262,6 +262,7 @@ def _create(path: str) -> None:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrate(connection)
+            connection.execute("PRAGMA journal_mode = WAL")  # here, where a crash in the middle leaves but a draft
         finally:
             connection.close()
         reach("ledger.create.before")

@@ -1,0 +1,66 @@
+"""Daemonised grandchildren that ignore TERM: gone after a cancel, also where the daemon was killed meanwhile."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from pathlib import Path
+
+from tests.gauntlet.processes import command_lines, kill, until
+
+from . import judge
+from .ground import Ground
+from .scenario import Figures, main
+
+#: Grandchildren.
+SIZE = 50
+#: What a run is given to end by itself, and what is then needed to end it, in seconds.
+_GRACE_S, _MORE_S = 5.0, 10.0
+_HYDRA = Path(__file__).with_name("hydra.py")
+
+
+def torture(folder: Path, size: int, choice: random.Random, ways: tuple[str, ...] = ("canceled", "adopted")) -> Figures:
+    """``size`` grandchildren; canceled by their own daemon, then by one that found them."""
+    found, counts = list[str](), dict[str, int | str]()
+    for how in ways:
+        ground = Ground(folder / how)
+        path = ground.folder / "hydra.camp"
+        command = f'"{sys.executable}" "{_HYDRA}" "{ground.folder}" "{size}"'
+        path.write_text(f'campaign "hydra" {{}}\ntool t {{ command {command} }}\ninstance i {{ run t }}\n')
+        daemon = ground.daemon()
+        ground.call("submit", str(path))
+        until((ground.folder / "grown").exists)
+        until(lambda: heads(ground) == size)  # noqa: B023 - called at once
+        if how == "adopted":
+            kill(daemon)
+            ground.daemon()
+        took = _canceled(ground)
+        counts[f"{how}_s"] = f"{took:.1f}"
+        if took > _GRACE_S + _MORE_S:
+            found.append(f"{how}: {heads(ground)} of {size} grandchildren are left after {took:.0f} s")
+        ground.call("wait")
+        if judge.verdicts(ground) != {"canceled": 1}:
+            found.append(f"{how}: the run is {dict(judge.verdicts(ground))}")
+        ground.stop_daemon()
+        found += ground.defects
+        ground.clear()
+    return Figures(counts, found)
+
+
+def _canceled(ground: Ground) -> float:
+    """How long it took until nothing was left, in seconds."""
+    begin = time.monotonic()
+    ground.call("cancel", "--all")
+    while heads(ground) and time.monotonic() - begin < 2 * (_GRACE_S + _MORE_S):
+        time.sleep(0.05)
+    return time.monotonic() - begin
+
+
+def heads(ground: Ground) -> int:
+    """The grandchildren that live."""
+    return sum(line.startswith(f"head-of-{ground.folder}") for _, line in command_lines())
+
+
+if __name__ == "__main__":
+    sys.exit(main("trees", torture, SIZE))
