@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -10,6 +13,7 @@ from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarte
 from campaign.engine.protocol import Lane
 from campaign.engine.releasing import waiting_for_a_person
 from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import Admission, Move
 from campaign.records import FaultExit, OracleRecord, RetryOrder, Stop
 
 from .conftest import AT, Stage, make_campaign, make_exit, make_order
@@ -444,3 +448,48 @@ def test_news_of_a_state_change_alone_is_not_pressing(ledger_path: str) -> None:
     exit_ = make_exit(stage.begun[0])
     stage.core.exited(stage.begun[0].token, exit_, msgspec.json.encode(exit_))
     assert stage.core.out.pressing
+
+
+def test_what_is_judged_after_a_takeover_holds_no_slots_that_others_may_have(ledger_path: str) -> None:
+    lanes = (Lane(number=0, group="g", needs={"gpu": 1}),)
+    stage = Stage(ledger_path, 3, lanes=lanes, slots={"gpu": 1})
+    stage.begin()
+    judged, running = (make_order(number, oracle=True, granted={"gpu": (0,)}, needs={"gpu": 1}) for number in (0, 1))
+    for order, state in ((judged, "judging"), (running, "running")):
+        finding = Exited(make_exit(order), msgspec.json.encode(make_exit(order))) if state == "judging" else Running()
+        _left(stage, order, state, finding)
+    stage.core.judged(judged.token, (), None)
+    stage.settle()
+    stage.offer(make_order(2, needs={"gpu": 1}))
+    assert stage.begun == []  # the one unit is the running one's
+
+
+def _left(stage: Stage, order: Any, state: str, finding: Finding) -> None:
+    """An attempt that an earlier owner left in flight."""
+    way = ["queued", "admitted", "starting", "running", "judging"]
+    changes: list[Any] = [Admission(order=order, data=msgspec.json.encode(order), cause="plan", at=AT)]
+    for source, target in itertools.pairwise(way[1 : way.index(state) + 1]):
+        changes.append(Move(order=order, source=source, target=target, cause="plan", at=AT))
+    stage.ledger.commit(changes)
+    with LedgerReader(stage.path) as reader:
+        record = reader.record(order.token)
+    assert record is not None
+    stage.core.take_over(record.row, order, msgspec.json.encode(order), finding)
+    stage.settle()
+
+
+def test_an_orphan_that_was_ended_and_left_processes_keeps_its_slots(ledger_path: str) -> None:
+    lanes = (Lane(number=0, group="g", needs={"gpu": 1}),)
+    stage = Stage(ledger_path, 2, lanes=lanes, slots={"gpu": 1}, campaign={"orphans": "fail"})
+    stage.begin()
+    order = make_order(0, granted={"gpu": (0,)}, needs={"gpu": 1})
+    _left(stage, order, "running", Running())
+    assert stage.halted == [order]
+    exit_ = make_exit(order, stopped=Stop.INTERRUPT, tree_empty=False)
+    stage.core.found(order.token, Exited(exit_, msgspec.json.encode(exit_)))
+    stage.settle()
+    assert row(stage)[:3] == ("done", "error", "orphaned")
+    stage.offer(make_order(1, needs={"gpu": 1}))
+    assert stage.begun == []
+    with LedgerReader(ledger_path) as reader:
+        assert [each.slot_index for each in reader.holds()] == [0]

@@ -16,9 +16,9 @@ import pytest
 from campaign.engine import recover
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Uncleared, Unknown
 from campaign.engine.machine import ThisMachine
-from campaign.engine.recover import make_folder, read_exit, revoke
+from campaign.engine.recover import Boot, boot_of_admissions, make_folder, mark_boot, read_exit, revoke
 from campaign.proc import Process, boot_id, identify
-from campaign.records import Directories, Order
+from campaign.records import Directories, FaultOrder, Order
 from campaign.supervise.claim import ClaimedError, take
 
 from .conftest import make_exit, make_order
@@ -56,8 +56,8 @@ def dead() -> Process:
     return found
 
 
-def examine(order: Order, started: bool) -> Finding | Uncleared:
-    [found] = recover.examine([(order, started)], ThisMachine())
+def examine(order: Order, started: bool, boot: Boot = Boot.PRESENT) -> Finding | Uncleared:
+    [found] = recover.examine([(order, started)], ThisMachine(), boot)
     return found
 
 
@@ -247,3 +247,44 @@ def test_no_claim_is_made_behind_a_link(order: Order, tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError):
         revoke(str(private))
     assert list(elsewhere.iterdir()) == []
+
+
+# --- after another start of the machine: neither folders nor claims were synced ---------------------------------------
+
+
+@pytest.mark.parametrize("boot", [Boot.EARLIER, Boot.UNKNOWN])
+def test_a_free_claim_proves_nothing_of_an_earlier_boot(order: Order, boot: Boot) -> None:
+    admitted(order)
+    assert examine(order, started=False, boot=boot) == Gone()
+    assert not (Path(order.directories.private) / "claim").exists()
+
+
+def test_a_revocation_proves_it_in_every_boot(order: Order) -> None:
+    admitted(order)
+    revoke(order.directories.private)
+    assert examine(order, started=False, boot=Boot.EARLIER) == NeverStarted()
+
+
+def test_a_folder_that_a_power_cut_took_is_an_orphan_unless_it_may_have_put_faults_in_force(order: Order) -> None:
+    assert examine(order, started=True, boot=Boot.EARLIER) == Gone()
+    assert isinstance(examine(order, started=True, boot=Boot.UNKNOWN), Unknown)
+    faulty = msgspec.structs.replace(order, faults=(FaultOrder(label="f", fault="process.kill", at_s=0.0),))
+    assert isinstance(examine(faulty, started=True, boot=Boot.EARLIER), Unknown)
+
+
+class Elsewhere(ThisMachine):
+    def __init__(self, boot: str) -> None:
+        self.boot = boot
+
+
+def test_a_workspace_knows_the_boot_of_what_is_in_flight(tmp_path: Path) -> None:
+    here, later, mute = Elsewhere("one"), Elsewhere("two"), Elsewhere("")
+    folder = str(tmp_path)
+    assert boot_of_admissions(folder, here) is Boot.UNKNOWN
+    mark_boot(folder, here)
+    assert boot_of_admissions(folder, here) is Boot.PRESENT
+    assert boot_of_admissions(folder, later) is Boot.EARLIER
+    assert boot_of_admissions(folder, mute) is Boot.UNKNOWN
+    mark_boot(folder, mute)
+    assert boot_of_admissions(folder, mute) is Boot.UNKNOWN
+    mark_boot(str(tmp_path / "missing"), here)  # it is no error, and proves nothing

@@ -314,7 +314,9 @@ class Core:
         flight = Flight(order, data, row.cause, state=State(row.state))
         self._flights[flight.token] = flight
         self.expect(order.campaign, "adopt")
-        self._schedule(order.campaign, scheduler.Adopted(flight.token, order.granted, order.campaign))
+        yielded = flight.state is State.JUDGING and not (isinstance(finding, Exited) and not finding.exit.cleared)
+        granted = {} if yielded else order.granted  # else what others may have by now would be freed with it
+        self._schedule(order.campaign, scheduler.Adopted(flight.token, granted, order.campaign))
         self.found(flight.token, finding)
 
     def resume(self, campaign: str, again: protocol.Again, counts: dict[str, int]) -> None:
@@ -338,6 +340,7 @@ class Core:
         policy = self._course(flight).orphans
         match finding:
             case Exited() if flight.doomed and finding.exit.stopped is Stop.INTERRUPT:
+                flight.ended(finding.exit, finding.data)  # it may say that something is left
                 self._orphaned(flight, policy, "its command died, and it was ended")  # by us, for what it was
             case Exited():
                 self._found_exit(flight, finding)

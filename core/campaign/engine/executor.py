@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 from campaign.engine import recover
 from campaign.engine.findings import Exited, Finding, Gone, Running, Uncleared, Unknown
 from campaign.engine.machine import Machine, ThisMachine
+from campaign.engine.recover import Boot
 from campaign.engine.watchdog import Watchdog, carrying_out_s, ending_s, judging_s
 from campaign.records import Exit, OracleRecord, Order, Stop
 from campaign.records.messages import Clear, Cleared, Halt, Judge, Judged, Quit, Refused, Started, Waiting
@@ -62,8 +63,11 @@ class Executor(Protocol):
     def stop(self, order: Order, reason: Stop) -> None:
         """End an attempt; it ends with an exit record like any other."""
 
-    def recover(self, attempts: Sequence[tuple[Order, bool]]) -> list[Finding]:
-        """What became of these, each with whether it is known to have started; those that run are followed."""
+    def recover(self, attempts: Sequence[tuple[Order, bool]], boot: Boot = Boot.PRESENT) -> list[Finding]:
+        """What became of these, each with whether it is known to have started; those that run are followed.
+
+        ``boot``: when they were admitted.
+        """
 
     def fetch(self, order: Order) -> Exited | None:
         """The exit record of an attempt, None where it is missing or damaged."""
@@ -188,10 +192,10 @@ class LocalExecutor:
             if order.token in self._followed:
                 self._followed[order.token].hurry(ending_s(order))
 
-    def recover(self, attempts: Sequence[tuple[Order, bool]]) -> list[Finding]:
+    def recover(self, attempts: Sequence[tuple[Order, bool]], boot: Boot = Boot.PRESENT) -> list[Finding]:
         """What their private folders and ``/proc`` say."""
-        found = recover.examine(attempts, self._machine)
-        return [self._go_into(order, each) for (order, _), each in zip(attempts, found, strict=True)]
+        found = recover.examine(attempts, self._machine, boot)
+        return [self._go_into(order, each, started) for (order, started), each in zip(attempts, found, strict=True)]
 
     def fetch(self, order: Order) -> Exited | None:
         """What stands in its private folder."""
@@ -278,10 +282,10 @@ class LocalExecutor:
         [finding] = self.recover([(order, started)])
         return finding
 
-    def _go_into(self, order: Order, finding: Finding | Uncleared) -> Finding:
+    def _go_into(self, order: Order, finding: Finding | Uncleared, started: bool) -> Finding:
         if isinstance(finding, Uncleared):
             return self._clear(order)
-        return self._follow(order) if isinstance(finding, Running) else finding
+        return self._follow(order, started) if isinstance(finding, Running) else finding
 
     def _clear(self, order: Order) -> Finding:
         """Have what it left in force taken back by a supervisor's provider host; what became of it is told then."""
@@ -302,11 +306,11 @@ class LocalExecutor:
         else:
             self._look_again(order)
 
-    def _follow(self, order: Order) -> Finding:
+    def _follow(self, order: Order, started: bool) -> Finding:
         """Examine it again when its supervisor, known by pid and start time, has ended."""
         owner = recover.owner(order.directories.private)
         if owner is None:
-            self._loop.call_later(_LOOK_AGAIN_S, lambda: self._look_again(order))
+            self._loop.call_later(_LOOK_AGAIN_S, lambda: self._look_again(order, started))  # it may never make it
             return Running()
         try:
             if not self._machine.follow(self._loop, owner, lambda: self._ended(order)):
@@ -322,5 +326,5 @@ class LocalExecutor:
         self._followed.pop(order.token).rest()
         self._look_again(order)
 
-    def _look_again(self, order: Order) -> None:
-        self._listener.found(order.token, self._examine(order, started=True))
+    def _look_again(self, order: Order, started: bool = True) -> None:
+        self._listener.found(order.token, self._examine(order, started))

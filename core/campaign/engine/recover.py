@@ -3,6 +3,9 @@
 In this order, because each step makes the next one true: its folder (made before it was admitted: where it is gone,
 nothing is proved), its claim (free: it is ours now, and it never ran), its lock (held: its supervisor lives), its exit
 record, and then a search for whatever may be left of its tree.
+
+Neither folder nor claim is synced, for that would cost a sync an attempt.  So that one is missing proves something only
+in the boot in which the attempt was admitted; in a later one it may have run, and nothing of it is left.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
+from enum import Enum, auto
 
 import msgspec
 from msgspec import Struct
@@ -26,8 +31,18 @@ from campaign.supervise.claim import EXIT_FILE
 
 #: What the claim of a revoked attempt leads to: nowhere.
 _REVOKED = "revoked"
+#: In the workspace: the boot in which whatever is in flight was admitted.
+_BOOT = "boot"
 _decode_exit = msgspec.json.Decoder(Exit).decode
 _decode_owner = msgspec.json.Decoder(Process).decode
+
+
+class Boot(Enum):
+    """When attempts were admitted, as far as that is known."""
+
+    PRESENT = auto()
+    EARLIER = auto()
+    UNKNOWN = auto()
 
 
 class _Dead(Struct, frozen=True):
@@ -40,26 +55,52 @@ class _Dead(Struct, frozen=True):
     rebooted: bool
 
 
-def examine(attempts: Sequence[tuple[Order, bool]], machine: Machine) -> list[Finding | Uncleared]:
+def boot_of_admissions(workspace: str, machine: Machine) -> Boot:
+    """When the attempts were admitted that are in flight now that a workspace is taken over."""
+    try:
+        with open(os.path.join(workspace, _BOOT), encoding="ascii", errors="replace") as file:
+            before = file.read(200).strip()
+    except OSError:
+        return Boot.UNKNOWN
+    if not before or not machine.boot:
+        return Boot.UNKNOWN
+    return Boot.PRESENT if before == machine.boot else Boot.EARLIER
+
+
+def mark_boot(workspace: str, machine: Machine) -> None:
+    """Whatever an earlier boot left was examined, and that is recorded: what is in flight is of this boot from now on.
+
+    Not synced: a mark that a power cut takes back, or tears, is not the next boot's.
+    """
+    with suppress(OSError), open(os.path.join(workspace, _BOOT), "w", encoding="ascii") as file:
+        reach("engine.boot.marking")
+        file.write(machine.boot)
+
+
+def examine(
+    attempts: Sequence[tuple[Order, bool]], machine: Machine, boot: Boot = Boot.PRESENT
+) -> list[Finding | Uncleared]:
     """What became of these attempts, each with whether the ledger knows that it was started.
 
     What is left of their trees is killed; however many they are, ``/proc`` is searched for all of them at once.
     """
-    looked = [(order, _look(order, started, machine.boot)) for order, started in attempts]
+    looked = [(order, _look(order, started, machine, boot)) for order, started in attempts]
     dead = [order for order, each in looked if isinstance(each, _Dead) and not each.rebooted]
     ended = _end_trees(dead, machine) if dead else set()
     return [_conclude(order, each, ended) if isinstance(each, _Dead) else each for order, each in looked]
 
 
-def _look(order: Order, started: bool, boot: str) -> Finding | _Dead:
+def _look(order: Order, started: bool, machine: Machine, boot: Boot) -> Finding | _Dead:
     """What its folder alone says."""
     private = order.directories.private
     try:
         if not os.path.lexists(private):
+            if boot is Boot.EARLIER and not (order.faults or order.holds):  # else what is in force is not known
+                return _Dead(None, rebooted=True)
             return Unknown(f"its private folder {private} is gone, and with it whether it ran")
         if os.path.islink(private):
             return Unknown(f"its private folder {private} was replaced by a link, and with it whether it ran")
-        if not started and revoke(private):
+        if not started and (revoke(private) if boot is Boot.PRESENT else _revoked(private)):
             return NeverStarted()
         if lock_held(private):
             return Running()
@@ -69,7 +110,8 @@ def _look(order: Order, started: bool, boot: str) -> Finding | _Dead:
     if isinstance(record, Exited):
         return record
     claimed_by = owner(private)
-    return _Dead(record, rebooted=claimed_by is not None and claimed_by.boot_id != boot)
+    elsewhere = claimed_by is not None and claimed_by.boot_id != machine.boot
+    return _Dead(record, rebooted=elsewhere or boot is Boot.EARLIER)
 
 
 def _end_trees(orders: Sequence[Order], machine: Machine) -> set[str]:
@@ -119,6 +161,10 @@ def revoke(private: str) -> bool:
     finally:
         os.close(folder)
     return True
+
+
+def _revoked(private: str) -> bool:
+    return os.path.islink(os.path.join(private, "claim"))
 
 
 def lock_held(private: str) -> bool:

@@ -522,11 +522,11 @@ class Scheduler:
 
     def _release(self, token: str) -> None:
         campaign, granted = self._placed.get(token, ("", {}))
-        for name, indexes in granted.items():
-            self._free[name] = sorted({*self._free.get(name, ()), *indexes})
         if granted:
             self._share(campaign).held.subtract({name: len(indexes) for name, indexes in granted.items()})
             self._placed[token] = (campaign, {})
+        for name, indexes in granted.items():
+            self._free[name] = sorted({*self._free.get(name, ()), *indexes} - self._taken(name))
 
     # --- the window ---------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ outbox out: first the ledger's one transaction, then what may only happen becaus
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
@@ -17,7 +18,7 @@ from campaign.engine.executor import LocalExecutor
 from campaign.engine.link import PlannerLink
 from campaign.engine.machine import Surroundings
 from campaign.engine.outbox import Ask, Begin, Command, Halt, Outbox
-from campaign.engine.recover import make_folder, revoke
+from campaign.engine.recover import boot_of_admissions, make_folder, mark_boot, revoke
 from campaign.failpoints import reach
 from campaign.ledger.opening import unwritable
 from campaign.ledger.queries import LedgerReader
@@ -54,6 +55,7 @@ class Shell:
         self.links: dict[str, PlannerLink] = {}
         self.heard: Heard | None = None
         self._over = over
+        self._folder, self._machine = os.path.dirname(ledger.path), around.machine
         self._executor = LocalExecutor(around.loop, handles, self.core, around.machine)
         self._deadline: Timer | None = None
         self._overdue = False
@@ -78,7 +80,9 @@ class Shell:
         self.ledger.close()
 
     def received(self, link: PlannerLink, message: protocol.ToEngine) -> None:
-        """A planner said something."""
+        """A planner said something; of a campaign that is over it is too late for that."""
+        if not (isinstance(message, protocol.Open) or self.core.knows(link.campaign)):
+            return
         match message:
             case protocol.Offer():
                 self.core.offer(link.campaign, message)
@@ -104,12 +108,14 @@ class Shell:
             rows = [row for row in reader.unfinished() if row.state in _IN_FLIGHT]
             self._expect(reader, {row.campaign for row in rows})
             records = [record for record in (reader.record(row.token) for row in rows) if record is not None]
-            findings = self._executor.recover([(each.order, each.row.state != "admitted") for each in records])
+            boot = boot_of_admissions(self._folder, self._machine)
+            findings = self._executor.recover([(each.order, each.row.state != "admitted") for each in records], boot)
             for record, finding in zip(records, findings, strict=True):
                 self.core.take_over(record.row, record.order, _encode_order(record.order), finding)
             self.control(reader)
         reach("engine.takeover.before")
         self.carry_out()
+        mark_boot(self._folder, self._machine)
         reach("engine.takeover.after")
 
     def expect(self, campaign: str) -> None:
@@ -150,8 +156,10 @@ class Shell:
         for row in [row for row in reader.unfinished(campaign) if row.state == "queued"]:
             self._requeue(reader, row, causes.get(row.key, {}))
         for row in reader.to_follow(campaign):
+            again = protocol.Again(row.key, row.attempt + 1, row.again or "verb")
             counts = causes.setdefault(row.key, {"plan": 1})
-            self.core.resume(campaign, protocol.Again(row.key, row.attempt + 1, row.again or "verb"), counts)
+            counts[again.cause] = counts.get(again.cause, 0) + 1  # it counts from the moment that it is due
+            self.core.resume(campaign, again, counts)
 
     def _requeue(self, reader: LedgerReader, row: AttemptRow, counts: dict[str, int]) -> None:
         record = reader.record(row.token)
