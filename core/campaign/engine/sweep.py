@@ -11,6 +11,8 @@ import errno
 import os
 import stat
 
+from campaign.failpoints import reach
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ANY_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -47,7 +49,9 @@ def _empty(top: int) -> None:
                     if not _unlinked(fd, name):
                         moved += 1
                         _open_up(name, fd)
+                        reach("sweep.move.before")
                         os.rename(name, f"{prefix}-{moved}", src_dir_fd=fd, dst_dir_fd=top)
+                        reach("sweep.move.after")
             finally:
                 os.close(fd)
             os.rmdir(folder, dir_fd=top)

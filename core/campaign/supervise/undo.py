@@ -85,7 +85,9 @@ def pending(private: str) -> Journal:
 def give_up(private: str) -> None:
     """Put a journal aside, beside the folder: what it says is a person's to take back.  Raises OSError."""
     with suppress(FileNotFoundError):
+        reach("undo.give-up.before")
         os.rename(os.path.join(private, _FOLDER), os.path.join(private, f"{_FOLDER}.released-{time.time_ns()}"))
+        reach("undo.give-up.after")
 
 
 def _read(path: str) -> UndoEntry:
