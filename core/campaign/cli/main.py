@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 import click
@@ -44,6 +45,8 @@ VERBS: Mapping[str, str] = {
     "list": "List the campaigns of this workspace.",
     "show": "Show a campaign, or one of its runs.",
     "logs": "Print the output of a run.",
+    "export": "Write a campaign to one archive.",
+    "import": "Take in a campaign from an archive.",
     "note": "Keep a remark on a campaign or a run.",
     "mark": "Mark a campaign or a run as notable.",
     "clean": "Remove old campaigns that nothing keeps.",
@@ -81,7 +84,8 @@ class Verbs(click.Group):
         """The verb of that name, imported now."""
         if cmd_name not in VERBS:
             return None
-        command = import_module(f"campaign.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = import_module(f"campaign.cli.{module}").command
         assert isinstance(command, click.Command)
         return command
 

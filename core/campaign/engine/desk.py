@@ -5,6 +5,7 @@ The process that holds the workspace uses it for its clients; without one a clie
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Collection
 from datetime import datetime
@@ -15,7 +16,7 @@ from campaign.analysis.retention import examine, read_ties
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import releasing
 from campaign.engine.releasing import Held
-from campaign.engine.wire import Control, Done, Enqueue, Forget, Mark, Name, Note, Submit, Token
+from campaign.engine.wire import Adopt, Control, Done, Enqueue, Forget, Mark, Name, Note, Submit, Token
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CANCEL, FINISHED, PAUSE, QUEUED, CampaignRow, CampaignState, ControlRow, Ending
 from campaign.ledger.store import CampaignTakenError, Ledger
@@ -142,6 +143,24 @@ class Desk:
     def removed(self, asked: Name) -> Done:
         """The folders of a forgotten campaign are gone."""
         return Done((asked.campaign,), self._ledger.removed(asked.campaign))
+
+    def adopt(self, asked: Adopt) -> Done:
+        """Take in a campaign that was recorded elsewhere; announced first, so that its folder is never forgotten."""
+        workspace = os.path.dirname(self._ledger.path)
+        with LedgerReader(self._ledger.path) as reader:
+            if reader.campaign(asked.campaign) is not None:
+                raise refused(
+                    "CAMP521", f"another campaign is called {asked.campaign}", "it has been imported, or is here"
+                )
+        if not asked.announced:
+            self._ledger.expect(asked.campaign, os.path.join(workspace, "runs", asked.campaign), self._now)
+            return Done((asked.campaign,))
+        if not (asked.staging.isascii() and asked.staging.isalnum()):
+            raise refused("CAMP520", "what is to be taken in has a name that campaign does not give")
+        why = self._ledger.adopt(asked.campaign, os.path.join(workspace, "imports", asked.staging, "ledger.sqlite"))
+        if why is not None:
+            raise refused("CAMP588", f"{asked.campaign} cannot be taken in: {why}", "import it again")
+        return Done((asked.campaign,), 1)
 
     def _remarkable(self, campaign: str, key: str, text: str) -> None:
         """Only what was recorded can be remarked on, and in few words."""

@@ -53,6 +53,7 @@ _HOUSEHOLD: Mapping[str, type[Struct]] = {
     "mark": wire.Mark,
     "forget": wire.Forget,
     "removed": wire.Name,
+    "adopt": wire.Adopt,
 }
 
 

@@ -94,6 +94,14 @@ class Forget(Struct, frozen=True):
     before: str
 
 
+class Adopt(Struct, frozen=True):
+    """Take in a campaign whose rows wait in ``imports/<staging>`` of the workspace; first the folder is announced."""
+
+    campaign: str
+    staging: str
+    announced: bool = False
+
+
 class Done(Struct, frozen=True):
     """What a verb did: the campaigns it was about, and how many runs or pauses it changed."""
 

@@ -16,7 +16,7 @@ import msgspec
 
 from campaign import failpoints
 from campaign.failpoints import reach
-from campaign.ledger import forgetting
+from campaign.ledger import forgetting, staging
 from campaign.ledger.opening import LedgerError, errors, transactions, unreadable, unwritable, vanished, writer
 from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Change, ControlRow, Ending, Move, Released
 from campaign.ledger.watermark import Watermark
@@ -172,6 +172,23 @@ class Ledger:
         """Forget a campaign whole, and remember which folders of it are still to be removed, in one transaction."""
         with errors(self.path, unwritable), self._transaction():
             forgetting.forget(self._db, campaign, at)
+
+    def expect(self, campaign: str, path: str, at: str) -> None:
+        """Remember a folder that is to be removed unless the campaign is taken in."""
+        with errors(self.path, unwritable), self._transaction():
+            self._db.execute("INSERT INTO removal (campaign, path, at) VALUES (?, ?, ?)", (campaign, path, at))
+
+    def adopt(self, campaign: str, staged: str) -> str | None:
+        """Take in the campaign of a ledger that was made for it, in one transaction; None, or why it cannot be."""
+        with errors(self.path, unwritable), staging.attached(self._db, staged):
+            with self._transaction():
+                why = staging.objection(self._db, campaign)
+                if why is None:
+                    numbers = {"blob": self._highest("blob", "id"), "seq": self._highest("event", "seq")}
+                    staging.copy(self._db, _CAMPAIGN_COLUMNS, numbers)
+                    self._db.execute("DELETE FROM removal WHERE campaign = ?", (campaign,))
+            self._seq, self._blob = self._highest("event", "seq"), self._highest("blob", "id")
+        return why
 
     def removed(self, campaign: str) -> int:
         """The folders of a forgotten campaign are gone from the disk; returns how many there were."""
