@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -158,6 +159,17 @@ def lost(ground: Ground) -> Iterator[tuple[str, str]]:
         yield from db.execute("SELECT token, why FROM hold")
 
 
+def _finish(ground: Ground) -> Iterator[str]:
+    """Let everything come to its end."""
+    try:
+        ground.finish_all(_PARALLEL, 900)
+        ground.stop_daemon()
+        until(lambda: not ground.left(), 60)
+    except (AssertionError, subprocess.TimeoutExpired) as error:
+        _, said, _ = ground.call("status")
+        yield f"it does not come to its end: {error}\n{said}\n" + "\n".join(ground.left())
+
+
 def torture(folder: Path, size: int, choice: random.Random) -> Figures:
     """``size`` kills of whatever carries out runs that hold a rail."""
     ground = Ground(folder)
@@ -166,10 +178,8 @@ def torture(folder: Path, size: int, choice: random.Random) -> Figures:
     while killer.killed.total() < size:
         killer.tend()
         killer.strike()
-    ground.finish_all(_PARALLEL, 900)
-    ground.stop_daemon()
-    until(lambda: not ground.left(), 60)
-    found = list(violations(ground))
+    found = list(_finish(ground))
+    found += violations(ground)
     kills = {part: killer.killed[part] for part in _WEIGHTS}
     holds = sum(1 for _ in notes_of(ground))
     ground.clear()
