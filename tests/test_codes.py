@@ -13,7 +13,7 @@ from campaign.cli.files import read_file
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = re.compile(r"\bCAMP\d{3}\b")
-FENCE = re.compile(r"^```(camp|console)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(camp|yaml|console)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = all_codes()
 
 
@@ -31,7 +31,7 @@ def blocks(section: str) -> list[tuple[str, str, str]]:
 
 def checked(found: list[tuple[str, str, str]], folder: Path) -> set[str]:
     """The codes that checking the first ``camp`` block gives; blocks with a name are files beside it."""
-    specs = [(name or "example.camp", text) for language, name, text in found if language == "camp"]
+    specs = [(name or "example.camp", text) for language, name, text in found if language in ("camp", "yaml")]
     for name, text in specs:
         (folder / name).write_text(text)
     main = next(name for name, _ in specs if name == "example.camp")

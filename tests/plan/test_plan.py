@@ -103,12 +103,12 @@ def test_names_are_proved_for_every_tier() -> None:
     assert not wrong
     assert found is not None
     assert found.checked is not None
-    assert examine(found.checked, Registry()) == []
+    assert examine(found.checked, Registry(), _nothing) == []
     ambiguous = {"demo.camp": spec.replace("1..4", "[1, 11]").replace("[1, 2, 3]", "[1, 11]"), "tools.camp": HEAD}
     found, wrong = made(ambiguous)
     assert found is not None
     assert found.checked is not None
-    assert [each.code for each in examine(found.checked, Registry())] == ["CAMP200"]
+    assert [each.code for each in examine(found.checked, Registry(), _nothing)] == ["CAMP200"]
 
 
 # --- what is drawn -----------------------------------------------------------------------------------------------
@@ -209,3 +209,7 @@ def test_plugins_and_files_that_changed_are_named() -> None:
 def test_only_named_variables_are_captured() -> None:
     environ = {"PATH": "/bin", "LC_ALL": "C", "LC_TIME": "C", "SECRET": "x", "HOME": "/h"}
     assert snapshots.captured(["PATH", "LC_*", "NOPE"], environ) == {"LC_ALL": "C", "LC_TIME": "C", "PATH": "/bin"}
+
+
+def _nothing(path: str) -> bytes:
+    raise FileNotFoundError(2, "No such file", path)

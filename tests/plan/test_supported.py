@@ -17,7 +17,6 @@ WITH: dict[str, str] = {
     "trace on": "instance a { run t; trace on }",
     "chain seeds": "instance a { run t; chain seeds }",
     "cooldown": "instance a { run t; cooldown 5s }",
-    "rules": 'rules "x.yaml"\ninstance a { run t }',
     "sla": 'instance a { run t; fault process.stop { at = 1s; sla = 5s }; watch text.contains { text = "x" } }',
 }
 
@@ -26,7 +25,7 @@ def refused(text: str, tier: str | None = None) -> list[tuple[str, int]]:
     spec = checked(TOOL + text)
     scenarios, found = compile_scenarios(spec, tier, {}, Registry())
     assert not found
-    refusals = not_yet(spec, scenarios)
+    refusals = not_yet(scenarios)
     assert all((each.code, each.status) == ("CAMP190", ExitStatus.SETUP) for each in refusals)
     assert all(each.span is not None for each in refusals)
     return [(each.summary.partition(": ")[2], each.span.line if each.span else 0) for each in refusals]

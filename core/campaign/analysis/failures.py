@@ -1,8 +1,11 @@
-"""Failures by their fingerprint: which are new, known or flaky, and where to look first."""
+"""Failures by their fingerprint: which are new, known, quarantined or flaky, and where to look first."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Container
+
+from msgspec.structs import replace
 
 from campaign.ledger.rows import FailureRow
 from campaign.records import UniqueFailure
@@ -27,3 +30,8 @@ def unique_failure(row: FailureRow, run_root: str) -> UniqueFailure:
         classification=classify(row),
         evidence=os.path.relpath(row.directory, run_root),
     )
+
+
+def marked(failure: UniqueFailure, quarantined: Container[str]) -> UniqueFailure:
+    """A failure as a rule set knows it: ``quarantined`` goes before every other class."""
+    return replace(failure, classification="quarantined") if failure.fingerprint in quarantined else failure

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from campaign.analysis.beside import Beside, read_beside, read_excerpt
+from campaign.analysis.failures import marked
 from campaign.analysis.overview import only_shmoo, overview_of
 from campaign.analysis.reporting import Wanted
+from campaign.analysis.ruled import quarantined_in
 from campaign.analysis.summarize import summarize
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.failpoints import reach
@@ -52,6 +54,8 @@ def summary_of(ledger: LedgerReader, campaign: CampaignRow) -> Summary:
         planned=beside.instances,
         environment=beside.environment,
     )
+    known = quarantined_in(ledger, campaign)
+    summary = replace(summary, failures=tuple(marked(each, known) for each in summary.failures))
     return replace(summary, remarks=tuple(ledger.remarks(campaign.id)))
 
 

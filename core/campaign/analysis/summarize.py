@@ -6,7 +6,7 @@ Memory grows with the instances and the unique failures, never with the runs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from shlex import quote
 
@@ -14,7 +14,7 @@ from campaign.analysis.failures import unique_failure
 from campaign.analysis.statistics import wilson
 from campaign.diagnostics import ExitStatus
 from campaign.ledger.rows import INTERRUPTED, QUEUED, RUNNING, AttemptRow, CampaignRow, FailureRow
-from campaign.records import Environment, InstanceCounts, Reason, Summary, UniqueFailure, Verdict
+from campaign.records import Environment, FailureKind, InstanceCounts, Reason, Summary, UniqueFailure, Verdict
 
 #: How many unique failures the words of ``next_steps`` name.
 _NAMED = 3
@@ -104,14 +104,32 @@ def _in_order(instances: Mapping[str, Counter[str]], planned: Iterable[str]) -> 
             yield InstanceCounts(instance=name, verdicts=dict(instances[name]))
 
 
-def exit_status(verdicts: Mapping[str, int], *, interrupted: bool = False) -> ExitStatus:
-    """The status of a campaign that was carried out: 130 before 5 before 1 before 0."""
+def exit_status(verdicts: Mapping[str, int], *, interrupted: bool = False, unsafe: bool = False) -> ExitStatus:
+    """The status of a campaign that was carried out: 4 before 130 before 5 before 1 before 0."""
+    if unsafe:
+        return ExitStatus.SAFETY
     if interrupted:
         return ExitStatus.INTERRUPTED
     if verdicts.get(Verdict.CANCELED):
         return ExitStatus.CANCELED
     bad = verdicts.get(Verdict.FAIL, 0) + verdicts.get(Verdict.ERROR, 0)
     return ExitStatus.FAILED if bad else ExitStatus.PASSED
+
+
+def counted(
+    verdicts: Mapping[str, int],
+    failing: Mapping[tuple[str, str | None, str | None], int],
+    quarantined: Container[str | None],
+) -> tuple[dict[str, int], bool]:
+    """The verdicts that count, without quarantined failures, and whether safety stopped anything.
+
+    ``failing`` are the runs that failed by verdict, kind and fingerprint.
+    """
+    counts = dict(verdicts)
+    for (verdict, _, fingerprint), count in failing.items():
+        if fingerprint in quarantined:
+            counts[verdict] = counts.get(verdict, 0) - count
+    return counts, any(kind == FailureKind.GUARD for _, kind, _ in failing)
 
 
 def _status(campaign: CampaignRow, tally: Tally) -> int:

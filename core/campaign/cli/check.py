@@ -30,7 +30,7 @@ def command(specs: tuple[str, ...], output_format: str) -> int:
 
     found = check_files(paths, read)
     status = CampaignError(found).status if failed(found) else ExitStatus.PASSED
-    _write(found, output_format, Lines(read=read), status, len(paths))
+    write_found(found, output_format, Lines(read=read), status, len(paths))
     return int(status)
 
 
@@ -42,6 +42,7 @@ def check_files(paths: Sequence[str], read: Read) -> list[Diagnostic]:
 
 def _check_file(path: str, read: Read) -> list[Diagnostic]:
     """One spec, then, where it is sound, its plan for no tier and for every tier."""
+    from campaign.cli.here import this_host
     from campaign.language.resolve import check
     from campaign.plan.examine import examine
     from campaign.plugins.registry import Registry  # late: a verb's help needs none of these
@@ -50,10 +51,10 @@ def _check_file(path: str, read: Read) -> list[Diagnostic]:
     checked, found = check(path, read, providers)
     if checked is None or failed(found):
         return found
-    return found + examine(checked, providers)
+    return found + examine(checked, providers, read, this_host(strict=False) if checked.rules else None)
 
 
-def _write(found: Sequence[Diagnostic], output_format: str, lines: Lines, status: ExitStatus, files: int) -> None:
+def write_found(found: Sequence[Diagnostic], output_format: str, lines: Lines, status: ExitStatus, files: int) -> None:
     """The diagnostics to standard output in the format that was asked for; late imports, one renderer each."""
     if output_format == "github":
         from campaign.cli.github import github_annotations

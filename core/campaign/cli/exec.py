@@ -11,7 +11,9 @@ import click
 import msgspec
 
 from campaign.analysis.reporting import Wanted, wanted, wanted_by
+from campaign.cli.confirm import confirm_rules
 from campaign.cli.files import read_file, unwritable
+from campaign.cli.here import this_host
 from campaign.cli.options import format_option, no_progress_option, selection_options, workspace_option
 from campaign.cli.progress import watcher
 from campaign.cli.queueing import conclude as report
@@ -46,6 +48,7 @@ _NEWEST = "\0newest"
     help="Go on with the newest unfinished campaign of SPEC, or with the one that is named.",
 )
 @click.option("--report", "reports", multiple=True, metavar="NAME", help="A report beside the spec's own; repeat it.")
+@click.option("--yes", is_flag=True, help="Take the limits that `rules auto` chose without asking.")
 @click.option("--tokens", is_flag=True, help="One line an event on standard output, for editors and CI.")
 @format_option()
 @no_progress_option
@@ -57,6 +60,7 @@ def command(
     run_root: str | None,
     resume: str | None,
     reports: tuple[str, ...],
+    yes: bool,
     tokens: bool,
     output_format: str,
     progress: bool,
@@ -69,12 +73,13 @@ def command(
     keep_standard_streams_apart()
     if tokens and output_format == "json":
         raise click.UsageError("--tokens and --format json both want standard output; ask for one")
-    wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel)
+    wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel, host=this_host())
     writer = Tokens(sys.stdout) if tokens else Silent()
     with told(writer):
         writer.say("stage", "plan", spec=spec)
         live = daemon_of(workspace)
         prepared = _prepared(spec, options, resume, wishes, environment(live, os.environ))
+        confirm_rules(prepared.plan, yes=yes or prepared.resume)
         return execute(prepared, workspace, writer, progress, output_format, reports, by_daemon=live is not None)
 
 

@@ -94,14 +94,18 @@ def _show_run(run: Run, plan: Plan, as_json: bool) -> None:
     from campaign.cli.planned import limits_note
     from campaign.cli.tables import facts, print_json, table
     from campaign.plan.explanation import explain_values
+    from campaign.plan.limits import binding_of
     from campaign.plan.listing import listed
 
     shown, values = listed(run, plan), explain_values(run, plan.seed)
+    limits = list(binding_of(run, plan.rules.book)) if plan.rules is not None else []
     if as_json:
         rows = [
             {"kind": v.kind, "name": v.name, "value": v.value, "place": _place(v.span), "note": v.note} for v in values
         ]
-        print_json({"in_plan": True, "run": shown, "place": _place(run.scenario.span), "values": rows, "limits": []})
+        print_json(
+            {"in_plan": True, "run": shown, "place": _place(run.scenario.span), "values": rows, "limits": limits}
+        )
         return
     about = [("id", run.id), ("instance", f"{shown.instance} ({run.scenario.span})"), ("about", run.scenario.about)]
     more = [("tags", ", ".join(run.scenario.tags)), ("needs", ", ".join(f"{n} = {c}" for n, c in shown.needs.items()))]
@@ -109,6 +113,9 @@ def _show_run(run: Run, plan: Plan, as_json: bool) -> None:
     rows_shown = [(v.name, v.value, str(v.span) if v.span else "", v.note or "") for v in values]
     click.echo(table(("value of", "is", "from", ""), rows_shown))
     click.echo(f"\n{limits_note(plan)}\n")
+    if limits:
+        bound = [(b.name, b.value, b.allows, "; ".join(b.origins)) for b in limits]
+        click.echo(f"{table(('limit on', 'value', 'allows', 'from'), bound)}\n")
     for step in shown.steps:
         click.echo(visible(f"{step.label}: {_argv(step.argv)}"))
 

@@ -53,6 +53,8 @@ VERBS: Mapping[str, str] = {
     "failures": "List failures by fingerprint.",
     "report": "Write reports again from what was recorded.",
     "host": "Show this machine, or the one that a campaign ran on.",
+    "rules": "Check, explain, test and tighten rule sets.",
+    "quarantine": "Write into a rule set that a failure does not count for now.",
     "plugins": "List what is installed, from where, and what it provides.",
     "doctor": "Say what is missing on this machine and how to get it.",
     "new": "Create a spec or a plugin to start from.",

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from campaign.cli.options import format_option, selection_options, workspace_option
-from campaign.cli.planned import limits_note, load_plan
+from campaign.cli.planned import limits_note, load_plan, rules_view
 from campaign.plan.plan import Options, Plan
 from campaign.records.plan import PlanCounts
 
@@ -90,7 +90,15 @@ def _show_matrix(plan: Plan, as_json: bool) -> None:
         from campaign.cli.tables import print_json
 
         head = {"campaign": plan.name, "seed": plan.seed, "tier": plan.options.tier}
-        print_json({**head, "counts": counts, "instances": rows, "slots": capacity.named if capacity else {}})
+        print_json(
+            {
+                **head,
+                "counts": counts,
+                "instances": rows,
+                "slots": capacity.named if capacity else {},
+                "rules": rules_view(plan),
+            }
+        )
         return
     tier = f", tier {plan.options.tier}" if plan.options.tier else ""
     click.echo(f"{plan.name}: {_many(counts.runs, 'run')} of {_many(counts.cells, 'cell')}{tier}, seed {plan.seed}")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import sys
 
 from campaign.cli.files import read_file
+from campaign.cli.here import this_host
 from campaign.cli.render import print_diagnostics
 from campaign.diagnostics import CampaignError
 from campaign.language.files import Reader
+from campaign.plan.counts import count
 from campaign.plan.identity import ID_BYTES, run_key
+from campaign.plan.limits import unbound_values
 from campaign.plan.matrix import Run
 from campaign.plan.plan import Options, Plan, make_plan
+from campaign.plan.selection import Selected
 from campaign.plugins.registry import Registry
 
 
 def load_plan(spec: str, options: Options, read: Reader = read_file) -> Plan:
     """The plan of a spec; warnings go to standard error, anything worse raises CampaignError."""
-    plan, found = make_plan(spec, read, options, Registry)
+    plan, found = make_plan(spec, read, options, Registry, this_host())
     if plan is None:
         raise CampaignError(found)
     if found:
@@ -48,7 +52,38 @@ def _only_seed(plan: Plan, cell: str) -> str:
 
 
 def limits_note(plan: Plan) -> str:
-    """What the safety limits say of a plan, in one line."""
-    if plan.checked is not None and plan.checked.rules:
-        return "the rule sets that this spec names are not read yet: no value has been held against a limit"
-    return "no rule set binds this campaign: no value is limited"
+    """What the rule sets say of a plan: the sets, values that nothing limits, cells that are skipped."""
+    if plan.rules is None:
+        return "no rule set binds this campaign: no value is limited"
+    book = plan.rules.book
+    count = len(book.limits)
+    lines = [f"bound by {', '.join(book.names)}: every value keeps {count} {'limit' if count == 1 else 'limits'}"]
+    unbound = unbound_values(plan.selected, book)
+    if unbound:
+        lines.append(f"no limit binds {', '.join(f'{each.name} ({each.value})' for each in unbound)}")
+    skipped = skipped_cells(plan)
+    if skipped:
+        lines.append(f"{skipped:_} {'cell is' if skipped == 1 else 'cells are'} skipped by rule sets")
+    return "\n".join(lines)
+
+
+def rules_view(plan: Plan) -> dict[str, object] | None:
+    """The same for programs; None where no rule set binds the campaign."""
+    if plan.rules is None:
+        return None
+    book = plan.rules.book
+    return {
+        "sets": list(book.names),
+        "files": sorted(plan.rules.files),
+        "limits": len(book.limits),
+        "unbound": unbound_values(plan.selected, book),
+        "skipped": skipped_cells(plan),
+    }
+
+
+def skipped_cells(plan: Plan) -> int:
+    """How many cells the rule sets skip; raises CampaignError where that cannot be counted."""
+    whole = [Selected(each.scenario) for each in plan.left_out if each.ruled]
+    some = [each for each in plan.selected if any(exclusion.why for exclusion in each.leaves_out)]
+    with_skips = [Selected(each.scenario, tuple(e for e in each.leaves_out if not e.why)) for each in some]
+    return count([*whole, *with_skips], plan.seed).cells - count(some, plan.seed).cells

@@ -9,6 +9,7 @@ import click
 from campaign.cli import complete
 from campaign.cli.exec import daemon_of, execute, keep_standard_streams_apart
 from campaign.cli.files import read_file
+from campaign.cli.here import this_host
 from campaign.cli.options import format_option, no_progress_option, selection_options, workspace_option
 from campaign.cli.queueing import chosen, environment
 from campaign.cli.tokens import Silent
@@ -42,6 +43,6 @@ def command(
     keep_standard_streams_apart()
     row = chosen(workspace, campaign)
     live = daemon_of(workspace)
-    wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel)
+    wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel, host=this_host())
     prepared = prepare_rerun(row, options, wishes, read_file, environment(live, os.environ))
     return execute(prepared, workspace, Silent(), progress, output_format, reports, by_daemon=live is not None)

@@ -7,7 +7,9 @@ import sys
 
 import click
 
+from campaign.cli.confirm import confirm_rules
 from campaign.cli.files import read_file
+from campaign.cli.here import this_host
 from campaign.cli.options import no_progress_option, selection_options, workspace_option
 from campaign.cli.queueing import NO_DAEMON, environment, follow, hello, submission, submit, tell
 from campaign.cli.render import print_diagnostics
@@ -22,6 +24,7 @@ from campaign.plan.plan import Options
 @selection_options
 @click.option("--parallel", type=click.IntRange(min=1), metavar="N", help="Runs at a time, instead of the spec's.")
 @click.option("--run-root", type=click.Path(file_okay=False), metavar="DIR", help="Where evidence and reports go.")
+@click.option("--yes", is_flag=True, help="Take the limits that `rules auto` chose without asking.")
 @click.option("--wait", is_flag=True, help="Wait for its end, with its exit status.")
 @no_progress_option
 @workspace_option
@@ -30,6 +33,7 @@ def command(
     options: Options,
     parallel: int | None,
     run_root: str | None,
+    yes: bool,
     wait: bool,
     progress: bool,
     workspace: str,
@@ -39,10 +43,11 @@ def command(
     live = hello(line)
     if line is not None:
         line.close()
-    wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel)
+    wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel, host=this_host())
     prepared = prepare(spec, options, wishes, read_file, environment(live, os.environ))
     if prepared.warnings:
         print_diagnostics(prepared.warnings, sys.stderr)
+    confirm_rules(prepared.plan, yes=yes)
     served = False
 
     def send(asked: wire.Submit) -> wire.Done:

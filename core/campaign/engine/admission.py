@@ -29,7 +29,7 @@ _KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "or
 def objections(plan: Plan, capacity: Capacity, registry: Registry, context: RenderContext) -> list[Diagnostic]:
     """Everything that keeps the plan from running on this machine; the programs are looked for only if nothing else."""
     scenarios = plan.scenarios
-    found = [] if plan.checked is None else not_yet(plan.checked, scenarios)
+    found = not_yet(scenarios)
     if failed(found):
         return found
     demands = list(_demands(plan))

@@ -33,6 +33,7 @@ from campaign.plan.matrix import Run
 from campaign.plan.plan import Plan
 from campaign.plan.render import render
 from campaign.records import PlanTool, Summary
+from campaign.rules.failures import quarantined
 
 
 def carry_out(prepared: Prepared, workspace: Workspace, watcher: Watcher, connect: Connect | None = None) -> Outcome:
@@ -122,7 +123,14 @@ def _errand(prepared: Prepared, workspace: Workspace) -> Errand:
         slots=prepared.capacity.slots,
         stop_on_fail=bool(whole and whole.stop_on_fail),
         resume=prepared.resume,
+        quarantined=_quarantined(prepared),
     )
+
+
+def _quarantined(prepared: Prepared) -> frozenset[str]:
+    """The failures that do not count on the day on which the campaign began."""
+    rules = prepared.plan.rules
+    return quarantined(rules.book, prepared.campaign.created_at[:10]) if rules is not None else frozenset()
 
 
 def _lanes(plan: Plan) -> Iterator[tuple[Lane, Iterator[Run]]]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw, Struct
 
-from campaign.analysis.summarize import exit_status
+from campaign.analysis.summarize import counted, exit_status
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol
 from campaign.engine.client import Connect, EngineDefectError
@@ -27,7 +27,7 @@ from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import FINISHED, INTERRUPTED, CampaignRow
 from campaign.plan.matrix import Run
-from campaign.records import Exit, Order, RunView, Verdict
+from campaign.records import Decision, Exit, Order, RunView, Verdict
 from campaign.records.event import EventView
 from campaign.supervise.loop import Loop
 
@@ -89,6 +89,7 @@ class Errand(Struct, frozen=True, kw_only=True):
     slots: Mapping[str, int] = {}
     stop_on_fail: bool = False
     resume: bool = False
+    quarantined: frozenset[str] = frozenset()
 
 
 class Outcome(Struct, frozen=True):
@@ -251,8 +252,17 @@ class Planner:
         if message.fallback:
             order = msgspec.structs.replace(order, fallback_reason=message.fallback)
         exit_ = _decode_exit(message.exit)
-        view = self._projector.view(order, exit_, message.oracles, message.decision, cause=cause, parent=parent)
+        decision = self._classified(message.decision)
+        view = self._projector.view(order, exit_, message.oracles, decision, cause=cause, parent=parent)
         self._done(order, view, final=message.again is None)
+
+    def _classified(self, decision: Decision | None) -> Decision | None:
+        """What a rule set knows of a failure is said in its record."""
+        failure = decision.failure if decision is not None else None
+        if decision is None or failure is None or failure.fingerprint not in self._errand.quarantined:
+            return decision
+        known = msgspec.structs.replace(failure, classification="quarantined")
+        return msgspec.structs.replace(decision, failure=known)
 
     def _done(self, order: Order, view: RunView, *, final: bool) -> None:
         public = order.directories.public
@@ -325,8 +335,10 @@ class Planner:
         with LedgerReader(self._errand.ledger) as ledger:
             for (_, verdict), count in ledger.counts(self._errand.campaign.id).items():
                 verdicts[verdict or Verdict.ERROR] = verdicts.get(verdict or Verdict.ERROR, 0) + count
-        status = exit_status(verdicts)
-        return Outcome(FINISHED, ExitStatus.CANCELED if idle.canceled else status)
+            failing = ledger.failing(self._errand.campaign.id)
+        counts, unsafe = counted(verdicts, failing, self._errand.quarantined)
+        status = exit_status(counts, unsafe=unsafe)
+        return Outcome(FINISHED, ExitStatus.CANCELED if idle.canceled and not unsafe else status)
 
     # --- Ctrl-C -------------------------------------------------------------------------------------------------
 

@@ -25,11 +25,15 @@ from campaign.plan import snapshot as snapshots
 from campaign.plan.names import directory_name
 from campaign.plan.plan import Options, Plan, make_plan
 from campaign.plan.render import PASSED, RenderContext
+from campaign.plan.ruled import Host
 from campaign.plan.selection import Selected
 from campaign.plan.snapshot import Snapshot
 from campaign.plan.space import Space, UncountableError, components
 from campaign.plugins.registry import Registry
+from campaign.records import GuardOrder, RulesOrder
 from campaign.records.plan import PlanCounts, PlanInstance, PlanPlugin, PlanTool, PlanView
+from campaign.rules.structs import RuleBook
+from campaign.units import to_json
 
 #: Combinations that an exclusion is asked about before the campaign starts; a tenth of a second or so.
 _MOST_ASKED = 20_000
@@ -50,7 +54,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     @property
     def blobs(self) -> dict[str, bytes]:
         """The snapshot's parts by their hashes; nothing new where it is resumed."""
-        return {} if self.resume else snapshots.parts(self.snapshot, _files(self.plan))
+        return {} if self.resume else snapshots.parts(self.snapshot, self.plan.files)
 
     def context(self, epoch: int, attempts: str, token: Callable[[], str]) -> RenderContext:
         """What orders are rendered with."""
@@ -65,22 +69,26 @@ class Prepared(Struct, frozen=True, kw_only=True):
             epoch=epoch,
             token=token,
             plugins=tuple(plugin.plugin for plugin in self.snapshot.plugins),
+            guards=_guards(self.plan),
+            rules=_rules(self.plan, self.snapshot.directory),
+            book=self.plan.rules.book if self.plan.rules is not None else RuleBook(),
             devices=self.capacity.devices,
         )
 
 
 class Wishes(Struct, frozen=True, kw_only=True):
-    """What the command line says beside the selection."""
+    """What the command line says beside the selection; ``host`` is what rule sets are matched with, if with any."""
 
     workspace: str
     run_root: str | None = None
     parallel: int | None = None
+    host: Host | None = None
 
 
 def prepare(spec: str, options: Options, wishes: Wishes, read: Reader, environ: Mapping[str, str]) -> Prepared:
     """Plan a new campaign and see whether it can run; raises CampaignError with everything that speaks against it."""
     registries: list[Registry] = []
-    plan, found = make_plan(spec, read, options, _remembering(registries))
+    plan, found = make_plan(spec, read, options, _remembering(registries), wishes.host)
     if plan is None:
         raise CampaignError(found)
     return _begun(plan, found, registries[0], spec, os.getcwd(), wishes, environ)
@@ -97,7 +105,9 @@ def prepare_rerun(
     with LedgerReader(os.path.join(wishes.workspace, "ledger.sqlite")) as ledger:
         snapshot = snapshots.load(campaign.snapshot or campaign.plan_hash, ledger.blob)
         stored = snapshots.reader(snapshot, ledger.blob)
-        plan, found = make_plan(snapshot.spec, stored, over(snapshot.options, options), _remembering(registries))
+        then = structs.replace(wishes.host or Host(), chosen=snapshots.chosen_rules(snapshot))
+        wanted = over(snapshot.options, options)
+        plan, found = make_plan(snapshot.spec, stored, wanted, _remembering(registries), then)
     if plan is None:
         raise CampaignError(found)
     changed = snapshots.changed_plugins(snapshot, _plugins(registries[0]))
@@ -131,8 +141,8 @@ def _begun(  # noqa: PLR0913, PLR0917 - a plan, where it comes from, and what it
         directory=directory,
         options=plan.options,
         environment=snapshots.captured(_variables(plan), environ),
-        host={"processors": str(processors()), **{f"slots.{name}": str(n) for name, n in capacity.slots.items()}},
-        files=snapshots.plan_files(_files(plan)),
+        host=_host(plan, capacity),
+        files=snapshots.plan_files(plan.files),
         plugins=tuple(_plugins(registry)),
     )
     hash_ = snapshots.plan_hash(snapshot)
@@ -151,7 +161,7 @@ def _begun(  # noqa: PLR0913, PLR0917 - a plan, where it comes from, and what it
         tier=plan.options.tier,
         total=counts.runs if counts else None,
         parallel=capacity.parallel,
-        orphans=(plan.whole.orphans if plan.whole else None) or "adopt",
+        orphans=_orphans(plan),
         created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     )
     prepared = Prepared(
@@ -168,7 +178,11 @@ def _begun(  # noqa: PLR0913, PLR0917 - a plan, where it comes from, and what it
 
 
 def prepare_again(
-    word: str | None, spec: str | None, wishes: Wishes, read: Reader, environ: Mapping[str, str]
+    word: str | None,
+    spec: str | None,
+    wishes: Wishes,
+    read: Reader,
+    environ: Mapping[str, str],
 ) -> Prepared:
     """Plan a recorded campaign again from its snapshot; raises CampaignError, also where plugins have changed."""
     with LedgerReader(os.path.join(wishes.workspace, "ledger.sqlite")) as ledger:
@@ -176,7 +190,8 @@ def prepare_again(
         snapshot = snapshots.load(row.snapshot or row.plan_hash, ledger.blob)
         registries: list[Registry] = []
         stored = snapshots.reader(snapshot, ledger.blob)
-        plan, found = make_plan(snapshot.spec, stored, snapshot.options, _remembering(registries))
+        then = structs.replace(wishes.host or Host(), chosen=snapshots.chosen_rules(snapshot))
+        plan, found = make_plan(snapshot.spec, stored, snapshot.options, _remembering(registries), then)
     if plan is None:
         raise CampaignError(found)
     changed = snapshots.changed_plugins(snapshot, _plugins(registries[0]))
@@ -245,8 +260,47 @@ def _see_whether_it_can_run(prepared: Prepared) -> None:
 # --- snapshot and names -----------------------------------------------------------------------------------------
 
 
-def _files(plan: Plan) -> Mapping[str, bytes]:
-    return plan.checked.files if plan.checked is not None else {}
+def _host(plan: Plan, capacity: Capacity) -> dict[str, str]:
+    """The facts of this machine that the plan depends on."""
+    facts = {"processors": str(processors()), **{f"slots.{name}": str(n) for name, n in capacity.slots.items()}}
+    if plan.rules is not None:
+        facts[snapshots.BOUND_RULES] = "\n".join(plan.rules.paths)
+    if plan.rules is not None and plan.rules.chosen:
+        facts[snapshots.AUTO_RULES] = "\n".join(plan.rules.chosen)
+    return facts
+
+
+def _rules(plan: Plan, directory: str) -> RulesOrder | None:
+    """Where the rule sets of a plan are to be found by whoever carries an order out; absolute paths."""
+    if plan.rules is None:
+        return None
+    bound = plan.rules
+    files = {os.path.join(directory, path): snapshots.digest(data) for path, data in sorted(bound.files.items())}
+    return RulesOrder(paths=tuple(os.path.join(directory, path) for path in bound.paths), files=files)
+
+
+def _guards(plan: Plan) -> tuple[GuardOrder, ...]:
+    """What the rule sets have watched while a run lasts; those of one oracle bear numbers."""
+    found: list[GuardOrder] = []
+    for guard in plan.rules.book.guards if plan.rules is not None else ():
+        number = sum(each.oracle == guard.oracle for each in found)
+        label = guard.oracle if not number else f"{guard.oracle}.{number + 1}"
+        found.append(
+            GuardOrder(
+                label=label,
+                oracle=guard.oracle,
+                every_s=float(guard.every.value),
+                settings={name: to_json(value) for name, value in guard.settings.items()},
+            )
+        )
+    return tuple(found)
+
+
+def _orphans(plan: Plan) -> str:
+    """What becomes of runs whose runner died: the spec's word goes before a rule set's."""
+    of_spec = plan.whole.orphans if plan.whole is not None else None
+    of_rules = plan.rules.book.orphans if plan.rules is not None else None
+    return of_spec or (of_rules.word if of_rules is not None else "adopt")
 
 
 def _variables(plan: Plan) -> list[str]:

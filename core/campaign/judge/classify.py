@@ -94,7 +94,9 @@ def _objections(
 
 
 def _broken(exit: Exit) -> Iterator[Objection]:
-    if exit.setup_error is not None:
+    if exit.setup_error is not None and exit.stopped is Stop.SAFETY:
+        yield Objection(Verdict.ERROR, FailureKind.GUARD, "limits", exit.setup_error)
+    elif exit.setup_error is not None:
         yield Objection(Verdict.ERROR, FailureKind.SETUP, "setup", exit.setup_error)
     if exit.internal_error is not None:
         yield Objection(Verdict.ERROR, FailureKind.INTERNAL, "internal", exit.internal_error)

@@ -320,10 +320,10 @@ def _written_at(binding: Binding, value: Value, case: Case) -> Span | None:
     if node is None or sweep is None:
         return binding.span
     place = [word.text for word in sweep.names].index(node.name)
-    return _in_sweep(sweep, place, value, case) or binding.span
+    return place_in_sweep(sweep, place, value, case) or binding.span
 
 
-def _in_sweep(sweep: Sweep, place: int, value: Value, case: Case) -> Span | None:
+def place_in_sweep(sweep: Sweep, place: int, value: Value, case: Case) -> Span | None:
     """Where a value stands in the list of a sweep, one of the values of its name at ``place``."""
     points = case.values.points(sweep)
     if not isinstance(sweep.values, ListOf) or points is None:
@@ -343,7 +343,7 @@ def _check_repeated(part: Part, axis: StepAxis, units: Mapping[str, Sequence[Hol
         for point in axis.points[:MAXIMUM_TRIED]:
             objection = object_to(parameter, point[place]) or _object_to_text(parameter, point[place], holes_of)
             if objection is not None:
-                span = _in_sweep(axis.sweep, place, point[place], domain.case) or part.placed.span
+                span = place_in_sweep(axis.sweep, place, point[place], domain.case) or part.placed.span
                 domain.report(Diagnostic(objection[0], objection[1], span, None, _declared(parameter)))
 
 
@@ -406,7 +406,7 @@ def _sources(part: Part, domain: _Domain) -> Iterator[_Source]:
                 yield _Source(
                     name=parameter.name,
                     values=partial(_repeated, axis, place, parameter),
-                    place=partial(_in_sweep, axis.sweep, place, case=case),
+                    place=partial(place_in_sweep, axis.sweep, place, case=case),
                     varies=True,
                 )
 

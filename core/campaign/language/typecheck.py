@@ -77,6 +77,12 @@ def article(type_: Type) -> str:
     return with_article(str(type_))
 
 
+def type_text(type_: Type) -> str:
+    """A type in one word, for records: ``voltage``, ``list/voltage``, ``any``."""
+    item = type_.item if type_.item is not None and type_.name == "list" else None
+    return type_.name if item is None else f"{type_.name}/{type_text(item)}"
+
+
 def type_of(value: Value) -> Type:
     """The type of a value."""
     if isinstance(value, bool):

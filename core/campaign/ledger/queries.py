@@ -232,6 +232,15 @@ class LedgerReader:
         """
         return {(state, verdict): count for state, verdict, count in self._rows(query, campaign, origin)}
 
+    def failing(self, campaign: str) -> dict[tuple[str, str | None, str | None], int]:
+        """How many runs failed, or could not be told, by verdict, kind and fingerprint of the attempt that decides."""
+        query = f"""
+            SELECT a.verdict, a.kind, a.fingerprint, count(*) FROM attempt a
+            WHERE a.campaign = ? AND a.origin = 'plan' AND a.verdict IN ('fail', 'error') AND {_DECIDES}
+            GROUP BY a.verdict, a.kind, a.fingerprint
+        """
+        return {(verdict, kind, mark): count for verdict, kind, mark, count in self._rows(query, campaign)}
+
     def record(self, token: str) -> AttemptRecord | None:
         """Everything that is known of an attempt."""
         return next(self._records("a.token = ?", token), None)

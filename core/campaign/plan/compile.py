@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from fractions import Fraction
-from typing import cast
+from types import MappingProxyType
+from typing import Any, cast
 
 from campaign.diagnostics import CampaignError, Diagnostic, Severity, Span, failed
 from campaign.language.axes import Point
@@ -26,7 +27,9 @@ from campaign.plan.names import axis_units, point_texts
 from campaign.plan.program import Program
 from campaign.plan.scenario import Axis, Combination, Exclusion, Scenario
 from campaign.plugins.names import canonical
-from campaign.units import Quantity
+from campaign.rules.limits import Given, binding_limits, dimension
+from campaign.rules.structs import Limit
+from campaign.units import Quantity, Value
 
 __all__ = ["Whole", "campaign_facts", "compile_scenarios"]
 
@@ -34,17 +37,21 @@ _NOWHERE = Span("--set", 1, 1, 1, 1)
 
 
 def compile_scenarios(
-    checked: Checked, tier: str | None, overrides: Mapping[str, Expr], registry: ProviderLookup
+    checked: Checked,
+    tier: str | None,
+    overrides: Mapping[str, Expr],
+    registry: ProviderLookup,
+    limits: Mapping[str, Limit] = MappingProxyType({}),
 ) -> tuple[tuple[Scenario, ...], list[Diagnostic]]:
     """The scenarios of a spec that ``check`` found sound, and what is wrong with tier and ``--set``.
 
-    A spec that nothing is wrong with gives the same scenarios every time.
+    A spec that nothing is wrong with gives the same scenarios every time.  Jitter stays inside ``limits``.
     """
     if tier is not None and tier not in checked.tiers:
         known = list(checked.tiers)
         hint = meant(tier, known) or (f"tiers are {', '.join(known)}" if known else None)
         return (), [Diagnostic("CAMP170", f"no tier is called {shown(tier)}", None, hint)]
-    compiler = _Compiler(checked, tier, overrides, registry)
+    compiler = _Compiler(checked, tier, overrides, registry, limits)
     scenarios = compiler.scenarios()
     found = list({(each.code, each.span, each.summary): each for each in compiler.found}.values())
     return (() if failed(found) else scenarios), found
@@ -52,8 +59,14 @@ def compile_scenarios(
 
 class _Compiler:
     def __init__(
-        self, checked: Checked, tier: str | None, overrides: Mapping[str, Expr], registry: ProviderLookup
+        self,
+        checked: Checked,
+        tier: str | None,
+        overrides: Mapping[str, Expr],
+        registry: ProviderLookup,
+        limits: Mapping[str, Limit],
     ) -> None:
+        self.limits = limits
         self.checked = checked
         self.tier = None if tier is None else checked.tiers[tier]
         self.name = tier
@@ -126,7 +139,7 @@ class _Compiler:
 
     def _scenario(self, scope: Scope, case: Case) -> Scenario:
         program = Program(case)
-        axes = tuple(_axis(case, draft) for draft in case.merged.axes)
+        axes = tuple(_axis(case, draft, self.limits) for draft in case.merged.axes)
         exclusions = [
             Exclusion(
                 names=frozenset(name for name in drop.varies if not name.startswith("@")),
@@ -175,18 +188,40 @@ def _group(scope: Scope) -> str:
     return scope.instance.label.text.partition(".")[0]
 
 
-def _axis(case: Case, draft: AxisDraft) -> Axis:
+def _axis(case: Case, draft: AxisDraft, limits: Mapping[str, Limit]) -> Axis:
     width = None
     if len(draft.parts) == 1 and canonical(draft.names[0]) not in case.values.pinned:
         width = jitter_width(draft.parts[0], case.values.compile, case.values.constants)
+    points = cast("tuple[Point, ...]", axis_points(case, draft))
     return Axis(
         names=draft.names,
-        points=cast("tuple[Point, ...]", axis_points(case, draft)),
+        points=points,
         declared=tuple(part.span for part in draft.parts),
-        bounds=bounds_of(case, draft.names[0]) if width is not None else (None, None),
+        bounds=_jitter_bounds(case, draft.names[0], points[0][0], limits) if width is not None else (None, None),
         jitter=width if isinstance(width, Quantity | Fraction | int) and not isinstance(width, bool) else None,
         units=literal_units(case, draft) if any(canonical(name) in case.values.pinned for name in draft.names) else (),
     )
+
+
+def _jitter_bounds(case: Case, name: str, first: Value, limits: Mapping[str, Limit]) -> tuple[Any, Any]:
+    """The least and the most that parameters and limits leave to an axis, under every name that it reaches."""
+    low, high = bounds_of(case, name)
+    reached = [Given(name, first)] + [
+        Given(binding.parameter.name, first, part.facts.name, binding.parameter.type.name)
+        for part in case.parts
+        for binding in part.bindings.values()
+        if binding.key is not None and canonical(binding.key) == canonical(name)
+    ]
+    found = [limit for each in reached for limit in binding_limits(each, first, limits)]
+    lows = [] if low is None else [low]
+    highs = [] if high is None else [high]
+    lows += [limit.low.value for limit in found if limit.low is not None and _alike(limit.low.value, first)]
+    highs += [limit.high.value for limit in found if limit.high is not None and _alike(limit.high.value, first)]
+    return max(lows, default=None), min(highs, default=None)
+
+
+def _alike(bound: Value, value: Value) -> bool:
+    return dimension(bound) == dimension(value)
 
 
 def _slots(case: Case) -> tuple[dict[str, int], dict[str, int]]:

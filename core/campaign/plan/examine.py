@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from campaign.diagnostics import Diagnostic
+from campaign.diagnostics import Diagnostic, failed
+from campaign.language.files import Reader
 from campaign.language.providers import ProviderLookup
 from campaign.language.resolve import Checked
 from campaign.plan.bounds import check_bounds
-from campaign.plan.compile import compile_scenarios
+from campaign.plan.compile import campaign_facts, compile_scenarios
 from campaign.plan.distinct import check_names
+from campaign.plan.duties import missing_oracles, skip
+from campaign.plan.limits import check_limits
+from campaign.plan.ruled import Host, bind_rules
+from campaign.plan.selection import Selected
+from campaign.rules.structs import RuleBook
 
 
-def examine(checked: Checked, providers: ProviderLookup) -> list[Diagnostic]:
-    """What is wrong with the plan of a sound spec, for no tier and for every tier: shared names, what is too large."""
-    found: dict[Diagnostic, None] = {}
+def examine(checked: Checked, providers: ProviderLookup, read: Reader, host: Host | None = None) -> list[Diagnostic]:
+    """What is wrong with the plan of a sound spec, for no tier and for every tier, and with the rule sets it names.
+
+    Shared names, what is too large, oracles that are missing, values that break a limit.
+    """
+    rules, wrong_rules = bind_rules(checked, read, providers, host or Host())
+    found: dict[Diagnostic, None] = dict.fromkeys(wrong_rules)
+    book = rules.book if rules is not None else RuleBook()
     for tier in (None, *checked.tiers):
-        scenarios, wrong = compile_scenarios(checked, tier, {}, providers)
+        scenarios, wrong = compile_scenarios(checked, tier, {}, providers, book.limits)
         found.update(dict.fromkeys([*wrong, *check_names(scenarios), *check_bounds(scenarios)]))
+        selected, _ = skip([Selected(each) for each in scenarios], book)
+        found.update(dict.fromkeys(missing_oracles([each.scenario for each in selected], book)))
+        if not failed(found):
+            seed = campaign_facts(checked, tier).seed
+            found.update(dict.fromkeys(check_limits(selected, checked.name, seed, book)))
     return list(found)

@@ -230,5 +230,10 @@ def offset(value: Numeric, width: Numeric, drawn: int, bounds: Bounds = (None, N
     return Quantity(moved, value.dimension, value.unit) if isinstance(value, Quantity) else moved
 
 
+def reach(value: Numeric, width: Numeric, bounds: Bounds = (None, None)) -> tuple[Numeric, Numeric]:
+    """The least and the most that jitter can make of ``value``."""
+    return offset(value, width, 0, bounds), offset(value, width, (1 << 64) - 1, bounds)
+
+
 def _plain(value: Numeric) -> Fraction:
     return value.value if isinstance(value, Quantity) else Fraction(value)

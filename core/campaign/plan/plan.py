@@ -17,14 +17,19 @@ from campaign.language.syntax import Expr
 from campaign.plan.compile import Whole, campaign_facts, compile_scenarios
 from campaign.plan.counts import count
 from campaign.plan.distinct import check_names
+from campaign.plan.duties import missing_oracles, skip
 from campaign.plan.identity import split_key
+from campaign.plan.limits import check_limits
 from campaign.plan.lookup import named_choice
 from campaign.plan.matrix import Cell, Run, cell_of, cells, chosen, run_of, runs
-from campaign.plan.scenario import Scenario
+from campaign.plan.ruled import Host, bind_rules
+from campaign.plan.scenario import Exclusion, Scenario
 from campaign.plan.selection import LeftOut, Providers, Selected, parse_filter, select
-from campaign.plan.snapshot import Blobs, Snapshot, reader
+from campaign.plan.snapshot import Blobs, Snapshot, chosen_rules, reader
 from campaign.plan.space import Space
 from campaign.records.plan import PlanCounts, PlanOptions
+from campaign.rules.files import Bound
+from campaign.rules.structs import RuleBook
 
 #: What the command line said: ``--tier --group --filter --seeds --campaign-seed --set --limit``.
 Options: TypeAlias = PlanOptions
@@ -44,7 +49,8 @@ class Reason(Struct, frozen=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """The runs of a campaign, lazily, in order: instances as they stand, cells in matrix order, seeds innermost.
 
-    ``whole`` is what holds for the campaign as a whole; ``checked`` is the spec that it was made from, with its files.
+    ``whole`` is what holds for the campaign as a whole; ``checked`` is the spec that it was made from, with its files,
+    ``rules`` the rule sets that bind it.
     """
 
     name: str
@@ -54,6 +60,13 @@ class Plan(Struct, frozen=True, kw_only=True):
     options: Options = Options()
     whole: Whole | None = None
     checked: Checked | None = None
+    rules: Bound | None = None
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file that the plan was made from, rule sets too, by path."""
+        of_spec = self.checked.files if self.checked is not None else {}
+        return {**of_spec, **(self.rules.files if self.rules is not None else {})}
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:
@@ -114,7 +127,7 @@ class Plan(Struct, frozen=True, kw_only=True):
             return Reason(f"combine {how} {size} did not choose this cell", space.scenario.span)
         for constraint in space.narrowing:
             if constraint.forbids(choice):
-                return Reason(f"this cell is left out by {constraint.exclusion.span.file}")
+                return _left_out(constraint.exclusion)
         if run.seed not in space.scenario.seeds:
             return Reason(f"{run.seed} is none of the seeds of {space.scenario.label_text}", space.scenario.span)
         place = (*choice, space.scenario.seeds.index(run.seed))
@@ -126,12 +139,20 @@ class Plan(Struct, frozen=True, kw_only=True):
         return None
 
 
+def _left_out(exclusion: Exclusion) -> Reason:
+    """By a rule set, which has a place, or by an option."""
+    if exclusion.why is not None:
+        return Reason(f"this cell is left out by {exclusion.why}", exclusion.span)
+    return Reason(f"this cell is left out by {exclusion.span.file}")
+
+
 def make_plan(
-    path: str, read: Reader, options: Options, registry: Callable[[], ProviderLookup]
+    path: str, read: Reader, options: Options, registry: Callable[[], ProviderLookup], host: Host | None = None
 ) -> tuple[Plan | None, list[Diagnostic]]:
     """Read, check and compile a spec, and select; everything that is wrong at once, None where nothing can be planned.
 
-    ``read`` is the disk or a snapshot, ``registry`` makes a registry to find providers with.
+    ``read`` is the disk or a snapshot, ``registry`` makes a registry to find providers with; ``host`` is what rule
+    sets are matched with, without it they are not.
     """
     providers = registry()
     checked, found = check(path, read, providers)
@@ -139,20 +160,36 @@ def make_plan(
         return None, found
     if checked.campaign is None:
         return None, [*found, _no_campaign(checked.path)]
-    plan, wrong = plan_checked(checked, options, providers)
-    return (None if failed(wrong) else plan), [*found, *wrong]
+    rules, wrong = bind_rules(checked, read, providers, host or Host())
+    if failed(wrong):
+        return None, [*found, *wrong]
+    plan, more = plan_checked(checked, options, providers, rules)
+    return (None if failed(more) else plan), [*found, *wrong, *more]
 
 
-def plan_checked(checked: Checked, options: Options, providers: ProviderLookup) -> tuple[Plan | None, list[Diagnostic]]:
-    """The plan of a spec that was checked and found sound."""
+def plan_checked(
+    checked: Checked, options: Options, providers: ProviderLookup, rules: Bound | None = None
+) -> tuple[Plan | None, list[Diagnostic]]:
+    """The plan of a spec that was checked and found sound, every value held against the limits of ``rules``."""
     overrides, found = parse_sets(options.sets)
-    scenarios, wrong = compile_scenarios(checked, options.tier, overrides, providers)
+    book = rules.book if rules is not None else RuleBook()
+    scenarios, wrong = compile_scenarios(checked, options.tier, overrides, providers, book.limits)
     found += wrong
     if failed(found):
         return None, found
     whole = campaign_facts(checked, options.tier)
     plan, wrong = plan_of(checked.name, whole.seed, scenarios, options, _providers)
-    return replace(plan, whole=whole, checked=checked), [*found, *check_names(scenarios), *wrong]
+    selected, skipped = skip(plan.selected, book)
+    plan = replace(
+        plan,
+        whole=whole,
+        checked=checked,
+        rules=rules,
+        selected=tuple(selected),
+        left_out=(*plan.left_out, *skipped),
+    )
+    found += [*check_names(scenarios), *wrong, *missing_oracles(plan.scenarios, book)]
+    return plan, [*found, *check_limits(selected, plan.name, plan.seed, book)]
 
 
 def from_snapshot(
@@ -162,7 +199,8 @@ def from_snapshot(
 
     Whether the plugins are still the same is for the caller to ask (``snapshot.changed_plugins``).
     """
-    return make_plan(snapshot.spec, reader(snapshot, blobs), snapshot.options, registry)
+    host = Host(chosen=chosen_rules(snapshot))
+    return make_plan(snapshot.spec, reader(snapshot, blobs), snapshot.options, registry, host)
 
 
 def elsewhere(plan: Plan, key: str, providers: ProviderLookup) -> str | None:
@@ -172,7 +210,7 @@ def elsewhere(plan: Plan, key: str, providers: ProviderLookup) -> str | None:
     for tier in (None, *plan.checked.tiers):
         if tier == plan.options.tier:
             continue
-        other, _ = plan_checked(plan.checked, Options(tier=tier, sets=plan.options.sets), providers)
+        other, _ = plan_checked(plan.checked, Options(tier=tier, sets=plan.options.sets), providers, plan.rules)
         if other is not None and other.find(key) is not None:
             return f"--tier {tier}" if tier else "no --tier"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -15,7 +16,7 @@ from campaign.language.items import Binding, Part
 from campaign.language.limits import object_to
 from campaign.language.policies import Retry, retry_of
 from campaign.language.syntax import Expr, Hole, Plain, Range, Words
-from campaign.language.typecheck import PATH, cast_value
+from campaign.language.typecheck import PATH, cast_value, type_text
 from campaign.language.values import BUILTIN, SEED, TIER, Site, site_of
 from campaign.plan.assignment import Assignment
 from campaign.plan.expectations import prepare
@@ -102,7 +103,7 @@ class Program:
         self.case = case
         self.tier = case.merged.tier
         self._constants: Environment = dict(case.values.constants)
-        self._shown = [key for key, node in case.values.nodes.items() if node.definition is not None and "^" not in key]
+        self.shown = [key for key, node in case.values.nodes.items() if node.definition is not None and "^" not in key]
         self._dynamic = self._closures(self._varying())
         self.builtins: dict[str, Value] = {name: f"{{{name[1:]}}}" for name in sorted(self._builtin_names())}
         self.recipes = tuple(self._recipe(part) for part in case.parts)
@@ -116,7 +117,7 @@ class Program:
     def settings(self, axes: Assignment, seed: int) -> dict[str, Value]:
         """Every setting and axis of a run by name; what only an attempt decides stands as ``{workdir}``."""
         environment = self.environment(axes, seed, self.builtins)
-        return {key: environment[key] for key in self._shown}
+        return {key: environment[key] for key in self.shown}
 
     def environment(self, axes: Assignment, seed: int, builtins: Mapping[str, Value]) -> Environment:
         """Everything that the closures of this program look up; ``builtins`` by their names with ``@``."""
@@ -128,6 +129,19 @@ class Program:
             raise _impossible(error) from None
         return environment
 
+    def evaluator(self, keys: Iterable[str]) -> Callable[[Assignment, int], Environment]:
+        """What computes these keys, and only what they depend on, for a cell and a seed; raises EvaluationError."""
+        needed = self.case.values.behind_keys(keys)
+        closures = self._closures(key for key in self._varying() if key in needed)
+
+        def evaluate(axes: Assignment, seed: int) -> Environment:
+            environment: Environment = {**self._constants, **axes, SEED: seed}
+            for key, closure in closures:
+                environment[key] = closure(environment)
+            return environment
+
+        return evaluate
+
     @property
     def providers(self) -> Mapping[str, frozenset[str]]:
         """The names of its tools, faults and oracles, for ``--filter``."""
@@ -135,6 +149,16 @@ class Program:
         for part in self.case.parts:
             found.setdefault(_FILTERED[part.kind], set()).add(part.facts.name)
         return {kind: frozenset(names) for kind, names in found.items()}
+
+    @cached_property
+    def kinds(self) -> dict[str, dict[str, str]]:
+        """The types of everything that an order holds values of: by provider and parameter, settings under ``""``."""
+        nodes = self.case.values.nodes
+        found = {"": {node.name: type_text(node.type) for node in nodes.values() if "^" not in node.key}}
+        for part in self.case.parts:
+            known = found.setdefault(part.facts.name, {})
+            known.update((each.name, type_text(each.type)) for each in part.facts.parameters.values())
+        return found
 
     def word(self, keyword: str, otherwise: str) -> str:
         """The word of ``steps``, ``clock``, ``trace`` …"""

@@ -40,12 +40,15 @@ from campaign.records import (
     OracleOrder,
     Order,
     RetryOrder,
+    RulesOrder,
     ServiceOrder,
     StepOrder,
     is_secret,
     late,
     order_digest,
 )
+from campaign.rules.orders import broken, sentence
+from campaign.rules.structs import RuleBook
 from campaign.units import Quantity, UnitError, Value, format_value, to_json, to_shown_json
 
 DEFAULT_TIMEOUT_S = 600.0
@@ -59,7 +62,7 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     ``run_root`` is the campaign's own folder for people (``runs/<campaign-id>``), ``attempts`` the private one
     (``.campaign/attempts``), ``root`` the folder to which the paths of spec files are relative.  ``env`` is the
     captured environment, ``token`` makes a new token each time.  ``devices`` are what CUDA calls the units of a slot,
-    ``guards`` what the rule sets have watched.
+    ``guards`` what the rule sets have watched, ``book`` what they come to, and ``rules`` where they are to be found.
     """
 
     campaign: str
@@ -75,6 +78,8 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     plugins: tuple[str, ...] = ()
     devices: Mapping[str, tuple[str, ...]] = {}
     guards: tuple[GuardOrder, ...] = ()
+    rules: RulesOrder | None = None
+    book: RuleBook = RuleBook()
 
 
 def render(run: Run, attempt: int, context: RenderContext) -> Order:
@@ -254,13 +259,30 @@ class _Rendering:
             oracles=tuple(self._oracle(each) for each in self._recipes("oracle")),
             patterns=patterns,
             expectations=expectations,
+            rules=self._rules(),
             devices={name: self.context.devices[name] for name in self._slots if name in self.context.devices},
             plugins=self.context.plugins,
             environment=self._judges_environment() if self._recipes("oracle") else {},
             masked=self.masked,
             secrets=self._secrets(),
         )
+        self._hold_limits(order)
         return msgspec.structs.replace(order, digest=order_digest(order))
+
+    def _rules(self) -> RulesOrder | None:
+        rules = self.context.rules
+        return None if rules is None else msgspec.structs.replace(rules, kinds=self.program.kinds)
+
+    def _hold_limits(self, order: Order) -> None:
+        """What depends on more than axes is known only now; raises CampaignError for a value that breaks a limit."""
+        if order.rules is None:
+            return
+        try:
+            found = broken(order, self.context.book)
+        except UnitError as error:
+            raise _unsafe(f"{order.key}: a value cannot be held against its limits: {error}") from None
+        if found:
+            raise _unsafe("; ".join(f"{order.key}: {sentence(each)}" for each in found))
 
     def _recipes(self, kind: str) -> list[Recipe]:
         return [each for each in self.program.recipes if each.part.kind == kind and each.applies(self.run.values)]
@@ -529,6 +551,10 @@ def _variable(name: str) -> str:
 
 def _env_text(value: Value) -> str:
     return msgspec.json.encode(to_json(value)).decode() if isinstance(value, tuple) else format_value(value)
+
+
+def _unsafe(summary: str) -> CampaignError:
+    return CampaignError([Diagnostic("CAMP320", summary, status=ExitStatus.SAFETY)])
 
 
 def _refused(code: str, summary: str, span: Span | None) -> CampaignError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -37,12 +37,16 @@ class Axis(Struct, frozen=True, kw_only=True):
 
 
 class Exclusion(Struct, frozen=True, kw_only=True):
-    """An ``exclude``: true for what is dropped; ``names`` are the axes it depends on (through settings too)."""
+    """An ``exclude``: true for what is dropped; ``names`` are the axes it depends on (through settings too).
+
+    ``why`` says what else than an ``exclude`` or an option leaves something out.
+    """
 
     names: frozenset[str]
     uses_seed: bool
     test: Callable[[Assignment, int], bool]
     span: Span
+    why: str | None = None
 
 
 class Combination(Struct, frozen=True):
@@ -73,7 +77,6 @@ class Scenario(Struct, frozen=True, kw_only=True):
     span: Span
     about: str | None
     program: Program
-    skips: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def label_text(self) -> str:

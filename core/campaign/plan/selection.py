@@ -81,10 +81,11 @@ class Selected(Struct, frozen=True):
 
 
 class LeftOut(Struct, frozen=True):
-    """A scenario of which nothing is meant, and the option that says so."""
+    """A scenario of which nothing is meant, and the option, or the rule set (``ruled``), that says so."""
 
     scenario: Scenario
     by: str
+    ruled: bool = False
 
 
 def select(

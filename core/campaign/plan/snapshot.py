@@ -43,6 +43,22 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     plugins: tuple[PlanPlugin, ...] = ()
 
 
+#: Under which name ``host`` holds the files that ``rules auto`` came to, one a line.
+AUTO_RULES = "rules.auto"
+#: Under which name it holds the files of all sets that were bound.
+BOUND_RULES = "rules.bound"
+
+
+def bound_rules(snapshot: Snapshot) -> tuple[str, ...]:
+    """The files of the rule sets that bind the campaign, without what they extend."""
+    return tuple(snapshot.host.get(BOUND_RULES, "").split("\n")) if BOUND_RULES in snapshot.host else ()
+
+
+def chosen_rules(snapshot: Snapshot) -> tuple[str, ...]:
+    """The files that ``rules auto`` came to when the snapshot was taken."""
+    return tuple(snapshot.host.get(AUTO_RULES, "").split("\n")) if AUTO_RULES in snapshot.host else ()
+
+
 def digest(data: bytes) -> str:
     """The hash under which bytes are stored: BLAKE2b, 32 hex digits."""
     return blake2b(data, digest_size=_HASH_BYTES).hexdigest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from campaign.diagnostics import Diagnostic, ExitStatus, Span
-from campaign.language.resolve import Checked
 from campaign.language.syntax import Choice, Clause, Item, Options, Plain, Setting, Sweep, Words
 from campaign.plan.scenario import Scenario
 
@@ -23,13 +22,12 @@ _NOT_YET: dict[str, str] = {
     "chain seeds": "chains of seeds on one set of served tools",
     "cooldown": "pauses between runs",
     "sla": "recovery within a time",
-    "rules": "rule sets",
 }
 
 
-def not_yet(checked: Checked, scenarios: Sequence[Scenario]) -> list[Diagnostic]:
+def not_yet(scenarios: Sequence[Scenario]) -> list[Diagnostic]:
     """A diagnostic for each place of these scenarios that ``exec`` would have to leave out; none: it can run."""
-    found: dict[tuple[str, Span], None] = {("rules", each.span): None for each in checked.rules}
+    found: dict[tuple[str, Span], None] = {}
     for scenario in scenarios:
         for layer in scenario.program.case.merged.layers:
             for clause in layer.clauses:

@@ -112,6 +112,19 @@ class GuardOrder(Struct, frozen=True, omit_defaults=True):
     settings: dict[str, Any] = {}
 
 
+class RulesOrder(Struct, frozen=True, omit_defaults=True):
+    """The rule sets whose limits the values of an order are held against, once more, before anything starts.
+
+    ``paths`` are the sets that were bound, absolute; ``files`` the digests (BLAKE2b, 32 hex digits) of everything that
+    was read for them.  ``kinds`` are the types of values by provider and parameter, those of settings and axes under
+    an empty name; a list's is ``list/voltage``.
+    """
+
+    paths: tuple[str, ...]
+    files: dict[str, str]
+    kinds: dict[str, dict[str, str]] = {}
+
+
 class OracleOrder(Struct, frozen=True, omit_defaults=True):
     """An oracle to ask when the steps have ended; ``required`` false: may be missing, ``advisory``: never counts.
 
@@ -202,6 +215,7 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     oracles: tuple[OracleOrder, ...] = ()
     patterns: tuple[PatternOrder, ...] = ()
     expectations: tuple[ExpectOrder, ...] = ()
+    rules: RulesOrder | None = None
     plugins: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     masked: tuple[str, ...] = ()
@@ -272,5 +286,6 @@ def order_digest(order: Order) -> str:
         [(guard.oracle, guard.every_s, sorted(guard.settings.items())) for guard in order.guards],
         sorted(order.environment.items()),
         [order.token, order.campaign, order.key, order.attempt, order.origin],
+        order.rules,
     ]
     return blake2b(msgspec.json.encode(executed), digest_size=16).hexdigest()

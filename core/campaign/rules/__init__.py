@@ -1,1 +1,6 @@
-"""Rule sets: what a product line allows.  Not there yet: a spec that names one is checked and not executed."""
+"""Rule sets: what a product line allows, and how its results are judged.
+
+    text ──reading──▶ nodes ──load──▶ RuleSet ──compose──▶ RuleBook ──limits──▶ violations
+
+``structs`` says what there is, ``files`` finds what a spec names and what a set extends.
+"""

@@ -88,8 +88,13 @@ class Attempt:
         self._desperate = False  # something failed while it was ending
         self._stopped: Stop | None = None
         self._breached = False  # a guard objected
+        self._unsafe = False  # its values break a limit
         self._setup_error = blocked
         self._internal_error: str | None = None
+
+    def refuse(self, why: str) -> None:
+        """Its values break a limit: nothing of it may start."""
+        self._unsafe, self._setup_error = True, why
 
     def begin(self) -> None:
         """Claim it, make its folders, start what comes first."""
@@ -155,7 +160,7 @@ class Attempt:
         self._steps = Steps(self.order, scene, self._station, self._steps_over, self._fail)
         self._later(self.order.timeout_s, lambda: self.stop(Stop.TIMEOUT, GRACE_S))
         if self._setup_error is not None:
-            self._end(None, 0.0)
+            self._end(Stop.SAFETY if self._unsafe else None, 0.0)
         elif self._needs_host(scene):
             request = Load(self._station.host.next_id(), self.order.plugins)
             self._station.host.ask(request, _HOST_DEADLINE_S, self._host_loaded)

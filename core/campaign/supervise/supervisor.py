@@ -31,6 +31,7 @@ from campaign.supervise.attempt import Attempt
 from campaign.supervise.channel import Channel
 from campaign.supervise.clearing import Clearing
 from campaign.supervise.devices import DeviceLocks
+from campaign.supervise.limits import Limits
 from campaign.supervise.loop import Timer
 from campaign.supervise.resources import Busy, ResourceLocks
 from campaign.supervise.station import Station
@@ -55,6 +56,7 @@ class Supervisor:
         self._waiting: deque[Start | Judge] = deque()
         self._attempt: Attempt | None = None
         self._devices = DeviceLocks()
+        self._limits = Limits()
         self._resources = ResourceLocks()
         self._left_since: dict[str, float] = {}  # waiting for what a dead attempt left, by token
         self._told: set[str] = set()
@@ -171,6 +173,9 @@ class Supervisor:
         self._left_since.pop(message.order.token, None)
         self._attempt = Attempt(message.order, self._station, self._send, self._attempt_over, blocked)
         if isinstance(message, Start):
+            unsafe = self._limits.broken(message.order)
+            if unsafe is not None:
+                self._attempt.refuse(unsafe)
             self._attempt.begin()
         else:
             self._attempt.judge_again(message.exit)

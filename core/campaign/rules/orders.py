@@ -1,0 +1,97 @@
+"""The values of an order against a rule book: what is about to be executed, whatever was planned.
+
+Asked when an order is rendered, and by the supervisor that is to carry it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+from campaign.plugins.names import canonical
+from campaign.plugins.parameter_rules import read_value
+from campaign.records import Order
+from campaign.rules.limits import Given, Violation, violations
+from campaign.rules.structs import RuleBook
+from campaign.units import Dimension, Quantity, UnitError, Value, format_exact, parse_quantity
+
+_DIMENSIONS = frozenset(each.value for each in Dimension)
+_PLAIN = frozenset(("int", "decimal", "string", "path", "bool")) | _DIMENSIONS
+
+
+def broken(order: Order, book: RuleBook) -> list[Violation]:
+    """Every value of an order that breaks a limit; raises UnitError for one that cannot be read as what it must be."""
+    return list(violations(given_of(order), book.limits, book.unbounded))
+
+
+def given_of(order: Order) -> Iterator[Given]:
+    """Every value of an order: what its processes, faults, holds and oracles get, then settings and axes.
+
+    What the rule sets themselves have watched (guards) is theirs.  Raises UnitError.
+    """
+    kinds = order.rules.kinds if order.rules is not None else {}
+    reached: dict[str, tuple[str, ...]] = {}
+    for provider, values in _settings_of(order):
+        known = kinds.get(provider, {})
+        for name, value in values.items():
+            reached[canonical(name)] = (*reached.get(canonical(name), ()), provider)
+            kind = known.get(name)
+            yield Given(name, read(kind, value), provider, kind if kind in _PLAIN else None)
+    known = {canonical(name): kind for name, kind in kinds.get("", {}).items()}
+    for name, value in {**order.settings, **order.axes}.items():
+        provider, _, own = name.rpartition(".")
+        kind = known.get(canonical(name))
+        plain = kind if kind in _PLAIN else None
+        yield Given(own, read(kind, value), provider or None, plain, reached.get(canonical(name), ()))
+
+
+def _settings_of(order: Order) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield from ((each.tool, each.values) for each in order.services)
+    yield from ((each.tool, each.values) for each in order.steps)
+    yield from ((each.fault, each.settings) for each in order.faults)
+    yield from ((each.fault, each.settings) for each in order.holds)
+    for oracle in order.oracles:
+        yield oracle.oracle, oracle.settings
+
+
+def read(kind: str | None, value: Any) -> Value:
+    """A JSON value as one of the language; raises UnitError where it is none of its kind (NaN, null, another unit)."""
+    if kind is not None and kind.startswith("list/") and isinstance(value, list | tuple):
+        return tuple(read(kind.removeprefix("list/"), item) for item in value)
+    if kind not in _PLAIN:
+        return _guessed(value)
+    if isinstance(value, str) and " / " in value and kind in _DIMENSIONS:
+        return _divided(value)
+    return read_value({"type": kind}, value)
+
+
+def _guessed(value: Any) -> Value:
+    """What is of no known kind: a text that is a quantity is one."""
+    if isinstance(value, list | tuple):
+        return tuple(_guessed(item) for item in value)
+    if isinstance(value, str):
+        try:
+            return parse_quantity(value)
+        except (UnitError, ValueError):
+            return value
+    if isinstance(value, bool | int | Fraction | Quantity):
+        return value
+    return read_value({"type": "decimal"}, value)
+
+
+def _divided(text: str) -> Quantity:
+    """``10s / 3``: what no decimal can be."""
+    dividend, _, divisor = text.partition(" / ")
+    if not divisor.isascii() or not divisor.isdigit() or not int(divisor):
+        raise UnitError(f"{text} is not a quantity")
+    quantity = parse_quantity(dividend)
+    return Quantity(quantity.value / int(divisor), quantity.dimension, quantity.unit)
+
+
+def sentence(violation: Violation) -> str:
+    """A broken limit in one line: the value, what refuses it, where that stands, and why."""
+    given = violation.given
+    name = given.name if given.provider is None else f"{given.provider}.{given.name}"
+    said = "; ".join(dict.fromkeys(map(str, violation.origins)))
+    return f"{name} = {format_exact(violation.value)} {violation.reason} ({said})"

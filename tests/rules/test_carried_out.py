@@ -1,0 +1,132 @@
+"""Rule sets in campaigns that really run: refused before anything starts, tightened meanwhile, quarantined."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Campaign = Callable[..., "subprocess.CompletedProcess[str]"]
+SPEC = """
+rules "rules/z.yaml"
+campaign "rails" { parallel 1 }
+tool diag {
+  command "/bin/sh" "tool.sh" "{voltage:mV}"
+  param voltage: voltage = 900mV
+  env HERE = "{env.HERE}"
+}
+instance margin.{voltage} {
+  sweep voltage = [800mV, 900mV, 1000mV]
+  run diag { }
+}
+""".replace('"tool.sh"', '"{env.HERE}/tool.sh"')
+RULES = "name: z\nlimits:\n  # measured twice\n  voltage: {min: 800mV, max: 1100mV, why: sheet}\n"
+TIGHTER = RULES.replace("1100mV", "850mV")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Path:
+    """A spec, its rule set and a tool that notes every voltage that it was given."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/z.yaml").write_text(RULES)
+    (tmp_path / "a.camp").write_text(SPEC)
+    (tmp_path / "tool.sh").write_text('echo "$1" >> "$HERE/given"\n')
+    return tmp_path
+
+
+def given(bench: Path) -> list[str]:
+    path = bench / "given"
+    return path.read_text().split() if path.exists() else []
+
+
+def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    return {name: count for name, count in found["verdicts"].items() if count}
+
+
+def run(campaign: Campaign, bench: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return campaign("exec", "a.camp", "--format", "json", *arguments, env={"HERE": str(bench)})
+
+
+def test_a_campaign_within_its_limits_runs(campaign: Campaign, bench: Path) -> None:
+    done = run(campaign, bench)
+    assert done.returncode == 0, done.stderr
+    assert given(bench) == ["800", "900", "1000"]
+
+
+def test_a_broken_limit_stops_everything_before_it_starts(campaign: Campaign, bench: Path) -> None:
+    for arguments in (("--set", "voltage=1200mV"), ("--set", "diag.voltage=1200mV")):
+        done = run(campaign, bench, *arguments)
+        assert done.returncode == 4, done.stderr
+        assert "CAMP320" in done.stderr
+        assert "sheet" in done.stderr
+    assert campaign("submit", "a.camp", "--set", "voltage=2V", env={"HERE": str(bench)}).returncode == 4
+    assert given(bench) == []
+    assert not (bench / ".campaign/runs").exists()
+
+
+def test_a_limit_tightened_meanwhile_stops_what_has_not_started(campaign: Campaign, bench: Path) -> None:
+    (bench / "tighter.yaml").write_text(TIGHTER)
+    (bench / "tool.sh").write_text('echo "$1" >> "$HERE/given"; cp "$HERE/tighter.yaml" "$HERE/rules/z.yaml"\n')
+    done = run(campaign, bench)
+    assert given(bench) == ["800"]
+    assert done.returncode == 4, done.stderr
+    assert verdicts(done) == {"pass": 1, "error": 2}
+    assert "diag.voltage = 900mV must be at most 850mV" in done.stderr
+    kinds = {each["kind"] for each in json.loads(done.stdout)["failures"]}
+    assert kinds == {"guard"}
+
+
+def test_a_rule_set_that_is_gone_or_broken_stops_what_has_not_started(campaign: Campaign, bench: Path) -> None:
+    (bench / "tool.sh").write_text('echo "$1" >> "$HERE/given"; echo "limits: [" > "$HERE/rules/z.yaml"\n')
+    done = run(campaign, bench)
+    assert (done.returncode, given(bench)) == (4, ["800"])
+    assert "cannot be read as they are now" in done.stderr
+
+
+def test_a_limit_that_was_loosened_or_moved_changes_nothing(campaign: Campaign, bench: Path) -> None:
+    (bench / "tool.sh").write_text('echo "$1" >> "$HERE/given"; echo "# more" >> "$HERE/rules/z.yaml"\n')
+    done = run(campaign, bench)
+    assert (done.returncode, given(bench)) == (0, ["800", "900", "1000"]), done.stderr
+
+
+def test_a_quarantined_failure_does_not_count(campaign: Campaign, bench: Path) -> None:
+    (bench / "tool.sh").write_text("exit 3\n")
+    done = run(campaign, bench)
+    assert done.returncode == 1
+    (failure,) = json.loads(done.stdout)["failures"]
+    assert failure["class"] == "new"
+    written = campaign(
+        "quarantine", failure["fingerprint"], "--rules", "rules/z.yaml", "--issue", "HW-7", "--until", "2999-12-31"
+    )
+    assert written.returncode == 0, written.stderr
+    text = (bench / "rules/z.yaml").read_text()
+    assert text.startswith(RULES)
+    again = run(campaign, bench)
+    assert again.returncode == 0, again.stderr
+    assert verdicts(again) == {"fail": 3}
+    assert [each["class"] for each in json.loads(again.stdout)["failures"]] == ["quarantined"]
+    (bench / "rules/z.yaml").write_text(text.replace("2999-12-31", "2020-01-01"))
+    assert run(campaign, bench).returncode == 1
+
+
+def test_the_wrong_host_and_the_right_one(campaign: Campaign, bench: Path) -> None:
+    (bench / "rules/z.yaml").write_text(RULES + "match: {min_cores: 100000}\n")
+    done = run(campaign, bench)
+    assert (done.returncode, given(bench)) == (4, []), done.stderr
+    assert "CAMP322" in done.stderr
+    (bench / "rules/z.yaml").write_text(RULES + "match: {min_cores: 1}\n")
+    (bench / "a.camp").write_text(SPEC.replace('rules "rules/z.yaml"', "rules auto"))
+    (bench / "rules/other.yaml").write_text("name: other\nmatch: {min_cores: 100000}\nlimits: {voltage: {max: 1V}}\n")
+    done = run(campaign, bench, "--set", "voltage=1200mV")
+    assert (done.returncode, "CAMP320" in done.stderr) == (4, True), done.stderr
+    done = run(campaign, bench)
+    assert done.returncode == 0, done.stderr
+    assert "rules/z.yaml" in done.stderr
+    (bench / "rules/z.yaml").unlink()
+    done = run(campaign, bench)
+    assert (done.returncode, "CAMP323" in done.stderr) == (4, True), done.stderr
