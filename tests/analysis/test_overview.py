@@ -1,11 +1,13 @@
 """An overview holds what its pictures show, in bounded room, and counts what it leaves out."""
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from campaign.analysis.distributions import SAMPLE, read_number
+from campaign.analysis import distributions
+from campaign.analysis.distributions import read_number
 from campaign.analysis.overview import overview_of
 from campaign.analysis.timeline import INTERVALS
 from campaign.records.overview import Choice
@@ -79,12 +81,15 @@ def test_distributions_of_durations_and_metrics(glance: Any, row: Any) -> None:
     assert (sum(each.passed for each in ops.bins), sum(each.others for each in ops.bins)) == (99, 1)
 
 
-def test_a_large_distribution_is_sampled_the_same_way_each_time(glance: Any, row: Any) -> None:
-    runs = [glance({}, duration_s=float(n)) for n in range(3 * SAMPLE)]
+def test_a_large_distribution_is_sampled_the_same_way_each_time(
+    glance: Any, row: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributions, "SAMPLE", 300)
+    runs = [glance({}, duration_s=float(n)) for n in range(900)]
     first, second = (overview_of(row, runs, Choice(), NOW).distributions[0] for _ in range(2))
     assert first == second
-    assert (first.count, first.sampled, first.least, first.greatest) == (3 * SAMPLE, SAMPLE, 0, 3 * SAMPLE - 1)
-    assert first.median == pytest.approx(1.5 * SAMPLE, rel=0.1)
+    assert (first.count, first.sampled, first.least, first.greatest) == (900, 300, 0, 899)
+    assert first.median == pytest.approx(450, rel=0.15)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +117,23 @@ def test_few_cells_are_a_table_and_many_are_told_by_axis(glance: Any, row: Any) 
     assert matrix.rows == ()
     assert [margin.name for margin in matrix.margins] == ["v", "f"]
     assert matrix.margins[1].shares[0].tally.failed == 40
+
+
+def test_memory_does_not_grow_with_the_runs(glance: Any, row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributions, "SAMPLE", 100)
+
+    def peak(count: int) -> int:
+        runs = (
+            glance({"v": n % 10, "f": n // 10 % 20}, "fail" if n % 3 else "pass", key=f"m#{n}", metrics={"ops": str(n)})
+            for n in range(count)
+        )
+        tracemalloc.start()
+        overview_of(row, runs, Choice(bars=100, runs=100), NOW)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(2_500) < 1.3 * peak(500)
 
 
 def test_huge_names_take_bounded_room(glance: Any, row: Any) -> None:

@@ -3,7 +3,11 @@
 import csv
 import io
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -119,7 +123,7 @@ def test_what_cannot_be_drawn_is_told(in_process: Any, recorded: Any) -> None:
 
 def test_a_campaign_that_still_runs(in_process: Any, recorded: Any) -> None:
     recorded([("a.1", 1, ["pass"]), ("a.2", 1, ["running"])], state="running", finished_at=None, exit_status=None)
-    for name in ("md", "github", "csv", "junit", "ctrf", "json"):
+    for name in ("html", "md", "github", "csv", "junit", "ctrf", "json"):
         done = in_process("report", "--as", name, "-o", "-")
         assert (done.exit_code, done.stderr) == (0, ""), name
 
@@ -157,3 +161,36 @@ def test_a_spec_gives_its_reports_settings(campaign: Any, tmp_path: Path) -> Non
     assert not (run_root / "none.txt").exists()
     again = campaign("report", "--as", "html", "--template", "specs/none")
     assert (again.returncode, "error[CAMP588]" in again.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_shmoo_is_coloured_on_a_terminal_only(
+    margins: Any, clean_environ: dict[str, str], tmp_path: Path, environ: dict[str, str], coloured: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", closefd=True) as screen:
+        done = subprocess.Popen(
+            [sys.executable, "-m", "campaign", "report", "--as", "shmoo"],
+            cwd=tmp_path,
+            env={**clean_environ, "HOME": str(tmp_path), "TERM": "xterm", **environ},
+            stdout=theirs,
+            stdin=subprocess.DEVNULL,
+        )
+        os.close(theirs)
+        text = _everything(screen.fileno())
+        assert done.wait(60) == 0
+    assert (b"\x1b[32m*\x1b[0m" in text) is coloured
+    assert b"not run" in text
+
+
+def _everything(fd: int) -> bytes:
+    """What a terminal shows until its last writer is gone, which Linux tells by EIO."""
+    text = b""
+    while True:
+        try:
+            piece = os.read(fd, 65536)
+        except OSError:
+            return text
+        if not piece:
+            return text
+        text += piece

@@ -170,3 +170,17 @@ def test_parameters_that_cannot_be_used(rejected, parameters, ending) -> None:
 def test_everything_wrong_with_the_parameters_is_said_at_once(rejected) -> None:
     said = rejected(TOOL.replace("PARAMETERS", "{'at': {'type': 'int'}, 'x': {'type': 'y'}, 'z': {}}"))
     assert len(said.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("", f"CAMP406 {WHO} returns from the hook campaign_reporters echo without the method report"),
+        ("; report = lambda self, summary, runs, write: None", ""),
+        ("; render = lambda self, results, settings, write: None", ""),
+    ],
+)
+def test_a_reporter_brings_report_or_render(rejected, method, said) -> None:
+    hook = "@hookimpl\ndef campaign_reporters():\n    return [Echo()]\n"
+    reporter = _class("name = 'echo'; about = 'x'; filename = 'x.txt'" + method, "Reporter")
+    assert rejected(f"{reporter}\n{hook}") == said

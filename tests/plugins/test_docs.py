@@ -10,8 +10,10 @@ import random
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from heapq import nlargest
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ import pytest
 from campaign.plugins import api, hookspecs
 from campaign.plugins.discovery import OWN_DISTRIBUTION
 from campaign.plugins.registry import Registry
+from campaign.plugins.schema import check_schema
 from campaign.plugins.testing import problems
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +154,20 @@ def test_the_guide_draws_at_random_in_a_way_that_works_and_repeats() -> None:
     command = names["command"](None, step)
     assert isinstance(command, api.Command)
     assert names["command"](None, step) == command
+
+
+def test_the_reporter_of_the_guide_works() -> None:
+    guide = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    given = {"Results": Any, "Mapping": Mapping, "Callable": Any, "nlargest": nlargest}
+    names: dict[str, Any] = {**vars(api), **given}
+    exec(f"from __future__ import annotations\n{next(each for each in blocks if 'Reporter)' in each)}", names)
+    reporter = names["Slowest"]()
+    assert check_schema(reporter) == []
+    runs = [SimpleNamespace(key=f"a#{n}", duration_s=n) for n in (1, None, 3)]
+    pieces: list[str] = []
+    reporter.render(SimpleNamespace(runs=lambda: iter(runs)), {"count": 2}, pieces.append)
+    assert "".join(pieces) == "    3.000 s  a#3\n    1.000 s  a#1\n"
 
 
 if __name__ == "__main__":

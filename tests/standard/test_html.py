@@ -241,6 +241,8 @@ def test_templates_of_ones_own_replace_part_by_part(page: Any, tmp_path: Path) -
         ("{% include '/etc/passwd' %}", "passwd"),
         ("{% include '../../etc/passwd' %}", "passwd"),
         ("{{ range(10000000)|list }}", "Range too big"),
+        ("{% include 'host.html' %}", "recursion"),
+        ("{{ summary.name() }}", "not callable"),
     ],
 )
 def test_a_mistake_in_a_template_is_told_with_its_place(page: Any, tmp_path: Path, template: str, words: str) -> None:

@@ -33,6 +33,13 @@ _MOST_FAILURES, _MOST_EXCERPTS = 200, 50
 _LONGEST = 4_000
 
 
+#: What a mistake in a template may raise.
+_MISTAKES = (
+    *(TemplateError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError, RecursionError),
+    *(NotImplementedError, PermissionError),
+)
+
+
 class FailureStory(Struct, frozen=True):
     """A unique failure with the end of its first run's output."""
 
@@ -50,7 +57,7 @@ def write_page(results: Results, settings: Mapping[str, Value], write: Callable[
             write(piece)
     except TemplateSyntaxError as error:
         raise UnableError(f"{error.filename or error.name}, line {error.lineno}: {error.message}") from error
-    except (TemplateError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
+    except _MISTAKES as error:
         if "template" not in settings:
             raise
         raise UnableError(f"the templates in {settings['template']}{_line(error)}: {error}") from error
