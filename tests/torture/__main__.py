@@ -7,7 +7,7 @@ import sys
 
 from tabulate import tabulate
 
-from . import daemons, damage, kills, power, submits, syscalls, trees
+from . import daemons, damage, kills, pids, power, submits, syscalls, trees
 from .scenario import run
 
 _ALL = (
@@ -16,6 +16,7 @@ _ALL = (
     ("power", power),
     ("submits", submits),
     ("trees", trees),
+    ("pids", pids),
     ("daemons", daemons),
     ("damage", damage),
 )

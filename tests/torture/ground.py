@@ -149,7 +149,8 @@ class Ground:
             text = (self.folder / "effects").read_text(errors="replace")
         except FileNotFoundError:
             text = ""
-        words = [found for line in text.splitlines() if len(found := line.split()) == 2]  # a power cut may tear a line
+        lines = text.replace("\0", "\n").splitlines()  # a power cut may leave zeros where a line was to be
+        words = [found for line in lines if len(found := line.split()) == 2]
         begun = Counter(name for word, name in words if word == "start")
         return begun, Counter(name for word, name in words if word == "end")
 
@@ -160,8 +161,10 @@ class Ground:
 
 
 def supervisors(daemon: int) -> list[int]:
-    """The supervisors of a living daemon."""
-    return [pid for nursery in children(daemon) for pid in children(nursery)]
+    """The supervisors of a living daemon; its planners have the same parent."""
+    lines = dict(command_lines())
+    found = [pid for nursery in children(daemon) for pid in children(nursery)]
+    return [pid for pid in found if "campaign.engine.resident" in lines.get(pid, "")]
 
 
 def _parent(pid: int) -> int:

@@ -51,7 +51,7 @@ _DEEDS = {
     "error=EMFILE": ("openat", "socket", "socketpair", "accept4", "pidfd_open"),
 }
 _LAST_OPENS = 25
-_PARTS = ("daemon", "supervisor", "client")
+PARTS = ("daemon", "supervisor", "client")
 
 
 class Point(NamedTuple):
@@ -63,11 +63,11 @@ class Point(NamedTuple):
     deed: str
 
 
-def torture(folder: Path, size: int, choice: random.Random) -> Figures:
+def torture(folder: Path, size: int, choice: random.Random, parts: tuple[str, ...] = PARTS) -> Figures:
     """``size`` injections, or with 0 all that can be made."""
     if missing := _missing():
         return Figures({}, [], missing)
-    points = [point for part in _PARTS for point in _points(folder, part)]
+    points = [point for part in parts for point in _points(folder, part)]
     chosen = choice.sample(points, min(size, len(points))) if size else points
     counts: Counter[str] = Counter()
     found = []

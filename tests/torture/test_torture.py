@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from . import daemons, damage, kills, power, submits, syscalls, trees
+from . import daemons, damage, kills, pids, power, submits, syscalls, trees
 from .scenario import Figures
 
 pytestmark = pytest.mark.gauntlet
@@ -28,7 +28,7 @@ def test_submissions_to_a_daemon_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_signal_or_an_error_at_a_system_call(tmp_path: Path) -> None:
-    _held(syscalls.torture(tmp_path, 2, random.Random(1)))
+    _held(syscalls.torture(tmp_path, 2, random.Random(1), parts=("daemon",)))
 
 
 def test_power_cuts(tmp_path: Path) -> None:
@@ -37,6 +37,10 @@ def test_power_cuts(tmp_path: Path) -> None:
 
 def test_grandchildren_of_a_canceled_run(tmp_path: Path) -> None:
     _held(trees.torture(tmp_path, 10, random.Random(1), ways=("adopted",)))
+
+
+def test_recycled_pids(tmp_path: Path) -> None:
+    _held(pids.torture(tmp_path, 1, random.Random(1)))
 
 
 def test_two_daemons(tmp_path: Path) -> None:
