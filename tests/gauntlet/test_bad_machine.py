@@ -229,3 +229,15 @@ def test_a_killed_campaign_is_taken_over_and_goes_on(arena: Arena) -> None:
     done = arena.exec(spec, "--resume")
     assert done.returncode == 0, done.stderr
     assert arena.verdicts() == {f"i#{seed}": "pass" for seed in range(1, 5)}
+
+
+@pytest.mark.parametrize("module", ["resident", "daemon"])
+def test_without_descriptors_no_supervisor_can_be_started_and_that_is_said(arena: Arena, module: str) -> None:
+    arguments = {"resident": ["1", str(arena.workspace), "-1"], "daemon": ["0", "1", str(arena.workspace)]}[module]
+    script = (
+        f"import resource, sys; from campaign.engine import {module} as process;"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)); sys.exit(process.main({arguments}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from .processes import until
+
 pytestmark = pytest.mark.gauntlet
 
 PLUGIN = """
@@ -169,3 +171,27 @@ def test_another_version_of_a_plugin_is_refused_on_resume_and_both_are_named(gue
     out, err = again.communicate(timeout=60)
     assert again.returncode == 1, err
     assert sum(json.loads(out)["verdicts"].values()) == 6
+
+
+def test_a_retry_while_the_planner_still_writes_its_reports(guest: Guest) -> None:
+    slow = PLUGIN.replace('note(event="over"', 'import time; time.sleep(3)\n    note(event="over"')
+    (guest.site / "campaign_stranger.py").write_text(slow)
+
+    def campaign(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "campaign", *words]
+        done = subprocess.run(
+            command, cwd=guest.folder, env=guest.environ, capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    assert campaign("daemon", "--detach", "--parallel", "2")[0] == 0
+    pid = int((guest.folder / ".campaign" / "daemon.lock").read_text().split()[0])
+    try:
+        assert campaign("submit", "spec.camp")[0] == 0
+        until(lambda: '"finished"' in campaign("list", "--format", "json")[1])
+        status, said = campaign("retry", "guest", "--wait")
+        assert status == 1, said  # two of them fail again
+        attempts = [json.loads(path.read_text())["attempt"] for path in guest.folder.rglob("seed-*/run.json")]
+        assert sorted(attempts) == [1, 1, 1, 1, 2, 2]
+    finally:
+        os.kill(pid, signal.SIGTERM)

@@ -14,12 +14,17 @@ from importlib import import_module
 
 from campaign.supervise.launch import SupervisorHandle, start_supervisors
 
+_SETUP = 3
+
 
 def main(arguments: list[str]) -> int:
     """Be the engine of the planner at the other end of the socket FD; returns the exit status of the process."""
     _leave_the_terminal()
     fd, count, workspace = int(arguments[0]), int(arguments[1]), arguments[2]
-    handles = start_supervisors(count, workspace)
+    try:
+        handles = start_supervisors(count, workspace)
+    except OSError:
+        return _SETUP  # the planner says that the engine is gone, with this status
     return _serve(socket.socket(fileno=fd), handles, workspace)
 
 

@@ -75,6 +75,7 @@ class Daemon:
         self._loop = around.loop
         self._starts: Counter[str] = Counter()
         self._planners: dict[str, PlannerLink] = {}
+        self._anew: set[str] = set()  # campaigns that go on while the planner of their last end is still there
         self._line: dict[str, None] = {}  # campaigns that wait for their planner, in the order in which they came
         self._stopping = False
         workspace.prepare()
@@ -118,11 +119,14 @@ class Daemon:
 
     def start(self, campaign: str) -> None:
         """A campaign is to be carried out: have its planner started, where it has none, when it is its turn."""
-        if campaign in self._planners or campaign in self._line:
+        if campaign in self._line or (campaign in self._planners and self._shell.core.knows(campaign)):
             return
         self.waiting.pop(campaign, None)
         self._shell.expect(campaign)
-        self._line[campaign] = None
+        if campaign in self._planners:
+            self._anew.add(campaign)  # its planner writes the last reports: another one when that is gone
+        else:
+            self._line[campaign] = None
 
     def _advance(self) -> None:
         """Start the planners of those that are next in line."""
@@ -175,7 +179,11 @@ class Daemon:
         """A planner is gone: its campaign is over, it cannot go on, or another planner takes its place."""
         campaign = link.campaign
         del self._planners[campaign]
-        if not self._shell.core.knows(campaign):
+        if campaign in self._anew:
+            self._anew.discard(campaign)
+            self._starts.pop(campaign, None)
+            self._line[campaign] = None
+        elif not self._shell.core.knows(campaign):
             self._service.over(campaign)
             self._starts.pop(campaign, None)
         elif campaign in self.waiting or self._starts[campaign] >= _MOST_STARTS:

@@ -12,6 +12,8 @@ from importlib import import_module
 
 from campaign.supervise.launch import start_supervisors
 
+_SETUP = 3
+
 
 def main(arguments: list[str]) -> int:
     """Serve WORKSPACE's queue until told to stop; READY is a descriptor that is told when it does, -1 for none."""
@@ -20,7 +22,11 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     places, workspace, ready = int(arguments[0]), arguments[1], int(arguments[2])
-    handles = start_supervisors(places, workspace)
+    try:
+        handles = start_supervisors(places, workspace)
+    except OSError as error:
+        print(f"error[CAMP507]: the supervisors could not be started: {error.strerror or error}", file=sys.stderr)
+        return _SETUP
     # Imported by name and now, for whatever is imported before is copied into every supervisor.
     status: int = import_module("campaign.engine.queue").serve(handles, workspace, ready)
     return status
