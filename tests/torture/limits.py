@@ -1,0 +1,242 @@
+"""Hostile values over every route into a tool: ``python -m tests.torture.limits [COUNT]``; none may get through.
+
+A value is hostile where it lies outside a limit, however it is spelt: in another unit, as another type, in a list, in a
+step's own sweep, with ``--set``, by jitter, or written into an order that is already rendered.  Each batch takes one
+route; a batch is refused by a diagnostic, or it has brought a value to an argument vector: then this stops with status 1.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from campaign.diagnostics import CampaignError, Diagnostic
+from campaign.plan.plan import Options, make_plan
+from campaign.plan.render import RenderContext, render
+from campaign.plan.ruled import Host
+from campaign.plugins.registry import Registry
+from campaign.records import Order, RulesOrder, StepOrder, order_digest
+from campaign.supervise.limits import Limits
+from campaign.units import format_number
+
+LOW, HIGH = Fraction(8, 10), Fraction(11, 10)
+RULES = 'name: z\nunbounded: deny\nlimits:\n  voltage: {min: 800mV, max: 1100mV, why: "it burns"}\n'
+_TOOL = """
+campaign "x" { }
+rules "z.yaml"
+tool diag {
+  command "bin/diag" "--voltage={voltage:uV}" "--note={note}"
+  param voltage: voltage = 900mV
+  param note: string = "-"
+  env RAIL = "{voltage:mV}"
+}
+"""
+_UNITS = (("uV", 10**6), ("mV", 10**3), ("V", 1))
+
+
+def hostile(chance: random.Random) -> str:
+    """A value outside the limits, as a spec might write it."""
+    side = chance.random() < 0.5
+    distance = chance.choice((Fraction(1, 10**6), Fraction(1, 10**9), Fraction(1, 10), Fraction(10), Fraction(10**6)))
+    value = LOW - distance if side else HIGH + distance
+    if chance.random() < 0.1:
+        value = -value
+    unit, size = chance.choice(_UNITS)
+    number = format_number(value * size)
+    return f"{number}{unit}"
+
+
+_NONSENSE = (
+    "5s", "3", "900", '"900mV"', "0x384", "NaN", "inf", "null", "true", "９００mV", "1e3mV", "[2V]", "[[2V]]", "900 mV",
+    "900mA", "900MV", "1V * 2V", "0V", "-0.9V", "1V / 0", "2V / 1", "max(1V, 2V)", "1V + 1V", "999999999999999999999V",
+)  # fmt: skip
+
+#: Each route takes hostile values to a spec's text and what stands on the command line.
+Route = Callable[[Sequence[str]], tuple[str, tuple[str, ...]]]
+
+
+def _instances(body: str) -> Route:
+    """One instance for each value."""
+
+    def route(values: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        made = (f"instance i{n} {{ {body.replace('@', value)} }}" for n, value in enumerate(values))
+        return "\n".join(made), ()
+
+    return route
+
+
+def _listed(body: str) -> Route:
+    """All values in one list."""
+    return lambda values: (f"instance i {{ {body.replace('@', ', '.join(values))} }}", ())
+
+
+def _set(name: str) -> Route:
+    return lambda values: ("instance i { run diag }", tuple(f"{name}={value}" for value in values[-1:]))
+
+
+ROUTES: dict[str, Route] = {
+    "a setting": _instances("voltage = @; run diag"),
+    "a setting in another spelling": _instances("VOLTAGE = @; run diag"),
+    "a qualified setting": _instances("diag.voltage = @; run diag"),
+    "a block": _instances("run diag { voltage = @ }"),
+    "a served tool's block": _instances("serve s: diag { voltage = @ }; run diag"),
+    "an expression": _instances("x = @; run diag { voltage = x }"),
+    "an axis": _listed("sweep voltage = [@]; run diag"),
+    "an axis beside sound values": _listed("sweep voltage = [900mV, @, 1V]; run diag"),
+    "a step's own sweep": _listed("run diag { sweep voltage = [@] }"),
+    "an axis in an expression": _listed("sweep x = [@]; run diag { voltage = x }"),
+    "jitter": _instances("sweep voltage = [@] jitter 1uV; seeds 1..3; run diag"),
+    "a text": _instances('x = @; run diag { note = "{x}" }'),
+    "a range": _instances("sweep voltage = @..@ step 1mV; run diag"),
+    "--set": _set("voltage"),
+    "--set, qualified": _set("diag.voltage"),
+}
+
+
+def attempt(route: Route, values: Sequence[str]) -> str | None:
+    """Take values along a route as far as they come; None where they were refused, else how they got through."""
+    text, sets = route(values)
+    files = {"x.camp": _TOOL + text + "\n", "z.yaml": RULES}
+
+    def read(path: str) -> bytes:
+        if path not in files:
+            raise FileNotFoundError(2, "No such file", path)
+        return files[path].encode()
+
+    host = Host(find_installed=lambda _: None)
+    try:
+        plan, found = make_plan("x.camp", read, Options(sets=sets), Registry, host)
+    except CampaignError as error:
+        found, plan = list(error.diagnostics), None
+    if plan is None:
+        return _unsaid(text, found)
+    for run in plan.runs():
+        order = render(run, 1, _context(plan.rules))
+        for step in (*order.services, *order.steps):
+            if _outside(step.argv[1]) or _outside(step.env["RAIL"]):
+                return f"{step.argv} of {run.key}"
+    return "the plan was made" if any(map(_is_outside, values)) else None
+
+
+def _unsaid(text: str, found: Sequence[Diagnostic]) -> str | None:
+    """Which instance was not spoken of, where each has a line of its own and only limits are broken."""
+    codes = {each.code for each in found if each.severity == "error"}
+    if not codes:
+        return "refused without a word"
+    told = {each.span.line for each in found if each.span is not None}
+    lines = range(_TOOL.count("\n") + 1, _TOOL.count("\n") + 1 + len(text.splitlines()))
+    silent = [line for line in lines if line not in told] if codes == {"CAMP320"} and "--set" not in str(found) else []
+    return f"nothing was said of {text.splitlines()[silent[0] - lines[0]]}" if silent else None
+
+
+def _context(rules: Any) -> RenderContext:
+    del rules  # rendered without the net, to see what the plan alone lets through
+    return RenderContext(
+        campaign="x-1",
+        campaign_name="x",
+        campaign_seed=0,
+        run_root="/runs",
+        attempts="/private",
+        root="/",
+        env={},
+        epoch=1,
+        token=lambda: "token",
+    )
+
+
+def _outside(text: str) -> bool:
+    number = Fraction(text.rpartition("=")[2]) / (10**6 if "=" in text else 10**3)
+    return not LOW <= number <= HIGH
+
+
+def _is_outside(value: str) -> bool:
+    """Whether a value is one that even its spelling shows to be outside; the others may be sound (``0.9V`` twice)."""
+    number = value.rstrip("uVm")
+    return value.endswith("V") and value not in _NONSENSE and number.lstrip("-").replace(".", "").isdigit()
+
+
+# --- what a supervisor is handed ----------------------------------------------------------------------------------
+
+
+def forged(limits: Limits, order: Order, chance: random.Random) -> str | None:
+    """An order whose values were changed after it was rendered; None where the supervisor refuses it."""
+    value: Any = chance.choice(
+        (
+            hostile(chance).strip('"'),
+            float("inf"),
+            None,
+            900,
+            1.2,
+            True,
+            "0x384",
+            ["900mV", "2V"],
+            {"v": 1},
+            "",
+            "９００mV",
+        )
+    )
+    step = replace(order.steps[0], values={**order.steps[0].values, "voltage": value})
+    changed = replace(order, steps=(step,))
+    why = limits.broken(replace(changed, digest=order_digest(changed)) if value == value else changed)
+    return None if why is not None else f"the supervisor took {value!r}"
+
+
+def _order(folder: Path) -> Order:
+    (folder / "z.yaml").write_text(RULES)
+    path = str(folder / "z.yaml")
+    kinds = {"diag": {"voltage": "voltage"}, "": {}}
+    made: dict[str, Any] = {
+        "token": "t", "epoch": 1, "campaign": "x-1", "campaign_name": "x", "key": "i#0", "id": "0", "attempt": 1,
+        "instance": "i", "cell": "i", "seed": 0, "timeout_s": 1.0,
+        "directories": {"public": "/p", "private": "/q", "work": "/p/w"}, "steps": [], "schema": "campaign.order/1",
+    }  # fmt: skip
+    order = msgspec.convert(made, Order)
+    step = StepOrder(label="diag", tool="diag", argv=("bin/diag",), values={"voltage": "900mV"})
+    return replace(order, steps=(step,), rules=RulesOrder(paths=(path,), files={}, kinds=kinds))
+
+
+def torture(count: int, seed: int, batch: int = 20) -> Iterator[str]:
+    """Every way in which one of ``count`` hostile values got through."""
+    chance = random.Random(seed)
+    names = list(ROUTES)
+    with TemporaryDirectory() as folder:
+        limits, order = Limits(), _order(Path(folder))
+        assert limits.broken(order) is None, "a sound order is taken"
+        for number in range(0, count, batch):
+            values = [hostile(chance) for _ in range(batch)]
+            if chance.random() < 0.2:
+                values = [chance.choice(_NONSENSE)]
+            name = names[number // batch % (len(names) + 1) - 1]
+            if number // batch % (len(names) + 1) == 0:
+                for _ in range(batch):
+                    through = forged(limits, order, chance)
+                    if through is not None:
+                        yield through
+                continue
+            through = attempt(ROUTES[name], values)
+            if through is not None:
+                yield f"{name}: {through}: {values}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Torture, and say what came of it."""
+    count = int(arguments[0]) if arguments else 1_000_000
+    seed = int(arguments[1]) if len(arguments) > 1 else random.randrange(1 << 32)
+    print(f"{count:,} hostile values over {len(ROUTES) + 1} routes, seed {seed}", flush=True)
+    through = list(torture(count, seed, batch=min(500, max(20, count // 1000))))
+    for each in through[:20]:
+        print(each)
+    print(f"{len(through)} got through")
+    return 1 if through else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
