@@ -128,6 +128,38 @@ def test_a_lost_run_that_is_released_is_an_error(ledger_path: str) -> None:
     assert stage.verdicts == ["error"]
 
 
+def test_a_device_that_is_busy_elsewhere_gives_its_place_to_what_can_run(ledger_path: str) -> None:
+    lanes = (Lane(number=0, group="g", needs={"gpu": 1}), Lane(number=1, group="h"))
+    stage = Stage(ledger_path, 1, lanes=lanes, slots={"gpu": 1})
+    stage.begin()
+    stage.offer(make_order(0), exhausted=False)
+    stage.offer(make_order(1), lane=1)
+    (order,) = stage.begun
+    stage.core.busy(order.token, {"gpu": (0,)})
+    stage.settle()
+    assert [each.key for each in stage.begun] == ["c0#0", "c1#0"]
+    assert stage.halted == [order]
+    assert row(stage)[0] == "queued"
+    ((_, again),) = stage.again
+    assert (again.key, again.attempt) == ("c0#0", 1), "the same attempt, uncharged"
+    stage.repeat(make_order(0, try_number=1), "plan")
+    assert stage.core.waits_for("demo-1") == ("gpu",)
+    stage.core.free({"gpu": (0,)})
+    stage.start(stage.begun[1])
+    stage.end(stage.begun[1])
+    assert [each.key for each in stage.begun] == ["c0#0", "c1#0", "c0#0"]
+
+
+def test_one_that_has_started_after_all_is_left_alone(ledger_path: str) -> None:
+    lanes = (Lane(number=0, group="g", needs={"gpu": 1}),)
+    stage = opened(ledger_path, 0, lanes=lanes, slots={"gpu": 1})
+    (order,) = stage.begun
+    stage.start(order)
+    stage.core.busy(order.token, {"gpu": (0,)})
+    stage.settle()
+    assert (stage.halted, row(stage)[0]) == ([], "running")
+
+
 def test_granted_slots_reach_the_order(ledger_path: str) -> None:
     lanes = (Lane(number=0, group="g", needs={"gpu": 1}),)
     stage = opened(ledger_path, 0, lanes=lanes, slots={"gpu": 2})

@@ -45,6 +45,12 @@ class Ears:
     def found(self, token: str, finding: Finding) -> None:
         self.heard.append(("found", token, finding))
 
+    def busy(self, token: str, units: Any) -> None:
+        self.heard.append(("busy", token, units))
+
+    def free(self, units: Any) -> None:
+        self.heard.append(("free", units))
+
     def crippled(self) -> None:
         self.heard.append(("crippled",))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,9 @@ from campaign.engine.scheduler import (
     WINDOW,
     Adopted,
     Awaited,
+    Busy,
     Event,
+    Free,
     Held,
     Instruction,
     Laned,
@@ -160,6 +163,30 @@ def test_what_a_person_gives_back_is_granted_again() -> None:
     assert world.running == ["0/1"]
     world.do(Released({"gpu": (0,)}))
     assert world.running == ["0/1"], "given back twice is no second one"
+
+
+def test_what_is_busy_elsewhere_is_not_granted_and_holds_up_nobody() -> None:
+    lanes = [(lane(0, needs={"gpu": 1}), 3), (lane(1), 3)]
+    world = World(lanes, places=2, slots={"gpu": 2})
+    assert world.running == ["0/0", "0/1"]
+    world.do(Busy({"gpu": (0,)}))  # its supervisor found it so
+    world.end("0/0")
+    assert world.running == ["0/1", "1/0"]
+    assert (world.scheduler.waits_for(), dict(world.scheduler.busy)) == (("gpu",), {"gpu": 1})
+    world.do(Free({"gpu": (0,)}))
+    world.end("1/0")
+    assert world.running[:2] == ["0/1", "0/2"]
+    assert (world.scheduler.waits_for(), dict(world.scheduler.busy)) == ((), {})
+
+
+def test_what_is_held_and_busy_is_free_when_it_is_neither() -> None:
+    world = World([], places=1, slots={"gpu": 1})
+    world.do(Held({"gpu": (0,)}))
+    world.do(Busy({"gpu": (0,)}))
+    world.do(Released({"gpu": (0,)}))
+    assert world.scheduler.free == {"gpu": 0}
+    world.do(Free({"gpu": (0,)}))
+    assert world.scheduler.free == {"gpu": 1}
 
 
 def test_what_an_earlier_owner_left_held_is_not_granted() -> None:
@@ -374,3 +401,73 @@ def test_a_campaigns_own_slots_only_cap_the_workspaces() -> None:
     assert len(scheduler.handle(Offered(0, ("a1", "a2"), True, "a"))) == 1
     scheduler.handle(Laned((lane(0, needs={"gpu": 1}),), "b", None, {"gpu": 2}))
     assert len(scheduler.handle(Offered(0, ("b1", "b2"), True, "b"))) == 1
+
+
+# --- several campaigns that compete for named slots -----------------------------------------------------------------
+
+_SLOTS = {"gpu": 2, "board": 3}
+_NEEDS = st.dictionaries(st.sampled_from(sorted(_SLOTS)), st.integers(1, 2), max_size=2)
+_UNITS = st.sampled_from([(name, index) for name, count in _SLOTS.items() for index in range(count)])
+_WITHHOLD = {"busy": (Busy, Free), "held": (Held, Released)}
+
+
+class Contest:
+    """Campaigns of one lane each; no unit is granted twice, nor while it is withheld."""
+
+    def __init__(self, campaigns: list[tuple[dict[str, int], int]], places: int) -> None:
+        self.scheduler, self.places = Scheduler(places, _SLOTS), places
+        self.running: dict[str, set[tuple[str, int]]] = {}
+        self.withheld: dict[str, set[tuple[str, int]]] = {kind: set() for kind in _WITHHOLD}
+        self.ended = 0
+        for number, (needs, count) in enumerate(campaigns):
+            self.do(Laned((lane(0, needs=needs),), str(number)))
+            self.do(Offered(0, tuple(f"{number}/{n}" for n in range(count)), True, str(number)))
+
+    def do(self, event: Event) -> None:
+        for each in placements(self.scheduler.handle(event)):
+            granted = {(name, index) for name, indexes in each.granted.items() for index in indexes}
+            assert not granted & set().union(*self.running.values(), *self.withheld.values())
+            self.running[each.token] = granted
+        assert len(self.running) <= 2 * self.places
+
+    def end(self, token: str) -> None:
+        del self.running[token]
+        self.ended += 1
+        self.do(Left(token))
+
+    def withhold(self, kind: str, unit: tuple[str, int]) -> None:
+        self.withheld[kind].add(unit)
+        self.do(_WITHHOLD[kind][0]({unit[0]: (unit[1],)}))
+
+    def give_back(self, kind: str, unit: tuple[str, int]) -> None:
+        self.withheld[kind].discard(unit)
+        self.do(_WITHHOLD[kind][1]({unit[0]: (unit[1],)}))
+
+
+@given(
+    st.lists(st.tuples(_NEEDS, st.integers(0, 8)), min_size=2, max_size=4),
+    st.integers(1, 4),
+    st.lists(st.tuples(st.sampled_from(["end", "withhold", "give back"]), st.sampled_from(sorted(_WITHHOLD)), _UNITS)),
+    st.randoms(use_true_random=False),
+)
+def test_no_unit_is_granted_twice_nor_while_it_is_withheld_and_nobody_is_forgotten(
+    campaigns: list[tuple[dict[str, int], int]],
+    places: int,
+    acts: list[tuple[str, str, tuple[str, int]]],
+    chance: Random,
+) -> None:
+    contest = Contest(campaigns, places)
+    for act, kind, unit in acts:
+        if act == "withhold":
+            contest.withhold(kind, unit)
+        elif act == "give back":
+            contest.give_back(kind, unit)
+        elif contest.running:
+            contest.end(chance.choice(sorted(contest.running)))
+    for kind, units in contest.withheld.items():
+        for unit in sorted(units):
+            contest.give_back(kind, unit)
+    while contest.running:
+        contest.end(chance.choice(sorted(contest.running)))
+    assert contest.ended == sum(count for _, count in campaigns)
+    assert dict(contest.scheduler.free) == _SLOTS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +92,30 @@ def test_g9_nor_with_two_workspaces(arena: Arena) -> None:
     assert (arena.folder / "effects").read_text() == "gpu 0\n" * 16
     runs = [json.loads(path.read_text()) for path in arena.workspace.rglob("seed-*/run.json")]
     assert [run["attempt"] for run in runs] == [1] * 16, "a busy device is no failure"
+
+
+def test_g10_a_device_of_another_workspace_is_waited_for_and_holds_up_nobody(arena: Arena) -> None:
+    """One place: what needs no device goes on while the first run waits; ``status`` says what for."""
+    ours = str(arena.folder / "ws" / "ours")
+    body = "instance g { needs gpu = 1; run sole }\ninstance c { seeds 1..3; run note }"
+    path = spec(arena, body, "ours", parallel=1)
+    env = environ(arena, CAMPAIGN_SLOTS="gpu=1", CAMPAIGN_WORKSPACE=ours)
+    lock = Path(env["XDG_RUNTIME_DIR"]) / "campaign" / "gpu-0.lock"
+    lock.parent.mkdir(0o700)
+    with open(lock, "w") as device, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(device, fcntl.LOCK_EX)
+        running = pool.submit(lambda: arena.call("exec", path, env=env).returncode)
+        effects = arena.folder / "effects"
+        arena.wait_for(lambda: effects.exists() and effects.read_text() == "cpu\n" * 3)
+        status = json.loads(arena.call("status", "--format", "json", env=env).stdout)
+        assert status["holder"]["slots"] == [{"name": "gpu", "free": 0, "count": 1, "busy": 1}]
+        assert [each["waits_for"] for each in status["queue"]] == [["gpu"]]
+        assert "1 in another workspace" in arena.call("status", env=env).stdout
+        device.close()
+        assert running.result(60) == 0
+    assert effects.read_text() == "cpu\n" * 3 + "gpu 0\n"
+    runs = [json.loads(path.read_text()) for path in arena.workspace.rglob("seed-*/run.json")]
+    assert [run["attempt"] for run in runs] == [1] * 4
 
 
 def test_inherited_devices_are_kept_to(arena: Arena) -> None:

@@ -175,6 +175,24 @@ def test_g10_cpu_runs_flow_beside_gpu_runs(yard: Yard) -> None:
     assert yard.most_at_once() == 3
 
 
+def test_g9_campaigns_that_compete_for_several_kinds_of_slots(yard: Yard) -> None:
+    """Each tool takes its units as files, exclusively, or fails."""
+    yard.daemon(4)
+    gpu, board = (f'"/usr/bin/flock" "-n" "{yard.folder}/{name}-{{slot.{name}}}"' for name in ("gpu", "board"))
+    kinds = {"a": (gpu, "gpu = 1"), "b": (board, "board = 1"), "c": (f"{gpu} {board}", "gpu = 1, board = 1")}
+    campaigns = []
+    for name, (locks, needs) in kinds.items():
+        path = yard.folder / f"{name}.camp"
+        path.write_text(
+            f'campaign "{name}" {{ parallel 4; slots gpu = 1, board = 2 }}\n'
+            f'tool t {{ command {locks} "/bin/sleep" "0.05" }}\ninstance i {{ seeds 1..6; needs {needs}; run t }}\n'
+        )
+        campaigns.append(yard.submit(str(path)))
+    for campaign in campaigns:
+        yard.call("wait", campaign)
+        assert yard.verdicts(campaign) == {"pass": 6}
+
+
 def test_without_a_daemon_what_is_submitted_waits_and_is_carried_out_by_the_next(yard: Yard) -> None:
     campaign = yard.submit(yard.spec("a", "instance i { seeds 1..3; run t }"))
     yard.call("wait", campaign, status=3)

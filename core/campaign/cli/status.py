@@ -29,6 +29,7 @@ from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow, ControlRow
 
 _STALE_S = 3 * BEAT_S
+_NOBODY = wire.Live(pid=0, queue=False, epoch=0, places=0, running=0)
 _RUNNING = ("starting", "running", "judging")
 
 
@@ -43,7 +44,7 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 class Queued(Struct, frozen=True, kw_only=True):
-    """A campaign that is not finished; ``waiting`` says why it cannot go on."""
+    """A campaign that is not finished; ``waiting`` says why it cannot go on, ``waits_for`` for which named slots."""
 
     campaign: str
     state: str
@@ -55,6 +56,7 @@ class Queued(Struct, frozen=True, kw_only=True):
     paused: tuple[str, ...] = ()
     canceled: tuple[str, ...] = ()
     waiting: str | None = None
+    waits_for: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
 
 
@@ -160,12 +162,12 @@ def _age(lock: str) -> float | None:
 
 
 def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> Status:
-    waiting = dict(live.waiting) if live else {}
+    live = live or _NOBODY
     try:
         with LedgerReader(Workspace(workspace).ledger) as ledger:
             controls = ledger.controls()
             rows = sorted((row for row in ledger.campaigns() if not row.finished), key=lambda row: row.created_at)
-            queue = tuple(_queued(ledger, row, controls, waiting.get(row.id)) for row in rows)
+            queue = tuple(_queued(ledger, row, controls, live) for row in rows)
             held = ledger.held()
             lost = tuple(map(_lost, waiting_for_a_person(ledger)))
     except LedgerMissingError:
@@ -180,7 +182,7 @@ def _lost(found: Held) -> Lost:
     return Lost(run=name, state=row.state, why=found.why, slots=found.units)
 
 
-def _queued(ledger: LedgerReader, row: CampaignRow, controls: list[ControlRow], waiting: str | None) -> Queued:
+def _queued(ledger: LedgerReader, row: CampaignRow, controls: list[ControlRow], live: wire.Live) -> Queued:
     groups: dict[str, dict[str, Any]] = {}
     for instance, state, verdict, count in ledger.progress(row.id):
         group = groups.setdefault(instance, {"running": 0, "waiting": 0, "lost": 0, "verdicts": {}})
@@ -203,7 +205,8 @@ def _queued(ledger: LedgerReader, row: CampaignRow, controls: list[ControlRow], 
         verdicts=verdicts,
         paused=tuple(each.prefix for each in mine if each.verb == "pause"),
         canceled=tuple(each.prefix for each in mine if each.verb == "cancel"),
-        waiting=waiting,
+        waiting=live.waiting.get(row.id),
+        waits_for=live.blocked.get(row.id, ()),
         groups=tuple(Group(instance=name, **group) for name, group in groups.items()),
     )
 
@@ -237,9 +240,14 @@ def _who(holder: Holder | None, queued: bool) -> str:
     stale = ", STALE: it does not go on" if holder.stale else ""
     if not holder.answers:
         return f"process {holder.pid} holds the workspace and does not answer{beat}{stale}"
-    slots = "".join(f", {each.count - each.free} of {each.count} {each.name}" for each in holder.slots)
+    slots = "".join(map(_slot, holder.slots))
     used = f"{holder.running} of {holder.places} places in use{slots}"
     return f"{holder.kind}, process {holder.pid}: {used}{beat}{stale}"
+
+
+def _slot(slot: wire.Slot) -> str:
+    elsewhere = f" ({slot.busy} in another workspace)" if slot.busy else ""
+    return f", {slot.count - slot.free} of {slot.count} {slot.name}{elsewhere}"
 
 
 def _queue(queue: tuple[Queued, ...]) -> str:
@@ -264,6 +272,8 @@ def _state(each: Queued) -> str:
             words.append(word)
         elif prefixes:
             words.append(f"{word}: {', '.join(prefixes)}")
+    if each.waits_for and not each.waiting:
+        words.append(f"waits for {', '.join(each.waits_for)}")
     if not each.submitted:
         words.append("of exec")
     return ", ".join(words)

@@ -57,6 +57,15 @@ class Core:
         return {name: (free.get(name, 0), count) for name, count in self._scheduler.capacity.items()}
 
     @property
+    def busy_elsewhere(self) -> Mapping[str, int]:
+        """Named slots that are in use in other workspaces: how many of each."""
+        return self._scheduler.busy
+
+    def waits_for(self, campaign: str) -> tuple[str, ...]:
+        """The named slots that runs of a campaign wait for."""
+        return self._scheduler.waits_for(campaign)
+
+    @property
     def places(self) -> int:
         """How many runs at a time."""
         return self._places
@@ -277,6 +286,25 @@ class Core:
             return
         self.out.changes += flight.catch_up(State.STARTING, self._now())
         self._end(flight, _error(flight.order, why, FailureKind.INTERNAL, why))
+
+    def busy(self, token: str, units: Mapping[str, tuple[int, ...]]) -> None:
+        """Devices of an attempt are in use in another workspace: its place goes to what can run meanwhile."""
+        flight = self._flights.get(token)
+        if flight is None or flight.state is not State.ADMITTED or not self._revoke(flight.order):
+            return
+        self._schedule("", scheduler.Busy(units))
+        self.out.commands.append(Halt(flight.order, Stop.CANCEL))
+        self._take_back(flight)
+        course = self._course(flight)
+        if not course.told_busy:
+            course.told_busy, names = True, ", ".join(sorted(units))
+            self.out.says.append(
+                (course.name, protocol.Note(f"{names} is in use in another workspace, and waited for"))
+            )
+
+    def free(self, units: Mapping[str, tuple[int, ...]]) -> None:
+        """These devices are not in use elsewhere any more."""
+        self._schedule("", scheduler.Free(units))
 
     def crippled(self) -> None:
         """A place is gone for good; without any, nothing more can be done."""

@@ -20,6 +20,7 @@ class Course:
         self.canceled: list[str] = []  # prefixes
         self.opened = self.begun = self.stopping = self.told_idle = self.abandoned = False
         self.lost = 0
+        self.told_busy = False  # that it waits for devices of other workspaces was said
 
     def detach(self) -> None:
         """Its planner is gone; the next one tells anew what can be known only by it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -17,6 +17,7 @@ from campaign.engine.watchdog import Watchdog, carrying_out_s, ending_s, judging
 from campaign.records import Exit, OracleRecord, Order, Stop
 from campaign.records.messages import Clear, Cleared, Halt, Judge, Judged, Quit, Refused, Started, Waiting
 from campaign.supervise.channel import Channel
+from campaign.supervise.devices import busy_units, is_busy
 from campaign.supervise.launch import SupervisorHandle
 from campaign.supervise.loop import Loop
 
@@ -24,6 +25,8 @@ GRACE_S = 5.0
 MUTE = Gone("its supervisor did not answer and was killed, and nothing of it runs")
 #: A supervisor makes its claim a moment after its lock; who finds it between the two looks again after this.
 _LOOK_AGAIN_S = 0.1
+#: How often a device that another workspace uses is looked at, while there is one.
+_DEVICES_S = 0.5
 
 
 class Listener(Protocol):
@@ -43,6 +46,12 @@ class Listener(Protocol):
 
     def found(self, token: str, finding: Finding) -> None:
         """What became of an attempt whose supervisor is gone."""
+
+    def busy(self, token: str, units: Mapping[str, tuple[int, ...]]) -> None:
+        """An attempt cannot start: these devices of it are in use in another workspace."""
+
+    def free(self, units: Mapping[str, tuple[int, ...]]) -> None:
+        """These devices are not in use elsewhere any more."""
 
     def crippled(self) -> None:
         """A place is gone for good."""
@@ -168,6 +177,7 @@ class LocalExecutor:
         self._places = [_Place(handle, self, loop) for handle in handles]
         self._clearing: dict[str, tuple[Order, _Place]] = {}
         self._followed: dict[str, Watchdog] = {}  # supervisors of earlier owners, by token
+        self._busy: dict[tuple[str, int], str] = {}  # devices that other workspaces use, with their locks
 
     def capacity(self) -> int:
         """The supervisors that are there."""
@@ -223,6 +233,7 @@ class LocalExecutor:
         match message:
             case Waiting():
                 place.waits(message.token)
+                self._look_for_devices(place, message.token)
             case Started():
                 place.begun(message.token)
                 self._listener.started(message.token, message.at)
@@ -276,6 +287,30 @@ class LocalExecutor:
     def _place_of(self, token: str) -> _Place | None:
         return next((place for place in self._places if token in place.orders), None)
 
+    # --- devices that other workspaces use ----------------------------------------------------------------------
+
+    def _look_for_devices(self, place: _Place, token: str) -> None:
+        """Whether it is for a device that it waits, and for which one."""
+        try:
+            busy = busy_units(place.orders[token])
+        except (KeyError, OSError):
+            return  # its supervisor says what is wrong
+        if busy:
+            if not self._busy:
+                self._loop.call_later(_DEVICES_S, self._look_at_devices)
+            self._busy |= busy
+            self._listener.busy(token, _by_slot(busy))
+
+    def _look_at_devices(self) -> None:
+        """That a lock was let go is told to nobody who does not wait for it, and who waits would be given it."""
+        freed = [unit for unit, path in self._busy.items() if not _in_use(path)]
+        for unit in freed:
+            del self._busy[unit]
+        if self._busy:
+            self._loop.call_later(_DEVICES_S, self._look_at_devices)
+        if freed:
+            self._listener.free(_by_slot(freed))
+
     # --- attempts of earlier owners -----------------------------------------------------------------------------
 
     def _examine(self, order: Order, started: bool) -> Finding:
@@ -328,3 +363,17 @@ class LocalExecutor:
 
     def _look_again(self, order: Order, started: bool = True) -> None:
         self._listener.found(order.token, self._examine(order, started))
+
+
+def _in_use(path: str) -> bool:
+    try:
+        return is_busy(path)
+    except OSError:
+        return False  # whoever takes it next says what is wrong
+
+
+def _by_slot(units: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for slot, index in sorted(units):
+        found[slot] = (*found.get(slot, ()), index)
+    return found

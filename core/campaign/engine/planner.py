@@ -152,6 +152,8 @@ class Planner:
                 self._opened()
             case protocol.Waiting():
                 self._watcher.note(f"{message.owner} works in this workspace; waiting until it is done")
+            case protocol.Note():
+                self._watcher.note(message.text)
             case protocol.Idle():
                 self._close(message)
             case protocol.Closed():

@@ -107,6 +107,12 @@ class Waiting(Struct, frozen=True, tag="waiting"):
     owner: str
 
 
+class Note(Struct, frozen=True, tag="note"):
+    """A line for the person who looks on."""
+
+    text: str
+
+
 class Opened(Struct, frozen=True, tag="opened"):
     """The campaign is recorded; wants and news follow."""
 
@@ -175,4 +181,4 @@ class Closed(Struct, frozen=True, tag="closed"):
     """The last word."""
 
 
-FromEngine: TypeAlias = Ready | Waiting | Opened | Broken | Want | Again | News | Idle | Closed
+FromEngine: TypeAlias = Ready | Waiting | Note | Opened | Broken | Want | Again | News | Idle | Closed

@@ -100,6 +100,18 @@ class Released(Struct, frozen=True):
     units: Mapping[str, tuple[int, ...]]
 
 
+class Busy(Struct, frozen=True):
+    """These units are in use in another workspace: not to be granted until they are ``Free``."""
+
+    units: Mapping[str, tuple[int, ...]]
+
+
+class Free(Struct, frozen=True):
+    """These units are not in use elsewhere any more."""
+
+    units: Mapping[str, tuple[int, ...]]
+
+
 class Resized(Struct, frozen=True):
     """There are that many places now."""
 
@@ -141,6 +153,8 @@ Event: TypeAlias = (
     | Left
     | Held
     | Released
+    | Busy
+    | Free
     | Resized
     | Stopped
     | Paused
@@ -191,6 +205,10 @@ def wanted_slots(lane: Lane, capacity: Mapping[str, int]) -> tuple[dict[str, int
         elif count > 0:
             fallback = fallback or (FallbackReason.TOO_FEW if have else FallbackReason.NONE_HERE).of(name)
     return slots, fallback
+
+
+def _units(units: Mapping[str, tuple[int, ...]]) -> set[tuple[str, int]]:
+    return {(name, index) for name, indexes in units.items() for index in indexes}
 
 
 class _Queue:
@@ -279,6 +297,7 @@ class Scheduler:
         self._placed: dict[str, tuple[str, Grant]] = {}  # by token: campaign and slots
         self._adopted: set[str] = set()
         self._held: set[tuple[str, int]] = set()  # units that only a person gives back
+        self._busy: set[tuple[str, int]] = set()  # units that are in use in other workspaces
         self._paused: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -290,6 +309,19 @@ class Scheduler:
     def free(self) -> Mapping[str, int]:
         """The named slots that nobody holds."""
         return {name: len(indexes) for name, indexes in self._free.items()}
+
+    @property
+    def busy(self) -> Mapping[str, int]:
+        """The named slots that are in use in other workspaces."""
+        return Counter(name for name, _ in self._busy)
+
+    def waits_for(self, campaign: str = "") -> tuple[str, ...]:
+        """The named slots of which a campaign's runs that are here need more than are free."""
+        share = self._shares.get(campaign)
+        queues = [queue for group in share.groups.values() for queue in group] if share else []
+        profiles = {queue.profile for queue in queues if queue.tokens and not queue.paused}
+        lacking = {name for profile in profiles for name, n in profile if len(self._free.get(name, ())) < n}
+        return tuple(sorted(lacking))
 
     @property
     def crowded(self) -> bool:
@@ -323,7 +355,12 @@ class Scheduler:
             case Held():
                 self._withhold(event.units)
             case Released():
-                self._give_back(event.units)
+                self._give_back(event.units, self._held)
+            case Busy():
+                self._busy |= _units(event.units)
+                self._remove(event.units)
+            case Free():
+                self._give_back(event.units, self._busy)
             case Awaited():
                 self._share(event.campaign).awaited += event.count
             case Returned():
@@ -379,7 +416,7 @@ class Scheduler:
 
     def _taken(self, name: str) -> set[int]:
         placed = {index for _, granted in self._placed.values() for index in granted.get(name, ())}
-        return placed | {index for slot, index in self._held if slot == name}
+        return placed | {index for slot, index in self._held | self._busy if slot == name}
 
     def _offer(self, event: Offered) -> None:
         share = self._share(event.campaign)
@@ -500,14 +537,16 @@ class Scheduler:
             self._free[name] = [index for index in self._free.get(name, ()) if index not in indexes]
 
     def _withhold(self, units: Mapping[str, tuple[int, ...]]) -> None:
-        self._held |= {(name, index) for name, indexes in units.items() for index in indexes}
+        self._held |= _units(units)
         self._remove(units)
 
-    def _give_back(self, units: Mapping[str, tuple[int, ...]]) -> None:
-        for name, indexes in units.items():
-            known = [each for each in indexes if each < self._capacity.get(name, 0) and (name, each) in self._held]
-            self._free[name] = sorted({*self._free.get(name, ()), *known})
-            self._held -= {(name, index) for index in indexes}
+    def _give_back(self, units: Mapping[str, tuple[int, ...]], withheld: set[tuple[str, int]]) -> None:
+        """What was withheld is free where nothing else speaks against it."""
+        given = _units(units) & withheld
+        withheld -= given
+        for name, index in given:
+            if index < self._capacity.get(name, 0) and index not in self._taken(name):
+                self._free[name] = sorted({*self._free.get(name, ()), index})
 
     def _leave(self, event: Left) -> None:
         if not event.holding:

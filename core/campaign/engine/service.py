@@ -331,7 +331,11 @@ class Service:
 
     def _live(self) -> wire.Live:
         core = self.shell.core
-        slots = tuple(wire.Slot(name, free, count) for name, (free, count) in sorted(core.slots.items()))
+        busy = core.busy_elsewhere
+        slots = tuple(
+            wire.Slot(name, free, count, busy.get(name, 0)) for name, (free, count) in sorted(core.slots.items())
+        )
+        blocked = {name: core.waits_for(name) for name in self.shell.links}
         return wire.Live(
             pid=os.getpid(),
             queue=self._queue is not None,
@@ -342,6 +346,7 @@ class Service:
             declared=self._queue.declared if self._queue else None,
             campaigns=tuple(self.shell.links),
             waiting=dict(self._queue.waiting) if self._queue else {},
+            blocked={name: slots for name, slots in blocked.items() if slots},
         )
 
     def _stop(self, client: _Client, request: int, _args: Raw) -> None:

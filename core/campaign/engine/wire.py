@@ -127,17 +127,19 @@ class Ended(Struct, frozen=True):
 
 
 class Slot(Struct, frozen=True):
-    """Named slots of the workspace."""
+    """Named slots of the workspace; ``busy`` of them are in use in another one."""
 
     name: str
     free: int
     count: int
+    busy: int = 0
 
 
 class Live(Struct, frozen=True, kw_only=True):
     """What only the process that holds the workspace knows; ``queue``: it carries out what is submitted.
 
-    ``declared`` is its ``CAMPAIGN_SLOTS``; ``waiting`` says of campaigns that cannot go on why.
+    ``declared`` is its ``CAMPAIGN_SLOTS``; ``waiting`` says of campaigns that cannot go on why, ``blocked`` for
+    which named slots runs of a campaign wait.
     """
 
     pid: int
@@ -149,6 +151,7 @@ class Live(Struct, frozen=True, kw_only=True):
     declared: str | None = None
     campaigns: tuple[str, ...] = ()
     waiting: Mapping[str, str] = {}
+    blocked: Mapping[str, tuple[str, ...]] = {}
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):

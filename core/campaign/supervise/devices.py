@@ -35,6 +35,41 @@ def runtime_folder(environ: Mapping[str, str], uid: int) -> str:
     return path
 
 
+def busy_units(order: Order) -> dict[tuple[str, int], str]:
+    """The granted units, by slot and index, that another process holds now, each with the path of its lock.
+
+    Raises OSError.
+    """
+    folder = runtime_folder(os.environ, os.geteuid())
+    found = {}
+    for slot, indexes in order.granted.items():
+        names = order.devices.get(slot, ())
+        for index in (each for each in indexes if each < len(names)):
+            path = _path(folder, f"{slot}-{names[index]}")
+            if is_busy(path):
+                found[slot, index] = path
+    return found
+
+
+def is_busy(path: str) -> bool:
+    """Whether a process holds the lock of a device; who looks only does not keep another one who looks from seeing."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _path(folder: str, name: str) -> str:
+    return os.path.join(folder, f"{quote(name, safe='')}.lock")
+
+
 class DeviceLocks:
     """The locks that one supervisor holds, for one attempt at a time."""
 
@@ -53,7 +88,7 @@ class DeviceLocks:
         return False
 
     def _take(self, name: str) -> bool:
-        path = os.path.join(runtime_folder(os.environ, os.geteuid()), f"{quote(name, safe='')}.lock")
+        path = _path(runtime_folder(os.environ, os.geteuid()), name)
         fd = os.open(path, _OPEN, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
