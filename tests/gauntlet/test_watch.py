@@ -32,6 +32,12 @@ def seen(yard: Yard) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1] if line.startswith(b"{")]
 
 
+def answers(yard: Yard, pid: int) -> bool:
+    """Whether the last line shows that daemon, and what it said of itself."""
+    holder = seen(yard)[-1]["holder"] or {}
+    return holder.get("pid") == pid and bool(holder["answers"])
+
+
 def interrupt(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
@@ -43,14 +49,14 @@ def test_each_change_is_told_while_daemons_come_and_go(yard: Yard) -> None:
     campaign = yard.submit(yard.spec("a", "instance x.one { run t }\ninstance y.two { run t }"))
     yard.call("pause", campaign, "--group", "y")
     first = yard.daemon()
-    yard.until(lambda: (seen(yard)[-1]["holder"] or {}).get("pid") == first)
+    yard.until(lambda: answers(yard, first))
     yard.until(lambda: [each["done"] for each in seen(yard)[-1]["queue"]] == [1])
     yard.call("resume", campaign)
     yard.until(lambda: seen(yard)[-1]["queue"] == [])
     os.kill(first, signal.SIGKILL)
     yard.until(lambda: seen(yard)[-1]["holder"] is None)
     second = yard.daemon()
-    yard.until(lambda: (seen(yard)[-1]["holder"] or {}).get("pid") == second)
+    yard.until(lambda: answers(yard, second))
     lines = len(seen(yard))
     time.sleep(1.5)
     assert len(seen(yard)) == lines, "where nothing changes there is nothing to tell"

@@ -111,6 +111,23 @@ def workspace_option(function: _Command) -> _Command:
     )(function)
 
 
+def scope_options(function: _Command) -> _Command:
+    """Add CAMPAIGN, ``--group`` and ``--all``; the verb gets ``campaign``, None for every one, and ``prefix``."""
+
+    @click.argument("campaign", required=False, shell_complete=complete.campaigns)
+    @click.option("--group", "prefix", metavar="PREFIX", help="Only instances that start with these whole segments.")
+    @click.option("--all", "everything", is_flag=True, help="Every campaign.")
+    @wraps(function)
+    def scoped(campaign: str | None, prefix: str | None, everything: bool, **given: Any) -> Any:
+        if (campaign is None) != everything:
+            raise click.UsageError("name a CAMPAIGN, or say --all")
+        if everything and prefix is not None:
+            raise click.UsageError("--group is about one CAMPAIGN")
+        return function(campaign=campaign, prefix=prefix, **given)
+
+    return scoped  # type: ignore[return-value]
+
+
 def no_progress_option(function: _Command) -> _Command:
     """Add ``--no-progress``; the verb gets ``progress``, false where lines should stay plain."""
     return click.option("--progress/--no-progress", default=True, help="Live progress, on a terminal only.")(function)

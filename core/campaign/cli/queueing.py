@@ -157,11 +157,3 @@ def _directly(desk: Desk, verb: str, args: wire.Control) -> wire.Done:
     for name in done.campaigns:
         desk.finish_canceled(name)
     return done
-
-
-def needs_one(campaign: str | None, everything: bool, prefix: str | None) -> None:
-    """A verb that may be about everything says so.  Raises click.UsageError."""
-    if (campaign is None) != everything:
-        raise click.UsageError("name a CAMPAIGN, or say --all")
-    if everything and prefix is not None:
-        raise click.UsageError("--group is about one CAMPAIGN")
