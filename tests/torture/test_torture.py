@@ -36,7 +36,7 @@ def test_power_cuts(tmp_path: Path) -> None:
 
 
 def test_grandchildren_of_a_canceled_run(tmp_path: Path) -> None:
-    _held(trees.torture(tmp_path, 10, random.Random(1), ways=("adopted",)))
+    _held(trees.torture(tmp_path, 10, random.Random(1), ways=("adopted",), most_s=100))
 
 
 def test_recycled_pids(tmp_path: Path) -> None:
