@@ -18,7 +18,7 @@ from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol, wire
 from campaign.engine.desk import Desk
 from campaign.engine.shell import Shell
-from campaign.engine.workspace import Workspace, WorkspaceLock
+from campaign.engine.workspace import Workspace, WorkspaceError, WorkspaceLock
 from campaign.failpoints import reach
 from campaign.ledger.opening import LedgerError
 from campaign.ledger.queries import LedgerReader
@@ -116,14 +116,17 @@ class Service:
     """The socket, its clients, and the heartbeat; without ``queue`` the process carries out one campaign of its own."""
 
     def __init__(self, shell: Shell, workspace: Workspace, lock: WorkspaceLock, queue: Queue | None) -> None:
-        """Listen; raises OSError."""
+        """Listen; raises WorkspaceError."""
         self.shell, self._workspace, self._lock, self._queue = shell, workspace, lock, queue
         self._clients: set[_Client] = set()
         self._timer: Timer | None = None
         self._accepting = self._half_changed = False
         self._tallies: dict[str, Counter[str]] = {}  # of the campaigns that are followed
-        self._sock = wire.listen(workspace.path)
-        self._inode = os.stat(workspace.socket).st_ino
+        try:
+            self._sock = wire.listen(workspace.path)
+            self._inode = os.stat(workspace.socket).st_ino
+        except OSError as error:
+            raise WorkspaceError(f"the socket {workspace.socket} cannot be served: {error.strerror}") from error
         self._sock.setblocking(False)
         self._most = min(_MOST_CLIENTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._accept_again()
