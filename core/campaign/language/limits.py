@@ -58,8 +58,8 @@ def check_limits(case: Case, providers: Providers) -> None:
 
 # --- the engine's own settings ----------------------------------------------------------------------------------
 
-#: Durations that cannot be nothing: a run would be over before it began, a watch would never rest.
-_POSITIVE = ("timeout", "every", "over")
+#: Durations that cannot be nothing: a run would be over before it began, a fault too, a watch would never rest.
+_POSITIVE = ("timeout", "every", "over", "for")
 
 
 def _check_owned(name: str, expr: Expr, domain: _Domain) -> None:

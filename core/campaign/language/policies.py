@@ -82,6 +82,8 @@ def _check_value(what: str, expr: Expr, wanted: Type, case: Case) -> None:
         return
     if wanted == INT and not (isinstance(value, int) and 1 <= value <= 1_000_000):
         case.values.report(Diagnostic("CAMP112", f"{what} takes a whole number of 1 or more", expr.span))
+    elif what == "iterate target" and _number(value) == 0:
+        case.values.report(Diagnostic("CAMP112", f"{what} is more than 0%, which every campaign reaches", expr.span))
     elif wanted == RATIO and not 0 <= _number(value) <= 1:
         case.values.report(Diagnostic("CAMP112", f"{what} lies between 0% and 100%", expr.span))
 

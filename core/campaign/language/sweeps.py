@@ -145,3 +145,9 @@ def _written(point: Point) -> str:
 def jitter_width(sweep: Sweep, compiled: Callable[[Expr], Closure], constants: Any) -> Value | None:
     """Half the width of a sweep's jitter, None where it has none."""
     return None if sweep.jitter is None else compiled(sweep.jitter)(constants)
+
+
+def is_negative(value: Value | None) -> bool:
+    """Whether a number or a quantity is less than nothing."""
+    plain = value.value if isinstance(value, Quantity) else value
+    return isinstance(plain, int | Fraction) and plain < 0

@@ -18,7 +18,7 @@ from campaign.language.expressions import Closure, EvaluationError, InText, comp
 from campaign.language.names import meant, shown
 from campaign.language.providers import Facts, Parameter
 from campaign.language.scopes import Definition, Merged
-from campaign.language.sweeps import sweep_points, sweep_types
+from campaign.language.sweeps import is_negative, jitter_width, sweep_points, sweep_types
 from campaign.language.syntax import Expr, Hole, Name, Sweep
 from campaign.language.tools import BUILTINS
 from campaign.language.typecheck import ANY, STRING, Type, Typer
@@ -373,6 +373,10 @@ class Values:
             return types
         try:
             self._points[id(sweep)] = sweep_points(sweep, lambda expr: self.compile(expr, site), self.constants)
+            width = jitter_width(sweep, lambda expr: self.compile(expr, site), self.constants)
+            if sweep.jitter is not None and is_negative(width):
+                summary = "jitter is how far a value moves either way, so it is not negative"
+                self.report(Diagnostic("CAMP112", summary, sweep.jitter.span))
         except EvaluationError as error:
             self.report(Diagnostic("CAMP150", error.message, error.span or sweep.span))
         return types
