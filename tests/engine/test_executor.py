@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from campaign.engine.executor import MUTE, LocalExecutor
-from campaign.engine.findings import Exited, Finding, Gone, NeverStarted, Unknown
+from campaign.engine.findings import Exited, Finding, Gone, NeverStarted, Running, Unknown
 from campaign.engine.recover import make_folder, revoke
 from campaign.proc import entry
 from campaign.records import Directories, Exit, Order, StepOrder, Stop, order_digest
@@ -218,6 +219,34 @@ def test_a_run_of_an_earlier_owner_is_followed_to_its_end(tmp_path: Path) -> Non
     assert (what, token) == ("found", order.token)
     assert isinstance(finding, Exited)
     assert finding.exit.steps[0].ok
+
+
+@pytest.mark.parametrize(("fault", "expected"), [("process.stop", Gone), ("process.nonsense", Unknown)])
+def test_what_is_in_force_is_taken_back_also_where_no_supervisor_is_left(
+    tmp_path: Path, fault: str, expected: type[Finding]
+) -> None:
+    old = Yard(tmp_path, 1)
+    order = old.start(old.order(0, "sleep 60"))
+    old.until_heard("started", order)
+    undo = Path(order.directories.private) / "undo"
+    undo.mkdir(exist_ok=True)
+    inverse = {"pid": 1, "start_time": 1, "boot_id": "another", "tree": False}
+    entry = {"schema": "campaign.undo/1", "label": "x", "fault": fault, "undo": inverse, "plugins": []}
+    (undo / "x.json").write_bytes(msgspec.json.encode(entry))
+    os.kill(old.handles[0].pid, signal.SIGKILL)
+    select.select([old.handles[0].pidfd], [], [], 30)
+    for handle in old.handles:
+        handle.close()
+    loop, ears = Loop(), Ears()
+    new = LocalExecutor(loop, (), ears)
+    assert new.recover([(order, True)]) == [Running()]
+    deadline = time.monotonic() + 60
+    while not ears.heard and time.monotonic() < deadline:
+        loop.run_once()
+    ((what, token, finding),) = ears.heard
+    assert (what, token) == ("found", order.token)
+    assert isinstance(finding, expected)
+    assert (undo / "x.json").exists() == (expected is Unknown)
 
 
 @pytest.mark.parametrize(("fault", "expected"), [("process.stop", Gone), ("process.nonsense", Unknown)])

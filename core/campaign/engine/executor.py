@@ -20,6 +20,7 @@ from campaign.supervise.channel import Channel
 from campaign.supervise.devices import busy_units, is_busy
 from campaign.supervise.launch import SupervisorHandle
 from campaign.supervise.loop import Loop
+from campaign.supervise.rescue import rescue
 
 GRACE_S = 5.0
 MUTE = Gone("its supervisor did not answer and was killed, and nothing of it runs")
@@ -325,16 +326,33 @@ class LocalExecutor:
     def _clear(self, order: Order) -> Finding:
         """Have what it left in force taken back by a supervisor's provider host; what became of it is told then."""
         if not self._places:
-            return Unknown("its supervisor is dead, and no other one is there to take its faults back")
+            return self._rescue(order)
         place = self._places[0]
         self._clearing[order.token] = (order, place)
         place.channel.send(Clear(order.token, order.directories.private))
         return Running()
 
+    def _rescue(self, order: Order) -> Finding:
+        """No supervisor is left to have it taken back: a process that does nothing else is started for it."""
+
+        def over(cleared: Cleared | None) -> None:
+            if cleared is None:
+                self._look_again(order)  # it was killed, so another one is started
+            else:
+                self._tell_cleared(order, cleared)
+
+        try:
+            rescue(self._loop, Clear(order.token, order.directories.private), over)
+        except OSError as error:
+            return Unknown(f"its supervisor is dead, and nobody could be started to take its faults back: {error}")
+        return Running()
+
     def _cleared(self, message: Cleared) -> None:
         order, _ = self._clearing.pop(message.token, (None, None))
-        if order is None:
-            return
+        if order is not None:
+            self._tell_cleared(order, message)
+
+    def _tell_cleared(self, order: Order, message: Cleared) -> None:
         failed = "; ".join(message.failed)
         if failed:
             self._listener.found(message.token, Unknown(f"its faults could not be taken back: {failed}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable
 
@@ -19,12 +20,16 @@ from campaign.supervise.takeback import take_back
 _LOAD_DEADLINE_S = 60.0
 #: How often a host may die while it loads plugins.
 _TRIES = 10
+_LOCK = "undo.lock"
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOK_AGAIN_S = 0.05
 
 
 class Clearing:
     """Clears one journal, entry by entry, the last one first; says so once, with what could not be taken back.
 
-    It has a provider host of its own: that of an attempt may be busy with an oracle for minutes.
+    It has a provider host of its own: that of an attempt may be busy with an oracle for minutes.  One journal is
+    cleared by one process at a time: who comes second waits, and finds it empty.
     """
 
     def __init__(self, message: Clear, station: Station, send: Callable[[FromSupervisor], None]) -> None:
@@ -33,10 +38,14 @@ class Clearing:
         self._waiting: list[undo.UndoEntry] = []
         self._host = station.new_host()
         self._host.secrets = _secrets(message.private)
+        self._lock = -1
 
     def start(self) -> None:
-        """Read the journal and begin."""
+        """Read the journal and begin, as soon as nobody else is at it."""
         try:
+            if not self._alone():
+                self._station.loop.call_later(_LOOK_AGAIN_S, self.start)
+                return
             journal = undo.pending(self._message.private)
             self._waiting = list(journal.entries)
             self._failed += journal.damaged
@@ -44,11 +53,24 @@ class Clearing:
             self._failed.append(f"the journal cannot be read: {error}")
         self._next()
 
+    def _alone(self) -> bool:
+        """Lock the journal; False where another process holds it.  Raises OSError."""
+        self._lock = os.open(os.path.join(self._message.private, _LOCK), _OPEN, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = -1
+            return False
+        return True
+
     def _next(self) -> None:
         if self._waiting:
             self._load(self._waiting.pop(0), _TRIES)
             return
         self._station.dismiss(self._host)
+        if self._lock >= 0:
+            os.close(self._lock)
         self._send(Cleared(self._message.token, tuple(self._failed)))
 
     def _load(self, entry: undo.UndoEntry, tries: int) -> None:

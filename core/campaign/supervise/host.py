@@ -227,7 +227,7 @@ def _lines(sock: socket.socket) -> Iterator[bytes]:
 
 def main() -> None:
     """Answer until no one asks any more."""
-    _die_with_parent()
+    die_with_parent()
     sock = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):
@@ -240,8 +240,8 @@ def main() -> None:
         return
 
 
-def _die_with_parent() -> None:
-    """See prctl(2); the supervisor has one thread only, so that the signal cannot come early."""
+def die_with_parent() -> None:
+    """See prctl(2); whoever starts us has one thread only, so that the signal cannot come early."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
