@@ -6,6 +6,7 @@ import ast
 import errno
 import itertools
 import os
+import random
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.torture import failpoints as tortured
 
 from campaign import failpoints
 from campaign.engine.states import TRANSITIONS, State, Story, path
@@ -198,3 +200,10 @@ def test_an_environment_that_cannot_be_read_ends_the_process() -> None:
     done = _python("", "a=fly")
     assert done.returncode == 2
     assert "CAMPAIGN_FAILPOINT: fly is none of kill" in done.stderr
+
+
+@pytest.mark.gauntlet
+def test_what_is_killed_at_a_failpoint_is_made_good_by_the_next(tmp_path: Path) -> None:
+    found = tortured.torture(tmp_path, 2, random.Random(1))
+    assert found.violations == []
+    assert found.counts["killed"] == 2

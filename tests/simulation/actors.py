@@ -180,6 +180,7 @@ class Supervisor(Process):
 
     def _begin(self, order: Order) -> None:
         self.phase = "claimed"
+        unwanted = self.truth.unwanted(order)  # before the claim, for the answer may come while it is being made
         try:
             self.claim = claim.take(order, self.me)
         except claim.ClaimedError as error:
@@ -191,6 +192,8 @@ class Supervisor(Process):
             self.attempt.stop = None
             self._record(order, setup_error=f"the run could not be set up: {error.strerror}")
             return
+        if unwanted is not None:
+            self.truth.wrong(unwanted)
         self.attempt = self.truth.claimed(order, self)
         say(self.sock, Started(order.token, self.world.wall()))
         self.world.later(self.world.random.choice((0.0, 0.01)), self, lambda: self._start(order))
@@ -562,6 +565,9 @@ class Person(Process):
         listen(sock, lambda line: self._answered(sock, line), lambda: self.world.later(0.5, self, self._try))
         self.truth.asked(verb, args)
         say(sock, wire.Request(wire.VERSION, 1, verb, Raw(_encode(args))))
+        if verb == "submit" and self.world.random.random() < 0.1 and not self.world.calm:
+            sock.close()  # it does not stay for the answer
+            self.world.later(0.5, self, self._try)
 
     def _answered(self, sock: Sock, line: bytes) -> None:
         sock.close()

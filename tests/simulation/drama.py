@@ -108,6 +108,7 @@ class Drama:
         self.happened: Counter[str] = Counter()
         self._takeover: list[tuple[Any, ...]] = []
         self._looked, self._finished_all = 0, False
+        self._pause_s = 0.0  # how long nobody will start another daemon
 
     def _plan(self, number: int, slots: dict[str, int]) -> Plan:
         dice = self.world.random
@@ -139,8 +140,15 @@ class Drama:
             created_at=f"2026-01-01T00:00:0{number}Z",
         )
         judged = frozenset(lane for lane in range(len(lanes)) if dice.random() < 0.4)
-        attempts = dice.choice((1, 1, 2, 3))
-        return Plan(row, lanes, slots=slots, stop_on_fail=dice.random() < 0.1, attempts=attempts, judged=judged)
+        return Plan(
+            row,
+            lanes,
+            slots=slots,
+            stop_on_fail=dice.random() < 0.1,
+            attempts=dice.choice((1, 1, 2, 3)),
+            judged=judged,
+            poison=f"{lanes[0][0].label}#1" if dice.random() < 0.1 else None,
+        )
 
     # --- the play -------------------------------------------------------------------------------------------------
 
@@ -218,7 +226,8 @@ class Drama:
         if self.host is not None:
             self.happened["daemons that ended"] += 1
         host = self.host = Host(self.world, self.truth, self.workspace, self.places, self.slots)
-        delay = self.world.random.choice((0.0, 0.1, 3.0)) if self.world.time else 0.0
+        delay = self._pause_s or (self.world.random.choice((0.0, 0.1, 3.0)) if self.world.time else 0.0)
+        self._pause_s = 0.0
         self.world.later(delay, host, lambda: self._begin(host))
 
     def _begin(self, host: Host) -> None:
@@ -273,7 +282,7 @@ class Drama:
     def _as_the_table_says(
         self, found: str, policy: str, state: str, now: tuple[str, Any, Any, Any], token: str, run: tuple[str, str]
     ) -> bool:
-        if found in {"dead", "uncleared"} and token in self.truth.stubborn:
+        if found in {"dead", "uncleared", "damaged"} and token in self.truth.stubborn:
             found = "lost"
         if found == "record":
             return now[0] in {"judging", "done"}
@@ -377,6 +386,12 @@ class Drama:
             self.truth.vanished.add(token)
 
     def _damage(self) -> None:
+        """The daemon dies, what runs leaves its record meanwhile, and one of those is damaged before the next one looks."""
+        self._pause_s = 3.0
+        self._kill_daemon()
+        self.world.later(2.5, None, self._damage_one)
+
+    def _damage_one(self) -> None:
         attempts = [self.truth.attempts.get(token) for token in self._folders()]
         if found := [each for each in attempts if each is not None and each.durable]:
             victim: Attempt = self.world.random.choice(found)

@@ -15,7 +15,7 @@ from .drama import Failure, clean_up, simulate
 from .mutations import MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-_SEEDS, _PARTS = 1000, 4
+_SEEDS, _PARTS = 1000, 8
 
 
 @pytest.fixture(autouse=True)

@@ -46,6 +46,7 @@ class Plan:
         self.stop_on_fail: bool = what["stop_on_fail"]
         self.attempts: int = what["attempts"]
         self.judged: frozenset[int] = what["judged"]
+        self.poison: str | None = what["poison"]  # a run that kills its supervisor each time
         self._places = {
             self.key(lane, n): (lane, n) for lane, (_, total) in enumerate(lanes) for n in range(1, total + 1)
         }
@@ -67,7 +68,7 @@ class Plan:
 class Tool:
     """What an attempt starts: how long it takes and how it ends."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, poison: bool) -> None:
         dice = world.random
         self.seconds = dice.choice((0.01, 0.2, 0.2, 1.0, 3.0))
         self.late = dice.random() < 0.03
@@ -75,7 +76,7 @@ class Tool:
             self.seconds = 20.0
         self.code = 1 if dice.random() < 0.2 else 0
         self.sticky = dice.random() < 0.02 and not world.calm
-        self.deadly = dice.random() < 0.03  # kills its supervisor
+        self.deadly = poison or dice.random() < 0.03  # kills its supervisor
         self.alive = True
 
 
@@ -139,14 +140,18 @@ class Truth:
 
     # --- what supervisors and their tools do ---------------------------------------------------------------------
 
-    def claimed(self, order: Order, supervisor: Supervisor) -> Attempt:
-        """Somebody may start an order from now on."""
+    def unwanted(self, order: Order) -> str | None:
+        """Why nobody may claim an order any more."""
         for campaign, prefix in self.pauses:
             if campaign in {"", order.campaign} and _below(order.instance, prefix):
-                self.wrong(f"{order.key} of {order.campaign} was started while {campaign or 'all'} {prefix} is paused")
+                return f"{order.key} of {order.campaign} was started while {campaign or 'all'} {prefix} is paused"
         for campaign, prefix in self.cancels:
             if campaign == order.campaign and _below(order.instance, prefix):
-                self.wrong(f"{order.key} of {order.campaign} was started after its cancellation")
+                return f"{order.key} of {order.campaign} was started after its cancellation"
+        return None
+
+    def claimed(self, order: Order, supervisor: Supervisor) -> Attempt:
+        """Somebody may start an order from now on."""
         if order.token in self.attempts:
             self.wrong(f"{order.token} was claimed twice")
         attempt = self.attempts[order.token] = Attempt(order, supervisor, self.boot)
@@ -161,7 +166,7 @@ class Truth:
         self.executed[order.campaign, order.key, order.attempt].append(order.token)
         if len(self.executed[order.campaign, order.key, order.attempt]) > 1:
             self.wrong(f"{order.campaign} {order.key} attempt {order.attempt} was executed twice")
-        tool = attempt.tool = Tool(self.world)
+        tool = attempt.tool = Tool(self.world, self.plans[order.campaign].poison == order.key)
         self.running[order.token] = attempt
         self._limits(order)
         return tool
