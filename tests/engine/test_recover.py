@@ -19,6 +19,7 @@ from campaign.engine.machine import ThisMachine
 from campaign.engine.recover import Boot, boot_of_admissions, make_folder, mark_boot, read_exit, revoke
 from campaign.proc import Process, boot_id, identify
 from campaign.records import Directories, FaultOrder, Order
+from campaign.records.exit import sealed
 from campaign.supervise.claim import ClaimedError, take
 
 from .conftest import make_exit, make_order
@@ -120,7 +121,7 @@ def test_a_whole_exit_record_of_this_very_attempt(order: Order) -> None:
     assert examine(order, started=True) == Exited(exit_, msgspec.json.encode(exit_))
 
 
-@pytest.mark.parametrize("damage", ["torn", "garbage", "foreign token", "foreign digest"])
+@pytest.mark.parametrize("damage", ["torn", "garbage", "not UTF-8", "flipped", "foreign token", "foreign digest"])
 def test_a_damaged_exit_record_is_named_and_never_taken_for_none(order: Order, damage: str) -> None:
     private = claimed(order, dead())
     exit_ = make_exit(order)
@@ -129,6 +130,8 @@ def test_a_damaged_exit_record_is_named_and_never_taken_for_none(order: Order, d
         {
             "torn": data[:-9],
             "garbage": os.urandom(300),
+            "not UTF-8": data.replace(b"2026", b"20\xb26"),
+            "flipped": sealed(data).replace(b"2026", b"2024", 1),
             "foreign token": msgspec.json.encode(msgspec.structs.replace(exit_, token="other")),
             "foreign digest": msgspec.json.encode(msgspec.structs.replace(exit_, digest="0" * 32)),
         }[damage]

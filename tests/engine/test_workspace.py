@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -86,3 +87,13 @@ def test_a_link_in_place_of_the_lock_is_not_followed(workspace: Workspace, tmp_p
     with pytest.raises(WorkspaceError):
         WorkspaceLock(workspace)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_lock_that_cannot_be_signed_for_want_of_room(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    lock = WorkspaceLock(workspace)
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(WorkspaceError, match="No space left"):
+        lock.sign()

@@ -98,7 +98,7 @@ class Projector:
         lines = tail[: len(tail) - torn].splitlines()
         try:
             return msgspec.json.decode(lines[-1], type=_Numbered).seq if lines else 0
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return 0  # someone else wrote in it: everything is projected again
 
     def alone(self) -> None:
@@ -115,7 +115,7 @@ class Projector:
         try:
             with open(os.open(HOST, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root), "rb") as file:
                 return msgspec.json.decode(file.read(), type=HostRecord)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
     def _walk(self, names: list[str]) -> int:

@@ -177,7 +177,7 @@ def owner(private: str) -> Process | None:
     try:
         with open(os.path.join(private, "claim"), "rb") as file:
             return _decode_owner(file.read(4096))
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
@@ -191,7 +191,7 @@ def read_exit(order: Order) -> Exited | Damaged | None:
         return None
     try:
         found = _decode_exit(data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return Damaged(f"its exit record {path} is damaged")
     if not unbroken(data):
         return Damaged(f"its exit record {path} is damaged: it is not as it was written")

@@ -107,7 +107,10 @@ class WorkspaceLock:
 
     def sign(self) -> None:
         """Say in the file who holds it, and that there is a ledger."""
-        os.pwrite(self._fd, f"{os.getpid()} ledger\n".encode().ljust(32), 0)
+        try:
+            os.pwrite(self._fd, f"{os.getpid()} ledger\n".encode().ljust(32), 0)
+        except OSError as error:
+            raise WorkspaceError(f"the lock {self._workspace.lock} cannot be written: {error.strerror}") from error
 
     def beat(self) -> None:
         """Show that its holder is alive and well: the time of the file."""

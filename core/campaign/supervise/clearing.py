@@ -105,5 +105,5 @@ def _secrets(private: str) -> tuple[str, ...]:
     try:
         with open(os.path.join(private, ORDER_FILE), "rb") as file:
             return secrets_of(msgspec.json.decode(file.read(), type=Order))
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return ()

@@ -77,7 +77,7 @@ def pending(private: str) -> Journal:
     for name in names:
         try:
             entries.append(_read(os.path.join(folder, name)))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             damaged.append(f"the journal cannot be read: {os.path.join(folder, name)}: {error}")
     return Journal(tuple(sorted(entries, key=lambda entry: -entry.at)), tuple(damaged))
 
