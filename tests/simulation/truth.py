@@ -125,7 +125,7 @@ class Truth:
         self.stubborn: set[str] = set()
         self.vanished: set[str] = set()
         self.born: dict[str, str] = {}  # by token: the boot of its admission
-        self.causes: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self.causes: defaultdict[tuple[str, str], dict[int, str]] = defaultdict(dict)  # by attempt
         self.pending: list[tuple[Any, ...]] = []
         self._counts: Counter[str] = Counter()
         self._seq, self._checked = 0, 0
@@ -314,9 +314,8 @@ class Truth:
             self.wrong(f"{name} was {known} and goes from {source} to {target}")
         if (source, target) not in EDGES or (verdict is not None and verdict not in EDGES[source, target]):
             self.wrong(f"{name}: {source} → {shown} is no edge of the published table")
-        if target == "admitted" and source == "queued" and (campaign, key, number) not in self.executed:
-            self._admitted(campaign, key, number, cause)
         if target == "admitted":
+            self._admitted(campaign, key, number, cause)
             self.born[token] = self.boot
         if target == "lost":
             self.lost.add(token)
@@ -324,9 +323,8 @@ class Truth:
             self._done(name, campaign, key, token, verdict, reason or "", again)
 
     def _admitted(self, campaign: str, key: str, number: int, cause: str) -> None:
-        counts = self.causes[campaign, key]
-        if number > sum(counts.values()):
-            counts[cause] += 1
+        self.causes[campaign, key][number] = cause  # admitted again in its own row where it was revoked
+        counts = Counter(self.causes[campaign, key].values())
         if counts["orphan"] > MOST_REQUEUES:
             self.wrong(f"{campaign} {key} was requeued {counts['orphan']} times")
         if counts["policy"] > self.plans[campaign].attempts - 1:
