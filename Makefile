@@ -36,9 +36,10 @@ bench: $(READY)         ## against the peers, the short form
 bench-full: $(READY)    ## with 5 GiB of output and all sizes; writes bench/RESULTS.md and its data
 	$(BIN)/python -m bench --write bench
 
-torture: $(READY)       ## the fuzzer for ten minutes, the gauntlet again and again, then every torture at its whole size
+torture: $(READY)       ## fuzzer, the gauntlet again and again, 100,000 simulated queues, every torture at its whole size
 	$(BIN)/python tests/language/fuzz.py --seconds 600
 	for round in 1 2 3 4 5; do $(BIN)/python -m pytest -n 2 -m gauntlet || exit 1; done
+	$(BIN)/python -m tests.simulation --seeds 100000
 	$(BIN)/python -m tests.torture
 
 clean:                  ## everything that can be made again

@@ -7,7 +7,7 @@ import sys
 
 from tabulate import tabulate
 
-from . import daemons, damage, kills, pids, power, submits, syscalls, trees
+from . import daemons, damage, failpoints, kills, pids, power, submits, syscalls, trees
 from .scenario import run
 
 _ALL = (
@@ -19,6 +19,7 @@ _ALL = (
     ("pids", pids),
     ("daemons", daemons),
     ("damage", damage),
+    ("failpoints", failpoints),
 )
 
 
