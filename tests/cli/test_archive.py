@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -29,9 +32,6 @@ Members = list[tuple[tarfile.TarInfo, bytes]]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     """The archive of a real campaign."""
-    import subprocess
-    import sys
-
     folder = tmp_path_factory.mktemp("made")
     (folder / "ex.camp").write_text(SPEC)
     for words in (
@@ -331,6 +331,8 @@ PLACES = [
     "import.member",
     "import.announced",
     "import.moved",
+    "import.part",
+    "import.part=kill@2",
     "import.adopted",
     "ledger.commit.before=kill@2",
     "ledger.commit.after",
@@ -351,6 +353,20 @@ def test_killed_anywhere_it_is_in_whole_or_not_at_all(campaign: Any, made: Path,
         assert ledger.removals() == []
     with sqlite3.connect(tmp_path / ".campaign/ledger.sqlite") as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_daemon_takes_it_in(campaign: Any, made: Path) -> None:
+    quiet = {"capture_output": False, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    assert campaign("daemon", "--detach", **quiet).returncode == 0
+    pid = json.loads(campaign("status", "--format", "json").stdout)["holder"]["pid"]
+    try:
+        done = campaign("import", made / "ex.tar")
+        assert done.returncode == 0, done.stderr
+        assert "CAMP521" in campaign("import", made / "ex.tar").stderr
+        assert json.loads(campaign("list", "--format", "json").stdout)[0]["verdicts"] == {"fail": 1, "pass": 1}
+        assert campaign("retry", "ex", "--wait", env={"MY_TOKEN": "x"}).returncode == 1
+    finally:
+        os.kill(pid, signal.SIGTERM)
 
 
 def test_a_campaign_that_is_not_at_its_end_is_not_exported(in_process: Any, recorded: Any, tmp_path: Path) -> None:

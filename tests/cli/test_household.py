@@ -139,7 +139,7 @@ def test_without_a_workspace_there_is_nothing_to_clean(in_process: Any, tmp_path
 
 PLACES = [
     *("client.write.before", "ledger.begin", "ledger.commit.before", "ledger.commit.after"),
-    *("clean.forgotten", "clean.folder", "clean.folder=kill@2", "clean.removed"),
+    *("clean.forgotten", "clean.folder", "clean.folder=kill@2", "clean.part", "clean.part=kill@2", "clean.removed"),
 ]
 
 
@@ -171,10 +171,16 @@ def _consistent(tmp_path: Path) -> None:
     assert set(os.listdir(tmp_path / ".campaign/runs")) <= known.keys() | listed
     with sqlite3.connect(tmp_path / ".campaign/ledger.sqlite") as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        lost = "SELECT count(*) FROM attempt WHERE campaign NOT IN (SELECT id FROM campaign)"
-        assert db.execute(lost).fetchone() == (0,)
+        gone = "campaign NOT IN (SELECT id FROM campaign) AND campaign NOT IN (SELECT campaign FROM removal)"
+        for table in ("attempt", "event", "control", "note", "mark"):
+            assert db.execute(f"SELECT count(*) FROM {table} WHERE {gone}").fetchone() == (0,)
         blobs = "SELECT count(*) FROM blob WHERE hash IS NULL AND id NOT IN (SELECT order_blob FROM attempt)"
         assert db.execute(f"{blobs} AND id NOT IN (SELECT coalesce(exit_blob, 0) FROM attempt)").fetchone() == (0,)
+        assert db.execute(
+            "SELECT count(*) FROM judgement WHERE token NOT IN (SELECT token FROM attempt)"
+        ).fetchone() == (0,)
+    with ledger(tmp_path) as opened:
+        assert {each.campaign for each in opened.failures()} <= known.keys()
 
 
 def test_what_cannot_be_removed_is_said_and_tried_again(campaign: Any, recorded: Any, tmp_path: Path) -> None:

@@ -292,3 +292,92 @@ def test_only_a_full_disk_is_told_to_make_room(path: str, ledger: Ledger) -> Non
         )
     ]
     assert ["room" in hint for hint in hints] == [True, True, False]
+
+
+def test_a_campaign_is_taken_in_and_forgotten_part_by_part(tmp_path: Path, path: str) -> None:
+    """With numbers that are free here, among campaigns that are not touched."""
+    from campaign.ledger import staging
+    from campaign.ledger.queries import LedgerReader
+    from campaign.ledger.rows import AttemptRow, CampaignRow
+    from campaign.records import EventView
+
+    given = {
+        "name": "c",
+        "spec": "/s",
+        "plan_hash": "p",
+        "seed": 0,
+        "parallel": 1,
+        "created_at": "2026",
+        "state": "finished",
+    }
+    names = AttemptRow.__struct_fields__
+    ours = Ledger(path)
+    for campaign in ("c-1", "c-2"):
+        staged = str(tmp_path / f"{campaign}.sqlite")
+        with staging.Stage(staged, CampaignRow(**given, id=campaign, run_root=f"/r/{campaign}")) as stage:
+            for number in range(4500):
+                row = dict.fromkeys(names, None) | {
+                    "id": 0,
+                    "attempt": 1,
+                    "seed": 0,
+                    "epoch": 1,
+                    "origin": "plan",
+                    "state": "done",
+                }
+                words = dict.fromkeys(
+                    ("run", "digest", "cause", "instance", "cell", "directory", "admitted_at"), campaign
+                )
+                key = {"campaign": campaign, "key": f"k{number}", "token": f"{campaign}-{number}"}
+                stage.attempt(
+                    AttemptRow(**row | words | key),
+                    f"order {campaign} {number}".encode(),
+                    b"exit" if number % 2 else None,
+                )
+                stage.judgement(f"{campaign}-{number}", "exec", "2026", b"[]", b"{}")
+                event = {
+                    "seq": 0,
+                    "at": "2026",
+                    "campaign": campaign,
+                    "key": f"k{number}",
+                    "attempt": 1,
+                    "origin": "plan",
+                }
+                stage.event(
+                    EventView(**event, from_state="a", to_state="b", cause="c", epoch=1, verdict=None, reason=None),
+                    number + 1,
+                )
+        ours.expect(campaign, f"/r/{campaign}", "2026")
+        for step in ("attempts", "events", "campaign"):
+            after, parts = 0, 0
+            while after := ours.adopt(campaign, staged, step, after):
+                assert isinstance(after, int), after
+                parts += 1
+                assert LedgerReader(path).campaign(campaign) is None
+            assert parts == {"attempts": 3, "events": 1, "campaign": 0}[step]
+    db = sqlite3.connect(path)
+    order = "SELECT data FROM attempt JOIN blob ON blob.id = order_blob WHERE token = ?"
+    for campaign in ("c-1", "c-2"):
+        for number in (0, 1, 1999, 2000, 2001, 4499):
+            assert db.execute(order, (f"{campaign}-{number}",)).fetchone() == (f"order {campaign} {number}".encode(),)
+    assert db.execute("SELECT count(*), max(seq) FROM event").fetchone() == (9000, 9000)
+    assert ours.adopt("c-2", staged, "attempts", 0) == "its folder was removed meanwhile"
+    assert ours.shrink("c-2", None, "2026") == 0
+    ours.forget("c-1", "2026")
+    counts = []
+    while counts[-1:] != [0]:
+        counts.append(ours.shrink("c-1", None, "2026"))
+    assert counts == [2000, 2000, 500, 0]
+    after = 0
+    while after := ours.shrink("c-1", after, "2026"):
+        pass
+    for table, count in (
+        ("attempt", 4500),
+        ("event", 4500),
+        ("judgement", 4500),
+        ("blob", 4500 + 2250),
+        ("removal", 4501),
+    ):
+        assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (count,), table
+    assert db.execute("SELECT DISTINCT campaign FROM attempt").fetchall() == [("c-2",)]
+    db.close()
+    ours.close()

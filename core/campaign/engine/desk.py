@@ -16,7 +16,7 @@ from campaign.analysis.retention import examine, read_ties
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import releasing
 from campaign.engine.releasing import Held
-from campaign.engine.wire import Adopt, Control, Done, Enqueue, Forget, Mark, Name, Note, Submit, Token
+from campaign.engine.wire import Adopt, Control, Done, Enqueue, Forget, Mark, Name, Note, Shrink, Submit, Token
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CANCEL, FINISHED, PAUSE, QUEUED, CampaignRow, CampaignState, ControlRow, Ending
 from campaign.ledger.store import CampaignTakenError, Ledger
@@ -152,15 +152,20 @@ class Desk:
                 raise refused(
                     "CAMP521", f"another campaign is called {asked.campaign}", "it has been imported, or is here"
                 )
-        if not asked.announced:
+        if asked.step == "folder":
             self._ledger.expect(asked.campaign, os.path.join(workspace, "runs", asked.campaign), self._now)
             return Done((asked.campaign,))
         if not (asked.staging.isascii() and asked.staging.isalnum()):
             raise refused("CAMP520", "what is to be taken in has a name that campaign does not give")
-        why = self._ledger.adopt(asked.campaign, os.path.join(workspace, "imports", asked.staging, "ledger.sqlite"))
-        if why is not None:
-            raise refused("CAMP588", f"{asked.campaign} cannot be taken in: {why}", "import it again")
-        return Done((asked.campaign,), 1)
+        staged = os.path.join(workspace, "imports", asked.staging, "ledger.sqlite")
+        found = self._ledger.adopt(asked.campaign, staged, asked.step, asked.after)
+        if isinstance(found, str):
+            raise refused("CAMP588", f"{asked.campaign} cannot be taken in: {found}", "import it again")
+        return Done((asked.campaign,), found)
+
+    def shrink(self, asked: Shrink) -> Done:
+        """Delete a part of what is left of a forgotten campaign; ``count`` is 0 where nothing of it is left."""
+        return Done((asked.campaign,), self._ledger.shrink(asked.campaign, asked.events_after, self._now))
 
     def _remarkable(self, campaign: str, key: str, text: str) -> None:
         """Only what was recorded can be remarked on, and in few words."""

@@ -58,13 +58,29 @@ def sweep(workspace: str) -> list[tuple[str, OSError]]:
         waiting = ledger.removals()
     failed: list[tuple[str, OSError]] = []
     for campaign in dict.fromkeys(each.campaign for each in waiting):
-        wrong = _removed(workspace, [each for each in waiting if each.campaign == campaign])
+        _shrink(workspace, campaign)
+        with LedgerReader(Workspace(workspace).ledger) as ledger:
+            rows = [each for each in ledger.removals() if each.campaign == campaign]
+        wrong = _removed(workspace, rows)
         failed += wrong
         if not wrong:
             asked = wire.Name(campaign)
             ask(workspace, "removed", asked, lambda desk, asked=asked: desk.removed(asked))  # type: ignore[misc]
             reach("clean.removed")
     return failed
+
+
+def _shrink(workspace: str, campaign: str) -> None:
+    """Have every row of a forgotten campaign deleted, a part at a time."""
+    while _shrunk(workspace, wire.Shrink(campaign)):
+        reach("clean.part")
+    after = 0
+    while after := _shrunk(workspace, wire.Shrink(campaign, after)):
+        reach("clean.part")
+
+
+def _shrunk(workspace: str, asked: wire.Shrink) -> int:
+    return ask(workspace, "shrink", asked, lambda desk: desk.shrink(asked))[0].count
 
 
 def _removed(workspace: str, rows: Sequence[RemovalRow]) -> list[tuple[str, OSError]]:

@@ -206,18 +206,25 @@ class Import:
         place, folder = os.path.join(self._place.runs, campaign), os.path.join(self._staging, archive.FILES)
         if os.path.lexists(place) and not self._is_here(campaign):
             raise self._refused(f"{place} is there already, of a campaign that the ledger does not know")
-        _ask(self._place.path, wire.Adopt(campaign, self._name))
+        self._adopt(campaign, "folder")
         reach("import.announced")
         try:
             os.makedirs(self._place.runs, exist_ok=True)
             os.makedirs(folder, exist_ok=True)
             os.rename(folder, place)
             reach("import.moved")
-            _ask(self._place.path, wire.Adopt(campaign, self._name, announced=True))
+            for step in ("attempts", "events", "campaign"):
+                self._adopt(campaign, step)
         except BaseException:
             sweep(self._place.path)
             raise
         reach("import.adopted")
+
+    def _adopt(self, campaign: str, step: str) -> None:
+        """One step, part by part, by whoever holds the ledger."""
+        after = 0
+        while after := _ask(self._place.path, wire.Adopt(campaign, self._name, step, after)):
+            reach("import.part")
 
     def _is_here(self, campaign: str) -> bool:
         if not os.path.lexists(self._place.ledger):
@@ -230,8 +237,8 @@ class _Schema(Struct):
     schema: str = ""
 
 
-def _ask(workspace: str, asked: wire.Adopt) -> None:
-    ask(workspace, "adopt", asked, lambda desk: desk.adopt(asked))
+def _ask(workspace: str, asked: wire.Adopt) -> int:
+    return ask(workspace, "adopt", asked, lambda desk: desk.adopt(asked))[0].count
 
 
 def _name(member: Member) -> str:

@@ -54,6 +54,7 @@ _HOUSEHOLD: Mapping[str, type[Struct]] = {
     "forget": wire.Forget,
     "removed": wire.Name,
     "adopt": wire.Adopt,
+    "shrink": wire.Shrink,
 }
 
 

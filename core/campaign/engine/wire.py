@@ -95,11 +95,22 @@ class Forget(Struct, frozen=True):
 
 
 class Adopt(Struct, frozen=True):
-    """Take in a campaign whose rows wait in ``imports/<staging>`` of the workspace; first the folder is announced."""
+    """Take in a part of a campaign whose rows wait in ``imports/<staging>`` of the workspace.
+
+    ``step`` is ``folder`` (announce it), ``attempts``, ``events``, ``campaign``; ``after`` how far the step has come.
+    """
 
     campaign: str
     staging: str
-    announced: bool = False
+    step: str
+    after: int = 0
+
+
+class Shrink(Struct, frozen=True):
+    """Delete a part of what is left of a forgotten campaign: attempts, or events above a number."""
+
+    campaign: str
+    events_after: int | None = None
 
 
 class Done(Struct, frozen=True):

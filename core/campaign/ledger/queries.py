@@ -43,20 +43,23 @@ NOT EXISTS (SELECT 1 FROM attempt b WHERE b.campaign = a.campaign AND b.key = a.
 _FAILURES = """
 SELECT f.fingerprint, f.count, f.campaigns, f.recovered,
        EXISTS (SELECT 1 FROM attempt e
-               WHERE e.fingerprint = f.fingerprint AND e.campaign != a.campaign AND e.id < a.id),
+               WHERE e.fingerprint = f.fingerprint AND e.campaign != a.campaign AND e.id < a.id
+               AND e.campaign IN (SELECT id FROM campaign)),
        a.verdict, a.kind, a.message, a.campaign, a.key, a.attempt, a.directory, f.first_seen, f.last_seen
 FROM (SELECT fingerprint, count(*) AS count, count(DISTINCT campaign) AS campaigns, min(id) AS first,
              min(finished_at) AS first_seen, max(finished_at) AS last_seen,
              sum(EXISTS (SELECT 1 FROM attempt b WHERE b.campaign = attempt.campaign AND b.key = attempt.key
                          AND b.origin = attempt.origin AND b.attempt > attempt.attempt AND b.verdict = 'pass'))
                  AS recovered
-      FROM attempt WHERE fingerprint != '' AND (?1 IS NULL OR campaign = ?1) GROUP BY fingerprint) f
+      FROM attempt WHERE fingerprint != '' AND (?1 IS NULL OR campaign = ?1)
+            AND campaign IN (SELECT id FROM campaign) GROUP BY fingerprint) f
 JOIN attempt a ON a.id = f.first ORDER BY f.count DESC, f.first
 """
 #: The campaign of the first attempt of each fingerprint.
 _FIRST_SEEN = """
 SELECT DISTINCT campaign FROM attempt
-WHERE id IN (SELECT min(id) FROM attempt WHERE fingerprint != '' GROUP BY fingerprint)
+WHERE id IN (SELECT min(id) FROM attempt
+             WHERE fingerprint != '' AND campaign IN (SELECT id FROM campaign) GROUP BY fingerprint)
 """
 _REMARKS = """
 SELECT at, text, key, 0 FROM note WHERE campaign = ?1 AND (?2 IS NULL OR key = ?2)
@@ -192,7 +195,8 @@ class LedgerReader:
 
     def runs_by_id(self, run: str) -> Iterator[AttemptRow]:
         """The attempts of the run with that id, in every campaign, newest first."""
-        rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE a.run = ? ORDER BY a.id DESC", run)
+        there = "a.campaign IN (SELECT id FROM campaign)"
+        rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE a.run = ? AND {there} ORDER BY a.id DESC", run)
         return (_attempt_row(row) for row in rows)
 
     def known_keys(self, campaign: str, origin: str = "plan") -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Taking a campaign in that was recorded elsewhere: its rows come from a ledger of their own, made for that purpose.
 
-Whoever imports writes and checks that ledger; the process that holds the workspace's own copies the rows over, in one
-transaction, with numbers that are free here.
+Whoever imports writes and checks that ledger; the process that holds the workspace's own copies the rows over, in
+transactions that are short, with numbers that are free here; its row in ``campaign`` comes last, and makes it be there.
 """
 
 from __future__ import annotations
@@ -28,19 +28,31 @@ def _columns(names: tuple[str, ...]) -> str:
     return ", ".join(names)
 
 
-#: ``:blob`` and ``:seq`` are the highest numbers here: those of what comes follow them.
-_COPY = (
-    "INSERT INTO blob (id, data) SELECT id + :blob, data FROM staged.blob WHERE hash IS NULL ORDER BY id",
+#: What is copied last, with the campaign's own row, which makes it be there.
+_REST = (
     "INSERT OR IGNORE INTO blob (hash, data) SELECT hash, data FROM staged.blob WHERE hash IS NOT NULL",
-    f"""INSERT INTO attempt ({_columns(_ATTEMPT)}, order_blob, exit_blob)
-        SELECT {_columns(_ATTEMPT)}, order_blob + :blob, exit_blob + :blob FROM staged.attempt ORDER BY id""",  # noqa: S608 - our names
-    f"""INSERT INTO event (seq, {_columns(_EVENT)})
-        SELECT seq + :seq, {_columns(_EVENT)} FROM staged.event ORDER BY seq""",  # noqa: S608 - our names
-    f"""INSERT INTO judgement ({_columns(_JUDGEMENT)})
-        SELECT {_columns(_JUDGEMENT)} FROM staged.judgement ORDER BY id""",  # noqa: S608 - our names
     "INSERT INTO note (campaign, key, text, at) SELECT campaign, key, text, at FROM staged.note ORDER BY id",
     "INSERT INTO mark (campaign, key, why, at) SELECT campaign, key, why, at FROM staged.mark",
 )
+_BLOBS = """
+INSERT INTO blob (id, data) SELECT id + :shift, data FROM staged.blob
+WHERE id BETWEEN :lowest AND :highest AND hash IS NULL ORDER BY id
+"""
+_ATTEMPTS = f"""
+INSERT INTO attempt ({_columns(_ATTEMPT)}, order_blob, exit_blob)
+SELECT {_columns(_ATTEMPT)}, order_blob + :shift, exit_blob + :shift FROM staged.attempt
+WHERE id > :after AND id <= :last ORDER BY id
+"""  # noqa: S608 - our names
+_JUDGEMENTS = f"""
+INSERT INTO judgement ({_columns(_JUDGEMENT)}) SELECT {_columns(_JUDGEMENT)} FROM staged.judgement
+WHERE token IN (SELECT token FROM staged.attempt WHERE id > :after AND id <= :last) ORDER BY id
+"""  # noqa: S608 - our names
+_COPY_EVENTS = f"""
+INSERT INTO event (seq, {_columns(_EVENT)}) SELECT seq - :after + :seq, {_columns(_EVENT)} FROM staged.event
+WHERE seq > :after AND seq <= :last ORDER BY seq
+"""  # noqa: S608 - our names
+#: Attempts and events that are copied at a time: whoever writes the ledger is never kept for long.
+_ATTEMPTS_AT_A_TIME, _EVENTS_AT_A_TIME = 2000, 20_000
 
 
 @contextmanager
@@ -53,23 +65,51 @@ def attached(db: sqlite3.Connection, path: str) -> Iterator[None]:
         db.execute("DETACH staged")
 
 
-def objection(db: sqlite3.Connection, campaign: str) -> str | None:
+def objection(db: sqlite3.Connection, campaign: str, *, first: bool) -> str | None:
     """Why what is staged cannot be taken in, None where it can."""
     found = [str(name) for (name,) in db.execute("SELECT id FROM staged.campaign")]
     if found != [campaign]:
         return "what was prepared is another campaign"
     if not db.execute("SELECT 1 FROM removal WHERE campaign = ?", (campaign,)).fetchone():
         return "its folder was removed meanwhile"
+    if not first:
+        return None
     taken = "SELECT a.token FROM staged.attempt s JOIN attempt a ON a.token = s.token LIMIT 1"
     return "a token of its attempts is another one's here" if db.execute(taken).fetchone() else None
 
 
-def copy(db: sqlite3.Connection, columns: tuple[str, ...], numbers: dict[str, Any]) -> None:
-    """Copy everything that is staged; ``columns`` are those of a campaign.  The caller has begun the transaction."""
+def copy_attempts(db: sqlite3.Connection, after: int, blob: int) -> int:
+    """Copy some attempts above number ``after``; ``blob`` is the highest number of a blob here.
+
+    Returns the last one copied, 0 where none was left.  Blobs stand in the order of their attempts.
+    """
+    find = "SELECT max(id) FROM (SELECT id FROM staged.attempt WHERE id > ? ORDER BY id LIMIT ?)"
+    (last,) = db.execute(find, (after, _ATTEMPTS_AT_A_TIME)).fetchone()
+    if last is None:
+        return 0
+    span = "SELECT min(order_blob), max(max(order_blob, coalesce(exit_blob, 0))) FROM staged.attempt"
+    lowest, highest = db.execute(f"{span} WHERE id > ? AND id <= ?", (after, last)).fetchone()
+    shift = blob + 1 - lowest
+    db.execute(_BLOBS, {"shift": shift, "lowest": lowest, "highest": highest})
+    db.execute(_ATTEMPTS, {"shift": shift, "after": after, "last": last})
+    db.execute(_JUDGEMENTS, {"after": after, "last": last})
+    return int(last)
+
+
+def copy_events(db: sqlite3.Connection, after: int, seq: int) -> int:
+    """Copy some events above number ``after``; ``seq`` is the highest here.  Returns the last one, 0 for none."""
+    last = after + _EVENTS_AT_A_TIME
+    copied = db.execute(_COPY_EVENTS, {"after": after, "last": last, "seq": seq}).rowcount
+    return last if copied else 0
+
+
+def copy_campaign(db: sqlite3.Connection, columns: tuple[str, ...], campaign: str) -> None:
+    """Copy the rest: from now on the campaign is there, and its folder is no longer to be removed."""
+    for statement in _REST:
+        db.execute(statement)
     names = _columns(columns)
     db.execute(f"INSERT INTO campaign ({names}) SELECT {names} FROM staged.campaign")  # noqa: S608 - our names
-    for statement in _COPY:
-        db.execute(statement, numbers if ":" in statement else {})
+    db.execute("DELETE FROM removal WHERE campaign = ?", (campaign,))
 
 
 class Stage:

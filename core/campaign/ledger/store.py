@@ -169,7 +169,7 @@ class Ledger:
             return self._db.execute("DELETE FROM mark WHERE campaign = ? AND key = ?", (campaign, key)).rowcount
 
     def forget(self, campaign: str, at: str) -> None:
-        """Forget a campaign whole, and remember which folders of it are still to be removed, in one transaction."""
+        """Have a campaign be there no more, and remember that its folder is to be removed, in one transaction."""
         with errors(self.path, unwritable), self._transaction():
             forgetting.forget(self._db, campaign, at)
 
@@ -178,17 +178,33 @@ class Ledger:
         with errors(self.path, unwritable), self._transaction():
             self._db.execute("INSERT INTO removal (campaign, path, at) VALUES (?, ?, ?)", (campaign, path, at))
 
-    def adopt(self, campaign: str, staged: str) -> str | None:
-        """Take in the campaign of a ledger that was made for it, in one transaction; None, or why it cannot be."""
+    def adopt(self, campaign: str, staged: str, step: str, after: int) -> int | str:
+        """Take in a part of a campaign from the ledger that was made for it, in one transaction.
+
+        ``step`` is ``attempts``, ``events`` or ``campaign``; returns how far it came, 0 at the step's end, or why it
+        cannot be taken in.
+        """
         with errors(self.path, unwritable), staging.attached(self._db, staged):
             with self._transaction():
-                why = staging.objection(self._db, campaign)
-                if why is None:
-                    numbers = {"blob": self._highest("blob", "id"), "seq": self._highest("event", "seq")}
-                    staging.copy(self._db, _CAMPAIGN_COLUMNS, numbers)
-                    self._db.execute("DELETE FROM removal WHERE campaign = ?", (campaign,))
+                first = step == "attempts" and after == 0
+                found = staging.objection(self._db, campaign, first=first) or self._adopted(campaign, step, after)
             self._seq, self._blob = self._highest("event", "seq"), self._highest("blob", "id")
-        return why
+        return found
+
+    def _adopted(self, campaign: str, step: str, after: int) -> int:
+        if step == "attempts":
+            return staging.copy_attempts(self._db, after, self._highest("blob", "id"))
+        if step == "events":
+            return staging.copy_events(self._db, after, self._highest("event", "seq"))
+        staging.copy_campaign(self._db, _CAMPAIGN_COLUMNS, campaign)
+        return 0
+
+    def shrink(self, campaign: str, events_after: int | None, at: str) -> int:
+        """Delete a part of what is left of a forgotten campaign; see ``forgetting`` for what is returned."""
+        with errors(self.path, unwritable), self._transaction():
+            if events_after is None:
+                return forgetting.shrink(self._db, campaign, at)
+            return forgetting.shrink_events(self._db, campaign, events_after)
 
     def removed(self, campaign: str) -> int:
         """The folders of a forgotten campaign are gone from the disk; returns how many there were."""
