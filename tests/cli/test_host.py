@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,6 @@ def test_a_host_that_is_not_known(in_process: Any, nightly: Path, damage: str) -
     if damage == "torn":
         file.write_text('{"schema": "campaign.host/1", ')
     elif damage == "pipe":
-        import os
-
         os.mkfifo(file)
     done = in_process("host", "nightly")
     assert done.exit_code == 2
@@ -63,3 +62,30 @@ def test_no_such_campaign(in_process: Any, nightly: Path) -> None:
     done = in_process("host", "--diff", "other")
     assert done.exit_code == 2
     assert "CAMP580" in done.stderr
+
+
+RULES = {
+    "here": "name: here\nmatch:\n  min_cores: 1\n  architecture_contains: [%s]\n",
+    "elsewhere": "name: elsewhere\nmatch:\n  min_cores: 100000\n",
+    "base": "name: base\n",
+    "broken": "name: [\n",
+}
+
+
+def test_which_rule_sets_are_for_this_host_and_why(in_process: Any, tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    for name, text in RULES.items():
+        (tmp_path / "rules" / f"{name}.yaml").write_text(text % os.uname().machine if "%s" in text else text)
+    told = json.loads(in_process("host", "--format", "json").stdout)
+    found = {each["rule_set"]: each for each in told["rule_sets"]}
+    assert {name: found[name]["matches"] for name in RULES} == {
+        "here": True,
+        "elsewhere": False,
+        "base": False,
+        "broken": None,
+    }
+    assert found["elsewhere"]["why"][0].startswith("fails: min_cores: 100000 (this host: ")
+    assert found["here"]["why"][0].startswith("holds: min_cores: 1 ")
+    shown = in_process("host").stdout
+    assert "it has no match: name it" in shown
+    assert "cannot be told" in shown

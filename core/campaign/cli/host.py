@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import click
+from msgspec import structs
 
 from campaign.analysis.beside import read_beside
 from campaign.analysis.hosts import HostChange, differences, disk_text, gpu_text, sensor_name, size_text
 from campaign.cli import complete
+from campaign.cli.host_rules import RuleSetMatch, matches_text, rule_set_matches
 from campaign.cli.options import format_option, workspace_option
 from campaign.cli.recorded import choose_campaign, open_ledger
 from campaign.cli.tables import facts, print_json, table
@@ -27,11 +31,23 @@ def command(campaign: str | None, other: str | None, output_format: str, workspa
     host = describe_host() if campaign is None else recorded_host(workspace, campaign)
     if other is not None:
         _show_difference(differences(recorded_host(workspace, other), host), output_format)
-    elif output_format == "json":
-        print_json(host)
     else:
-        click.echo(_text(host))
+        _show(host, output_format)
     return 0
+
+
+class Shown(HostRecord, frozen=True, kw_only=True):
+    """A host as ``--format json`` tells it: its record, and which rule sets are for it."""
+
+    rule_sets: tuple[RuleSetMatch, ...] = ()
+
+
+def _show(host: HostRecord, output_format: str) -> None:
+    rule_sets = tuple(rule_set_matches(host.facts, os.getcwd()))
+    if output_format == "json":
+        print_json(Shown(**structs.asdict(host), rule_sets=rule_sets))
+        return
+    click.echo("\n\n".join(part for part in (_text(host), matches_text(rule_sets)) if part))
 
 
 def recorded_host(workspace: str, word: str) -> HostRecord:

@@ -91,9 +91,9 @@ def _automatic(
         return host.chosen, []
     matching: list[str] = []
     found: list[Diagnostic] = []
-    candidates = _candidates(declaration.span.file, host)
+    choice = candidates(declaration.span.file, host)
     facts = host.facts() if host.facts is not None else {}
-    for path in candidates:
+    for path in choice:
         try:
             bound, wrong = bind([Named(path, "")], read, host.find_installed)
         except CampaignError as error:
@@ -104,7 +104,7 @@ def _automatic(
             if rule_set.match and all(each.holds for each in answers(rule_set, facts, find)):
                 matching.append(path)
     if not matching and not failed(found) and host.strict:
-        found.append(_none(declaration, candidates))
+        found.append(_none(declaration, choice))
     return tuple(matching), found
 
 
@@ -116,7 +116,7 @@ def _none(declaration: Rules, candidates: Sequence[str]) -> Diagnostic:
     )
 
 
-def _candidates(file: str, host: Host) -> list[str]:
+def candidates(file: str, host: Host) -> list[str]:
     """Every rule set of the rules path: the nearest folder ``rules`` beside or above a spec, and installed ones."""
     found = sorted(_in_folder(os.path.dirname(file), host.folder)) if host.folder is not None else []
     packages = host.installed().values() if host.installed is not None else ()
