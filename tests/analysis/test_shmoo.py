@@ -69,6 +69,14 @@ def test_the_axes_are_the_chosen_ones_else_the_two_longest_of_numbers(glance: An
     assert [(each.x.name, each.y.name) for each in chosen if each] == [("f", "v"), ("t", "v"), ("v", "f"), ("v", "t")]
 
 
+def test_a_voltage_stands_upwards_wherever_it_is_declared(glance: Any) -> None:
+    runs = [glance({"f": f, "v": v}) for f, v in product(CLOCKS, VOLTS[:2])]
+    default, chosen = only_shmoo(runs, Choice()), only_shmoo(runs, Choice(x="v"))
+    assert default is not None
+    assert chosen is not None
+    assert (default.x.name, default.y.name, chosen.x.name) == ("f", "v", "v")
+
+
 def test_too_many_panels_are_added_up_and_it_is_said(glance: Any) -> None:
     runs = [glance({"v": v, "f": f, "n": n, "m": m}) for v, f, n, m in product([1, 2, 3], [1, 2, 3], "abc", "xy")]
     shmoo = only_shmoo(runs, Choice(panels=2))

@@ -44,11 +44,11 @@ def drawn(summed: Any) -> Any:
 def test_letters_tell_what_colours_would(drawn: Any) -> None:
     assert drawn(SMALL).decode().splitlines()[2:8] == [
         "margin.cpu · load=fft",
-        "  1V | * *",
-        "0.9V | 5 ?",
+        "  1V | *    *",
+        "0.9V | 5    ?",
         "0.8V | .",
-        "     +-----",
-        "       1GHz",
+        "     +-----------",
+        "       1GHz 2GHz",
     ]
 
 

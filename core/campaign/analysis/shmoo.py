@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import prod
 
-from campaign.analysis.cells import Cells, Counts, Labels, best, scale_of, tally_of, without
+from campaign.analysis.cells import Cells, Counts, Labels, best, number_of, scale_of, tally_of, without
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.records.overview import Choice, Panel, Scale, Shmoo
+from campaign.units import Dimension
 
 #: Points of one panel, and of all: a picture with more cannot be read, or be opened.
 MOST_POINTS, MOST_DRAWN = 40_000, 60_000
@@ -63,7 +64,10 @@ def _check(choice: Choice, scales: dict[str, Scale]) -> None:
 
 
 def _axes(found: Sequence[Cells], scales: dict[str, Scale], choice: Choice) -> tuple[str, str] | None:
-    """The two axes, across and up: those of the choice, else the first instance's best two, the outer one up."""
+    """The two axes, across and up: those of the choice, else the first instance's best two.
+
+    Of these a voltage stands upwards, as labs draw it, else the outer one.
+    """
     for cells in found:
         names = [name for name in cells.axes if name not in (choice.x, choice.y)]
         missing = (choice.x, choice.y).count(None)
@@ -74,10 +78,15 @@ def _axes(found: Sequence[Cells], scales: dict[str, Scale], choice: Choice) -> t
         free = iter(rest)
         up, across = (name if name is not None else next(free, None) for name in wanted)
         if up is not None and across is not None:
-            return across, up
+            upright = missing < 2 or _is_voltage(scales[up]) or not _is_voltage(scales[across])
+            return (across, up) if upright else (up, across)
     if choice.x is not None and choice.y is not None:
         raise CampaignError([Diagnostic("CAMP589", f"no scenario has both {choice.x} and {choice.y} as axes")])
     return None
+
+
+def _is_voltage(scale: Scale) -> bool:
+    return number_of(scale.values[0])[0] == Dimension.VOLTAGE
 
 
 def _panels(cells: Cells, across: Scale, up: Scale, most: int, summed: dict[str, None]) -> Iterable[Panel]:

@@ -54,12 +54,13 @@ def shmoo_panel(shmoo: Shmoo, panel: Panel, room: int = 520) -> str:
     """One panel: the highest value of the upward axis on top, labels where there is room."""
     columns, rows = len(shmoo.x.values), len(shmoo.y.values)
     side = max(4, min(26, room // max(columns, 1)))
+    wide = max(side, min(64, room // max(columns, 1)))  # few columns have room for all their labels
     labels = [one_line(value, 18) for value in shmoo.y.values]
     left = 8 * max(map(len, labels)) + 14
-    width = left + max(side * columns, 120) + 24
+    width = left + max(wide * columns, 120) + 24
     height = side * rows + 44
-    parts = [*_rows_of_labels(labels, left, side), *_points(shmoo, panel, left, side)]
-    parts += _columns_of_labels([one_line(value, 18) for value in shmoo.x.values], left, side, side * rows)
+    parts = [*_rows_of_labels(labels, left, side), *_points(shmoo, panel, left, (wide, side))]
+    parts += _columns_of_labels([one_line(value, 18) for value in shmoo.x.values], left, wide, side * rows)
     parts.append(f'<text class="axis" x="{left}" y="{side * rows + 38}">{_text(shmoo.x.name, 60)} →</text>')
     about = f"Shmoo of {shmoo.y.name} over {shmoo.x.name}, {title_of(panel)}"
     return (
@@ -75,37 +76,39 @@ def _rows_of_labels(labels: Sequence[str], left: int, side: int) -> Iterator[str
             yield f'<text x="{left - 8}" y="{index * side + side / 2 + 4:g}" text-anchor="end">{escape(label)}</text>'
 
 
-def _columns_of_labels(labels: Sequence[str], left: int, side: int, top: int) -> Iterator[str]:
+def _columns_of_labels(labels: Sequence[str], left: int, wide: int, top: int) -> Iterator[str]:
     free = 0
     for index, label in enumerate(labels):
-        at = index * side
+        at = index * wide
         if at >= free:
-            yield f'<path class="tick" d="M{left + at + side / 2:g} {top}v4"/>'
+            yield f'<path class="tick" d="M{left + at + wide / 2:g} {top}v4"/>'
             yield f'<text x="{left + at}" y="{top + 18}">{escape(label)}</text>'
-            free = at + 7 * len(label) + 14
+            free = at + 7 * len(label) + 8
 
 
-def _points(shmoo: Shmoo, panel: Panel, left: int, side: int) -> Iterator[str]:
+def _points(shmoo: Shmoo, panel: Panel, left: int, size: tuple[int, int]) -> Iterator[str]:
+    wide, side = size
     gap = 1 if side > 7 else 0
     if len(shmoo.x.values) * len(shmoo.y.values) * len(shmoo.panels) > _MOST_TITLED:
-        yield from _shapes(panel, left, side, gap)
+        yield from _shapes(panel, left, size, gap)
         return
     for row, points in enumerate(reversed(panel.points)):
         up = one_line(shmoo.y.values[len(panel.points) - 1 - row], 40)
         for column, tally in enumerate(points):
             across = one_line(shmoo.x.values[column], 40)
-            place = f'x="{left + column * side}" y="{row * side}" width="{side - gap}" height="{side - gap}"'
+            place = f'x="{left + column * wide}" y="{row * side}" width="{wide - gap}" height="{side - gap}"'
             title = escape(f"{up}, {across}: {told(tally)}")
             yield f'<rect class="{class_of(tally)}" {place}><title>{title}</title></rect>'
 
 
-def _shapes(panel: Panel, left: int, side: int, gap: int) -> Iterator[str]:
+def _shapes(panel: Panel, left: int, size: tuple[int, int], gap: int) -> Iterator[str]:
     """One path a colour: a tenth of the letters that a rectangle a point would take."""
+    wide, side = size
+    box = f"h{wide - gap}v{side - gap}h-{wide - gap}z"
     paths: dict[str, list[str]] = {}
     for row, points in enumerate(reversed(panel.points)):
         for column, tally in enumerate(points):
-            size = side - gap
-            paths.setdefault(class_of(tally), []).append(f"M{left + column * side} {row * side}h{size}v{size}h-{size}z")
+            paths.setdefault(class_of(tally), []).append(f"M{left + column * wide} {row * side}{box}")
     for colour, shapes in paths.items():
         yield f'<path class="{colour}" d="{"".join(shapes)}"/>'
 

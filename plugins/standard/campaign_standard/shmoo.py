@@ -98,7 +98,7 @@ def text_of(shmoo: Shmoo, name: str, columns: int, colour: bool) -> Iterator[str
     labels = [one_line(value, 24) for value in shmoo.y.values]
     width = max(map(len, labels))
     room = max(8, columns - width - 4)
-    step = 2 if 2 * len(shmoo.x.values) <= room else 1
+    step = _step([one_line(value, 24) for value in shmoo.x.values], room)
     for panel in shmoo.panels:
         yield ""
         yield title_of(panel)
@@ -107,6 +107,12 @@ def text_of(shmoo: Shmoo, name: str, columns: int, colour: bool) -> Iterator[str
     yield ""
     yield _LEGEND
     yield from notes_of(shmoo)
+
+
+def _step(labels: list[str], room: int) -> int:
+    """Letters from one column to the next: as wide as the labels, else two, else one."""
+    wide = max(map(len, labels)) + 1
+    return next((step for step in (max(2, wide), 2) if step * len(labels) <= room), 1)
 
 
 def _block(  # noqa: PLR0913, PLR0917 - one picture's measures
