@@ -7,11 +7,12 @@ import sys
 
 from tabulate import tabulate
 
-from . import daemons, damage, failpoints, kills, pids, power, submits, syscalls, trees
+from . import daemons, damage, failpoints, holds, kills, pids, power, submits, syscalls, trees
 from .scenario import run
 
 _ALL = (
     ("kills", kills),
+    ("holds", holds),
     ("syscalls", syscalls),
     ("power", power),
     ("submits", submits),

@@ -65,8 +65,9 @@ _COMMAND = """  instance {name} {{
 class Killer:
     """Keeps a daemon at its campaigns, and kills what carries them out."""
 
-    def __init__(self, ground: Ground, choice: random.Random) -> None:
-        self.ground, self.choice = ground, choice
+    def __init__(self, ground: Ground, choice: random.Random, runs: int) -> None:
+        """``runs`` of each rail and value in one campaign."""
+        self.ground, self.choice, self._runs = ground, choice, runs
         self.killed: Counter[str] = Counter()
         self.in_force = 0
         self._count = 0
@@ -89,7 +90,7 @@ class Killer:
             self.ground.daemon(_PARALLEL)
         if self._count == 0 or all(row["state"] == "finished" for row in self.ground.listed()):
             self._count += 1
-            _, out, err = self.ground.call("submit", spec(self.ground))
+            _, out, err = self.ground.call("submit", spec(self.ground, self._runs))
             assert out, err
 
     def _cast(self) -> dict[str, list[int]]:
@@ -100,7 +101,7 @@ class Killer:
         return {part: cast[part] for part in _WEIGHTS}
 
 
-def spec(ground: Ground, runs: int = 12, nap: str = "150ms") -> str:
+def spec(ground: Ground, runs: int, nap: str = "150ms") -> str:
     """Write the spec; its path."""
     rails = [
         (_COMMAND if name in {"clock", "fan"} else _SYSFS).format(folder=ground.folder, name=name) for name in _RAILS
@@ -174,7 +175,7 @@ def torture(folder: Path, size: int, choice: random.Random) -> Figures:
     """``size`` kills of whatever carries out runs that hold a rail."""
     ground = Ground(folder)
     prepare(ground)
-    killer = Killer(ground, choice)
+    killer = Killer(ground, choice, max(1, min(12, size // 10)))
     while killer.killed.total() < size:
         killer.tend()
         killer.strike()

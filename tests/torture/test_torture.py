@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from . import daemons, damage, kills, pids, power, submits, syscalls, trees
+from . import daemons, damage, holds, kills, pids, power, submits, syscalls, trees
 from .scenario import Figures
 
 pytestmark = pytest.mark.gauntlet
@@ -49,3 +49,7 @@ def test_two_daemons(tmp_path: Path) -> None:
 
 def test_damaged_files(tmp_path: Path) -> None:
     _held(damage.torture(tmp_path, 4, random.Random(1)))
+
+
+def test_kills_while_rails_are_held(tmp_path: Path) -> None:
+    _held(holds.torture(tmp_path, 12, random.Random(1)))

@@ -6,7 +6,7 @@ Everything here is asked before anything runs, and every objection comes at once
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from msgspec.structs import replace
@@ -18,10 +18,11 @@ from campaign.plan.plan import Plan
 from campaign.plan.render import RenderContext, environment_problems, render
 from campaign.plan.scenario import Scenario
 from campaign.plan.supported import not_yet
-from campaign.plugins.parameters import from_json
+from campaign.plugins.parameters import from_json, validate
 from campaign.plugins.registry import Kind, Registry
-from campaign.records import FaultOrder, HoldOrder, Order, ServiceOrder, StepOrder, mask_text, secrets_of
+from campaign.records import FaultOrder, GuardOrder, HoldOrder, Order, ServiceOrder, StepOrder, mask_text, secrets_of
 from campaign.supervise.processes import StartError, find_program
+from campaign.units import UnitError
 
 _KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "oracle": "oracle", "watch": "oracle"}
 
@@ -37,6 +38,7 @@ def objections(plan: Plan, capacity: Capacity, registry: Registry, context: Rend
     machine = Machine(slots=capacity.slots, sources=capacity.sources, unavailable=answers)
     found += admit(scenarios, demands, machine)
     found += environment_problems((scenario.program for scenario in scenarios), context.env)
+    found += _unguarded(plan, registry, context.guards)
     return found if failed(found) else found + _missing_programs(plan, registry, context)
 
 
@@ -55,6 +57,32 @@ def _demands(plan: Plan) -> Iterator[Demand]:
 def _required(engine: Mapping[str, object]) -> bool:
     """Whether an item must be there: all but oracles with ``required = false``."""
     return getattr(engine.get("required"), "value", True) is not False
+
+
+def _unguarded(plan: Plan, registry: Registry, guards: Sequence[GuardOrder]) -> Iterator[Diagnostic]:
+    """What keeps the guards of the rule sets from watching on this machine."""
+    asked = plan.rules.book.guards if plan.rules is not None else ()
+    for guard, rule in zip(guards, asked, strict=True):
+        for each in _objections_to(guard, registry):
+            yield replace(each, span=rule.origin.span)
+
+
+def _objections_to(guard: GuardOrder, registry: Registry) -> list[Diagnostic]:
+    name = guard.oracle
+    provider = registry.find("oracle", name)
+    if provider is None:
+        return [_cannot_watch(f"no oracle is called {name}, which a guard asks", registry.hint("oracle", name))]
+    try:
+        settings = from_json(provider, guard.settings)
+    except UnitError as error:
+        return [_cannot_watch(f"a guard asks {name} for something that it does not take: {error}", None)]
+    wrong = [_cannot_watch(f"a guard asks {name}, and {each}", None) for each in validate(provider, settings)]
+    lacking = registry.unavailable("oracle", name) or registry.missing(name, settings, {}) if not wrong else None
+    return wrong if lacking is None else [lacking]
+
+
+def _cannot_watch(summary: str, hint: str | None) -> Diagnostic:
+    return Diagnostic("CAMP328", summary, hint=hint, status=ExitStatus.SETUP)
 
 
 def _missing_programs(plan: Plan, registry: Registry, context: RenderContext) -> list[Diagnostic]:
