@@ -14,6 +14,8 @@ from campaign.records import (
     FailureKind,
     FaultExit,
     FaultOrder,
+    GuardExit,
+    HoldExit,
     OracleOrder,
     OracleRecord,
     StepOrder,
@@ -144,6 +146,29 @@ def test_a_fault_that_did_not_happen_makes_an_error(order: Any, ended: Any, expe
 def test_an_undo_that_failed_fails_the_run(order: Any, ended: Any) -> None:
     stuck = (FaultExit("kill", "process.kill", 1.5, injected_at_s=1.5, undo_failed="EBUSY"),)
     assert told(decide(order(faults=KILL), ended(faults=stuck)))[0] == "fail"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [{}, {"stopped": Stop.CANCEL}, {"stopped": Stop.INTERRUPT}, {"setup_error": "no"}, {"internal_error": "no"}],
+)
+def test_a_hold_that_could_not_be_taken_off_is_said_before_anything_else(order: Any, ended: Any, rest: Any) -> None:
+    stuck = ended(holds=(HoldExit("v", "rails.sysfs", undo_failed="EBUSY"),), **rest)
+    assert told(decide(order(), stuck)) == ("fail", "internal", "the hold v could not be taken off: EBUSY")
+    assert not stuck.cleared
+
+
+def test_a_read_back_that_disagrees_is_an_error_and_keeps_what_it_has(order: Any, ended: Any) -> None:
+    deaf = ended(holds=(HoldExit("v", "rails.sysfs", error="no", disagreed=True),), setup_error="the hold v: no")
+    assert told(decide(order(), deaf)) == ("error", "setup", "the hold v: no")
+    assert not deaf.cleared
+    assert ended().cleared
+
+
+def test_a_guard_that_objects_gives_its_own_words(order: Any, ended: Any) -> None:
+    seen = (GuardExit("calm", "x"), GuardExit("hot", "host.temperature", 3, "cpu is at 99C", breached_at_s=2.0))
+    stopped = ended(guards=seen, stopped=Stop.SAFETY)
+    assert told(decide(order(), stopped)) == ("fail", "guard", "guard hot stopped the run: cpu is at 99C")
 
 
 def test_an_sla_is_kept_or_the_run_fails(order: Any, ended: Any) -> None:
