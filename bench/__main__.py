@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import check, dispatch, matrix, output, queue, reports, results
+from bench import check, dispatch, limits, matrix, output, queue, reports, results
 from bench.measure import CAMPAIGN, machine, version_of
 
 PARTS = {
@@ -16,6 +16,7 @@ PARTS = {
     "queue": queue.measure,
     "check": check.measure,
     "matrix": matrix.measure,
+    "limits": limits.measure,
     "output": output.measure,
     "reports": reports.measure,
 }

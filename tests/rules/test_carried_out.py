@@ -114,6 +114,21 @@ def test_a_quarantined_failure_does_not_count(campaign: Campaign, bench: Path) -
     assert run(campaign, bench).returncode == 1
 
 
+def test_a_failure_is_triaged_in_its_record(campaign: Campaign, bench: Path) -> None:
+    rules = """triage:
+  - {id: burnt, when: 'output contains "smoke" and voltage > 850mV and exit.code == 3', cause: too hot}
+  - {id: other, when: 'failure.kind == "timeout"'}
+"""
+    (bench / "rules/z.yaml").write_text(RULES + rules)
+    (bench / "tool.sh").write_text("echo smoke rises\nexit 3\n")
+    assert run(campaign, bench).returncode == 1
+    found = {}
+    for path in (bench / ".campaign/runs").rglob("attempt-1/run.json"):
+        record = json.loads(path.read_text())
+        found[record["cell"]] = record["failure"].get("triage", [])
+    assert found == {"margin.800mV": [], "margin.900mV": ["burnt"], "margin.1000mV": ["burnt"]}
+
+
 def test_the_wrong_host_and_the_right_one(campaign: Campaign, bench: Path) -> None:
     (bench / "rules/z.yaml").write_text(RULES + "match: {min_cores: 100000}\n")
     done = run(campaign, bench)

@@ -186,3 +186,19 @@ def test_a_required_oracle_must_be_there_and_count(oracle: str, fine: bool) -> N
     text = f"instance a {{ tags db, slow; run diag; {oracle} }}\ninstance b {{ run diag }}"
     _, found = planned(f'rules "z.yaml"\n{TOOL}\n{text}', {"z.yaml": rules})
     assert [each.code for each in found] == ([] if fine else ["CAMP325"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "VOLTAGE = 1V; run diag",
+        "run diag { Voltage = 1V }",
+        "run diag { sweep VOLTAGE = [1V] }",
+        "diag.VOLTAGE = 1V; run diag",
+        "sweep Voltage = [1V]; run diag",
+        "serve diag { vOLTAGE = 1V }; run x: diag",
+    ],
+)
+def test_two_spellings_of_one_parameter_are_an_error_everywhere(body: str) -> None:
+    with pytest.raises(AssertionError, match="CAMP102"):
+        planned(f'rules "z.yaml"\n{TOOL}\ninstance a {{ {body} }}', {"z.yaml": RULES})

@@ -7,7 +7,7 @@ import sys
 
 from tabulate import tabulate
 
-from . import daemons, damage, failpoints, holds, kills, pids, power, submits, syscalls, trees
+from . import daemons, damage, failpoints, holds, kills, limits, pids, power, submits, syscalls, trees
 from .scenario import run
 
 _ALL = (
@@ -21,6 +21,7 @@ _ALL = (
     ("daemons", daemons),
     ("damage", damage),
     ("failpoints", failpoints),
+    ("limits", limits),
 )
 
 

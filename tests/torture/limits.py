@@ -1,4 +1,4 @@
-"""Hostile values over every route into a tool: ``python -m tests.torture.limits [COUNT]``; none may get through.
+"""Hostile values over every route into a tool: ``python -m tests.torture.limits [--size N]``; none may get through.
 
 A value is hostile where it lies outside a limit, however it is spelt: in another unit, as another type, in a list, in a
 step's own sweep, with ``--set``, by jitter, or written into an order that is already rendered.  Each batch takes one
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -26,6 +25,8 @@ from campaign.plugins.registry import Registry
 from campaign.records import Order, RulesOrder, StepOrder, order_digest
 from campaign.supervise.limits import Limits
 from campaign.units import format_number
+
+from .scenario import Figures, main
 
 LOW, HIGH = Fraction(8, 10), Fraction(11, 10)
 RULES = 'name: z\nunbounded: deny\nlimits:\n  voltage: {min: 800mV, max: 1100mV, why: "it burns"}\n'
@@ -203,40 +204,27 @@ def _order(folder: Path) -> Order:
     return replace(order, steps=(step,), rules=RulesOrder(paths=(path,), files={}, kinds=kinds))
 
 
-def torture(count: int, seed: int, batch: int = 20) -> Iterator[str]:
-    """Every way in which one of ``count`` hostile values got through."""
-    chance = random.Random(seed)
-    names = list(ROUTES)
-    with TemporaryDirectory() as folder:
-        limits, order = Limits(), _order(Path(folder))
-        assert limits.broken(order) is None, "a sound order is taken"
-        for number in range(0, count, batch):
-            values = [hostile(chance) for _ in range(batch)]
-            if chance.random() < 0.2:
-                values = [chance.choice(_NONSENSE)]
-            name = names[number // batch % (len(names) + 1) - 1]
-            if number // batch % (len(names) + 1) == 0:
-                for _ in range(batch):
-                    through = forged(limits, order, chance)
-                    if through is not None:
-                        yield through
-                continue
-            through = attempt(ROUTES[name], values)
-            if through is not None:
-                yield f"{name}: {through}: {values}"
+SIZE = 1_000_000
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Torture, and say what came of it."""
-    count = int(arguments[0]) if arguments else 1_000_000
-    seed = int(arguments[1]) if len(arguments) > 1 else random.randrange(1 << 32)
-    print(f"{count:,} hostile values over {len(ROUTES) + 1} routes, seed {seed}", flush=True)
-    through = list(torture(count, seed, batch=min(500, max(20, count // 1000))))
-    for each in through[:20]:
-        print(each)
-    print(f"{len(through)} got through")
-    return 1 if through else 0
+def torture(folder: Path, size: int, choice: random.Random) -> Figures:
+    """``size`` hostile values, route after route; a violation is a value that got through."""
+    batch = min(500, max(20, size // 1000))
+    limits, order = Limits(), _order(folder)
+    routes = [None, *ROUTES]
+    violations: list[str] = []
+    if limits.broken(order) is not None:
+        violations.append("a sound order is refused")
+    for number in range(-(-size // batch)):
+        name = routes[number % len(routes)]
+        values = [hostile(choice) for _ in range(batch)] if choice.random() < 0.8 else [choice.choice(_NONSENSE)]
+        if name is None:
+            found = (forged(limits, order, choice) for _ in range(batch))
+            violations += [through for through in found if through is not None]
+        elif (through := attempt(ROUTES[name], values)) is not None:
+            violations.append(f"{name}: {through}: {values[:5]}")
+    return Figures({"routes": len(routes), "batch": batch}, violations)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main("limits", torture, SIZE))

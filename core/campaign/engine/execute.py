@@ -34,6 +34,7 @@ from campaign.plan.plan import Plan
 from campaign.plan.render import render
 from campaign.records import PlanTool, Summary
 from campaign.rules.failures import quarantined
+from campaign.rules.structs import RuleBook
 
 
 def carry_out(prepared: Prepared, workspace: Workspace, watcher: Watcher, connect: Connect | None = None) -> Outcome:
@@ -124,6 +125,7 @@ def _errand(prepared: Prepared, workspace: Workspace) -> Errand:
         stop_on_fail=bool(whole and whole.stop_on_fail),
         resume=prepared.resume,
         quarantined=_quarantined(prepared),
+        book=plan.rules.book if plan.rules is not None else RuleBook(),
     )
 
 

@@ -24,11 +24,13 @@ from campaign.engine.client import Connect, EngineDefectError
 from campaign.engine.project import EVENTS, RUN, Projector
 from campaign.engine.releasing import all_held
 from campaign.failpoints import reach
+from campaign.judge.triage import triage
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import FINISHED, INTERRUPTED, CampaignRow
 from campaign.plan.matrix import Run
 from campaign.records import Decision, Exit, Order, RunView, Verdict
 from campaign.records.event import EventView
+from campaign.rules.structs import RuleBook
 from campaign.supervise.loop import Loop
 
 _encode = msgspec.json.Encoder().encode
@@ -90,6 +92,7 @@ class Errand(Struct, frozen=True, kw_only=True):
     stop_on_fail: bool = False
     resume: bool = False
     quarantined: frozenset[str] = frozenset()
+    book: RuleBook = RuleBook()
 
 
 class Outcome(Struct, frozen=True):
@@ -256,7 +259,16 @@ class Planner:
         exit_ = _decode_exit(message.exit)
         decision = self._classified(message.decision)
         view = self._projector.view(order, exit_, message.oracles, decision, cause=cause, parent=parent)
+        view = self._triaged(view, order, exit_, message)
         self._done(order, view, final=message.again is None)
+
+    def _triaged(self, view: RunView, order: Order, exit_: Exit | None, message: protocol.Finished) -> RunView:
+        """With the ids of the triage rules that know the failure."""
+        if view.failure is None or exit_ is None or not self._errand.book.triage:
+            return view
+        found = triage(self._errand.book, order, exit_, message.oracles, message.decision)
+        failure = msgspec.structs.replace(view.failure, triage=tuple(each.id for each in found))
+        return msgspec.structs.replace(view, failure=failure)
 
     def _classified(self, decision: Decision | None) -> Decision | None:
         """What a rule set knows of a failure is said in its record."""

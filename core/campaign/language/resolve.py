@@ -22,7 +22,20 @@ from campaign.language.providers import Facts, ProviderLookup, Providers
 from campaign.language.reports import Report, check_reports
 from campaign.language.scopes import Scope, merge, scopes
 from campaign.language.selection import holds_in, matches_label
-from campaign.language.syntax import Block, Clause, Declaration, Group, In, Instance, Rules, Setting, Sweep, Use, Words
+from campaign.language.syntax import (
+    Block,
+    Clause,
+    Declaration,
+    Group,
+    In,
+    Instance,
+    Item,
+    Rules,
+    Setting,
+    Sweep,
+    Use,
+    Words,
+)
 from campaign.language.tools import declare
 from campaign.language.uses import Uses
 from campaign.language.whole import understand_whole
@@ -165,7 +178,8 @@ class _Checker:
         """One spelling for each name: parameters of the spec's tools first, then settings and axes in order."""
         spelling = Spelling()
         words = [(each.name, each.span) for facts in checked.tools.values() for each in facts.parameters.values()]
-        for body in _bodies(declarations):
+        bodies = _bodies(declarations)
+        for body in (*bodies, *_blocks_in(bodies)):
             for clause in body:
                 if isinstance(clause, Setting):
                     words.append((clause.name.text.rpartition(".")[2], clause.name.span))
@@ -248,6 +262,16 @@ def _bodies(declarations: Sequence[Declaration]) -> list[tuple[Clause | Group | 
     ]
     bodies += [holder.body for holder in _holders(declarations)]
     return bodies + [clause.body for body in bodies for clause in body if isinstance(clause, In)]
+
+
+def _blocks_in(bodies: Iterable[tuple[Clause | Group | Instance, ...]]) -> Iterable[tuple[Clause, ...]]:
+    """The blocks of providers in these bodies: of items, and of the values of provider axes."""
+    for body in bodies:
+        for clause in body:
+            if isinstance(clause, Item):
+                yield clause.body
+            elif isinstance(clause, Sweep):
+                yield from (choice.body for choice in clause.choices)
 
 
 def _sweeps(declarations: Sequence[Declaration]) -> list[Sweep]:

@@ -114,3 +114,8 @@ def patterns_of(tree: Expr) -> list[PatternOrder]:
             elif part.operator == "matches" and isinstance(part.right, Regex):
                 found.append(PatternOrder(pattern_id("matches", part.right.pattern), "matches", part.right.pattern))
     return found
+
+
+def searched(condition: Expr) -> list[PatternOrder]:
+    """What the output is asked for in the condition of a rule, whatever its other names mean."""
+    return patterns_of(_substituted(condition, _missing))

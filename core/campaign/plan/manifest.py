@@ -14,14 +14,20 @@ from campaign.language.providers import Declared, Facts
 from campaign.language.syntax import Hole, Text
 from campaign.language.values import BUILTIN
 from campaign.plugins.names import canonical
+from campaign.records import HoleOrder
+from campaign.records.order import Template
 from campaign.units import Value
 
 
 class Word(Struct, frozen=True):
-    """One argument; with ``switch``, a bool parameter's key, it is there only where that is true."""
+    """One argument; with ``switch``, a bool parameter's key, it is there only where that is true.
+
+    ``template`` is how it is made, as an order says it.
+    """
 
     text: Closure
     switch: str | None = None
+    template: Template = ()
 
 
 class Manifest(Struct, frozen=True):
@@ -39,6 +45,10 @@ class Manifest(Struct, frozen=True):
         argv = tuple(_text(w.text, local) for w in self.argv if w.switch is None or local.get(w.switch) is True)
         return argv, {name: _text(value, local) for name, value in self.env}
 
+    def templates(self, local: Mapping[str, Value]) -> tuple[Template, ...]:
+        """How the arguments that ``command`` gives are made."""
+        return tuple(w.template for w in self.argv if w.switch is None or local.get(w.switch) is True)
+
 
 def _text(closure: Closure, local: Mapping[str, Value]) -> str:
     try:
@@ -52,7 +62,7 @@ def manifest(facts: Facts, declared: Declared) -> Manifest:
     words = [_word(text, facts) for text in declared.command.arguments]
     placed = {word.switch for word in words}
     words += [
-        Word(_closure(parameter.flag, facts), key)
+        Word(_closure(parameter.flag, facts), key, _template(parameter.flag, facts, key))
         for key, parameter in facts.parameters.items()
         if parameter.flag is not None and key not in placed
     ]
@@ -79,8 +89,22 @@ def _word(text: Text, facts: Facts) -> Word:
     if isinstance(only, Hole) and only.unit is None:
         parameter = facts.parameters.get(canonical(only.name))
         if parameter is not None and parameter.flag is not None:
-            return Word(_closure(parameter.flag, facts), canonical(only.name))
-    return Word(_closure(text, facts))
+            key = canonical(only.name)
+            return Word(_closure(parameter.flag, facts), key, _template(parameter.flag, facts, key))
+    return Word(_closure(text, facts), None, _template(text, facts))
+
+
+def _template(text: Text, facts: Facts, switch: str | None = None) -> Template:
+    parts: list[str | HoleOrder | None] = (
+        [] if switch is None else [HoleOrder(facts.parameters[switch].name, None, True)]
+    )
+    for part in text.parts:
+        parameter = facts.parameters.get(canonical(part.name)) if isinstance(part, Hole) else None
+        if isinstance(part, str):
+            parts.append(part)
+        else:
+            parts.append(None if parameter is None else HoleOrder(parameter.name, part.unit))
+    return tuple(parts)
 
 
 def _closure(text: Text, facts: Facts) -> Closure:

@@ -24,12 +24,13 @@ from campaign.language.names import shown
 from campaign.language.syntax import Expr, Hole
 from campaign.language.tools import holes
 from campaign.language.values import BUILTIN
-from campaign.plan.expectations import render_expectations
+from campaign.plan.expectations import render_expectations, searched
 from campaign.plan.identity import draw, drawn_instant, instant_purpose, run_id
 from campaign.plan.matrix import Run
 from campaign.plan.names import run_directory
 from campaign.plan.processes import Place, Rendered, render_processes
 from campaign.plan.program import Environment, Program, Recipe, as_written
+from campaign.plugins.names import canonical
 from campaign.plugins.printing import printing_aside
 from campaign.records import (
     Directories,
@@ -39,6 +40,7 @@ from campaign.records import (
     MetricOrder,
     OracleOrder,
     Order,
+    PatternOrder,
     RetryOrder,
     RulesOrder,
     ServiceOrder,
@@ -47,6 +49,7 @@ from campaign.records import (
     late,
     order_digest,
 )
+from campaign.records.order import Template
 from campaign.rules.orders import broken, sentence
 from campaign.rules.structs import RuleBook
 from campaign.units import Quantity, UnitError, Value, format_value, to_json, to_shown_json
@@ -257,7 +260,7 @@ class _Rendering:
             guards=self.context.guards,
             faults=tuple(self._fault(each) for each in self._recipes("fault")),
             oracles=tuple(self._oracle(each) for each in self._recipes("oracle")),
-            patterns=patterns,
+            patterns=self._patterns(patterns),
             expectations=expectations,
             rules=self._rules(),
             devices={name: self.context.devices[name] for name in self._slots if name in self.context.devices},
@@ -268,6 +271,12 @@ class _Rendering:
         )
         self._hold_limits(order)
         return msgspec.structs.replace(order, digest=order_digest(order))
+
+    def _patterns(self, expected: tuple[PatternOrder, ...]) -> tuple[PatternOrder, ...]:
+        """What the output is searched for, each once: by expectations, and by triage rules should it fail."""
+        rules = self.context.book.triage.values()
+        found = (*expected, *(each for rule in rules for each in searched(rule.tree)))
+        return tuple({each.id: each for each in found}.values())
 
     def _rules(self) -> RulesOrder | None:
         rules = self.context.rules
@@ -335,6 +344,7 @@ class _Rendering:
             ok_exits=tuple(code for code in codes if isinstance(code, int)) if isinstance(codes, tuple) else (0,),
             counts=counts,
             metrics=_metrics(rendered.recipe),
+            template=self._template(rendered),
         )
 
     def _service(self, rendered: Rendered) -> ServiceOrder:
@@ -347,7 +357,15 @@ class _Rendering:
             values=as_json(rendered.values),
             timeout_s=self._time(rendered.recipe, "timeout"),
             probe=part.facts.exports,
+            template=self._template(rendered),
         )
+
+    def _template(self, rendered: Rendered) -> tuple[Template, ...]:
+        """How the arguments of a declared tool are made, so that they can be held against its values again."""
+        made = rendered.recipe.manifest
+        if made is None or self.context.rules is None:
+            return ()
+        return made.templates({canonical(name): value for name, value in rendered.values.items()})
 
     def _time(self, recipe: Recipe, name: str) -> float | None:
         closures = recipe.engine.get(name)

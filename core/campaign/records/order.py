@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct
@@ -37,11 +37,24 @@ class MetricOrder(Struct, frozen=True, omit_defaults=True):
     type: str = "decimal"
 
 
+class HoleOrder(Struct, frozen=True, array_like=True):
+    """Where an argument holds a parameter, in a unit or as it is; a ``switch`` is there only where that is true."""
+
+    name: str
+    unit: str | None = None
+    switch: bool = False
+
+
+#: How one argument is made: texts, parameters, and None for what only the attempt knows.
+Template: TypeAlias = "tuple[str | HoleOrder | None, ...]"
+
+
 class StepOrder(Struct, frozen=True, omit_defaults=True):
     """One command of the run.
 
     ``counts`` says whether its failure fails the run; ``values`` are the parameters by name, as JSON, and reach the
     tool as ``CAMPAIGN_PARAM_<NAME>`` in ``env``.  ``index`` (from 1) tells the repeats of a swept step apart.
+    ``template`` says how a declared tool's ``argv`` is made of them, where limits bind the values.
     """
 
     label: str
@@ -54,6 +67,7 @@ class StepOrder(Struct, frozen=True, omit_defaults=True):
     ok_exits: tuple[int, ...] = (0,)
     counts: bool = True
     metrics: tuple[MetricOrder, ...] = ()
+    template: tuple[Template, ...] = ()
 
 
 class ServiceOrder(Struct, frozen=True, omit_defaults=True):
@@ -69,6 +83,7 @@ class ServiceOrder(Struct, frozen=True, omit_defaults=True):
     values: dict[str, Any] = {}
     timeout_s: float | None = None
     probe: bool = False
+    template: tuple[Template, ...] = ()
 
 
 class FaultOrder(Struct, frozen=True, omit_defaults=True):
@@ -286,6 +301,6 @@ def order_digest(order: Order) -> str:
         [(guard.oracle, guard.every_s, sorted(guard.settings.items())) for guard in order.guards],
         sorted(order.environment.items()),
         [order.token, order.campaign, order.key, order.attempt, order.origin],
-        order.rules,
+        (order.rules, [each.template for each in processes]) if order.rules is not None else None,
     ]
     return blake2b(msgspec.json.encode(executed), digest_size=16).hexdigest()

@@ -13,13 +13,14 @@ RUN_SCHEMA = "campaign.run/1"
 
 
 class FailureView(Struct, frozen=True, kw_only=True):
-    """Why a run did not pass; ``class`` is ``new known quarantined flaky``."""
+    """Why a run did not pass; ``class`` is ``new known quarantined flaky``, ``triage`` names the rules that know it."""
 
     kind: str
     message: str
     fingerprint: str | None = None
     classification: str | None = field(default=None, name="class")
     duplicate_of: str | None = None
+    triage: tuple[str, ...] = ()
 
 
 class StepView(Struct, frozen=True, kw_only=True):

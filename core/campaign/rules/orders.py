@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from campaign.language.expressions import EvaluationError, text_of
 from campaign.plugins.names import canonical
 from campaign.plugins.parameter_rules import read_value
-from campaign.records import Order
+from campaign.records import HoleOrder, Order, ServiceOrder, StepOrder
+from campaign.records.order import Template
 from campaign.rules.limits import Given, Violation, violations
 from campaign.rules.structs import RuleBook
 from campaign.units import Dimension, Quantity, UnitError, Value, format_exact, parse_quantity
@@ -44,6 +46,65 @@ def given_of(order: Order) -> Iterator[Given]:
         kind = known.get(canonical(name))
         plain = kind if kind in _PLAIN else None
         yield Given(own, read(kind, value), provider or None, plain, reached.get(canonical(name), ()))
+
+
+def differing(order: Order) -> Iterator[str]:
+    """Arguments of declared tools that are not what their values come to; raises UnitError."""
+    kinds = order.rules.kinds if order.rules is not None else {}
+    processes: tuple[ServiceOrder | StepOrder, ...] = (*order.services, *order.steps)
+    for process in processes:
+        known = kinds.get(process.tool, {})
+        plain = {name: kind for name in process.values if (kind := known.get(name)) in _PLAIN}
+        values = {name: read(kind, process.values[name]) for name, kind in plain.items()}
+        if process.template and len(process.template) != len(process.argv):
+            yield f"{process.label} has {len(process.argv)} arguments, its values make {len(process.template)}"
+            continue
+        for number, (template, word) in enumerate(zip(process.template, process.argv, strict=False)):
+            # the first word may have become an absolute path, which only the planner knows
+            if number and not _is_made(template, word, values):
+                yield f"{process.label} is given {word!r}, which is not what its values come to"
+
+
+def _is_made(template: Template, word: str, values: Mapping[str, Value]) -> bool:
+    """Whether an argument is what its template makes of the values; lists and what is late can be anything."""
+    pieces: list[str | None] = []
+    for part in template:
+        if isinstance(part, HoleOrder) and part.switch:
+            if values.get(part.name) is not True:
+                return False
+        elif isinstance(part, HoleOrder):
+            pieces.append(_written(values[part.name], part.unit) if part.name in values else None)
+        else:
+            pieces.append(part)
+    fixed = [""]
+    for piece in pieces:
+        if piece is None:
+            fixed.append("")
+        else:
+            fixed[-1] += piece
+    return _fits(fixed, word)
+
+
+def _written(value: Value, unit: str | None) -> str:
+    try:
+        return text_of(value, unit)
+    except EvaluationError as error:
+        raise UnitError(error.message) from None
+
+
+def _fits(fixed: list[str], word: str) -> bool:
+    """Whether a word is these texts in order, with anything between two of them."""
+    if len(fixed) == 1:
+        return word == fixed[0]
+    if not word.startswith(fixed[0]) or not word.endswith(fixed[-1]):
+        return False
+    at, end = len(fixed[0]), len(word) - len(fixed[-1])
+    for text in fixed[1:-1]:
+        found = word.find(text, at, end)
+        if found < 0:
+            return False
+        at = found + len(text)
+    return at <= end
 
 
 def _settings_of(order: Order) -> Iterator[tuple[str, Mapping[str, Any]]]:

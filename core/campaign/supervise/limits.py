@@ -10,7 +10,7 @@ from hashlib import blake2b
 from campaign.diagnostics import CampaignError
 from campaign.records import Order, RulesOrder
 from campaign.rules.files import bind_paths
-from campaign.rules.orders import broken, sentence
+from campaign.rules.orders import broken, differing, sentence
 from campaign.rules.structs import RuleBook
 from campaign.units import UnitError
 
@@ -30,12 +30,13 @@ class Limits:
             return None
         try:
             found = broken(order, self._book(order.rules))
+            forged = next(differing(order), None)
         except CampaignError as error:
             return f"the rule sets cannot be read as they are now: {error.diagnostics[0]}"
         except UnitError as error:
             return f"a value cannot be held against its limits: {error}"
         if not found:
-            return None
+            return forged
         said = "; ".join(map(sentence, found[:_MOST_SAID]))
         more = f"; and {len(found) - _MOST_SAID} more" if len(found) > _MOST_SAID else ""
         return f"a limit is broken: {said}{more}"
