@@ -139,7 +139,14 @@ def test_without_a_workspace_there_is_nothing_to_clean(in_process: Any, tmp_path
 
 PLACES = [
     *("client.write.before", "ledger.begin", "ledger.commit.before", "ledger.commit.after"),
-    *("clean.forgotten", "clean.folder", "clean.folder=kill@2", "clean.part", "clean.part=kill@2", "clean.removed"),
+    *(
+        "clean.forgotten",
+        "clean.folder",
+        "clean.folder=kill@2",
+        "clean.attempts",
+        "clean.attempts=kill@2",
+        "clean.removed",
+    ),
 ]
 
 

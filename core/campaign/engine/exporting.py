@@ -16,6 +16,7 @@ from campaign import __version__
 from campaign.diagnostics import CampaignError
 from campaign.engine import archive
 from campaign.engine.archive import ArchivedAttempt, ArchivedCampaign, ArchivedJudgement, LeftOut, Manifest, Member
+from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import AttemptRecord, CampaignRow
 from campaign.plan import snapshot as snapshots
@@ -43,8 +44,11 @@ def export(ledger: LedgerReader, row: CampaignRow, path: str, now: str) -> Manif
             with open(part, "xb") as file:
                 _write(file, manifest, {name: where for name, where in found if where is not None}, row.id)
                 file.flush()
+                reach("export.sync.before")
                 os.fsync(file.fileno())
+        reach("export.rename.before")
         os.rename(part, path)
+        reach("export.rename.after")
     finally:
         if os.path.lexists(part):
             os.unlink(part)

@@ -73,10 +73,10 @@ def sweep(workspace: str) -> list[tuple[str, OSError]]:
 def _shrink(workspace: str, campaign: str) -> None:
     """Have every row of a forgotten campaign deleted, a part at a time."""
     while _shrunk(workspace, wire.Shrink(campaign)):
-        reach("clean.part")
+        reach("clean.attempts")
     after = 0
     while after := _shrunk(workspace, wire.Shrink(campaign, after)):
-        reach("clean.part")
+        reach("clean.blobs")
 
 
 def _shrunk(workspace: str, asked: wire.Shrink) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from campaign.failpoints import reach
 from campaign.ledger.opening import writer
 from campaign.ledger.rows import AttemptRow, CampaignRow
 from campaign.records import EventView, Remark
@@ -126,7 +127,9 @@ class Stage:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
+            reach("stage.commit.before")
             self._db.execute("COMMIT")
+            reach("stage.commit.after")
         self._db.close()
 
     def part(self, hash_: str, data: bytes) -> None:
