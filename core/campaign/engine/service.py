@@ -294,6 +294,8 @@ class Service:
         desk = self._desk
         done = desk.cancel(control)
         with self._changing():
+            self.shell.carry_out()
+            self.shell.carry_out()  # what was just placed can be taken back only once it has its folder
             for campaign in done.campaigns:
                 if self.shell.core.knows(campaign):
                     self.shell.core.cancel(campaign, control.prefix)
