@@ -285,6 +285,7 @@ class Service:
     def _settle(self, client: _Client, request: int, done: wire.Done) -> None:
         """What is paused holds before it is answered: nothing of it starts from now on."""
         with self._changing(), LedgerReader(self.shell.ledger.path) as reader:
+            self.shell.carry_out()  # what was just placed can be taken back only once it has its folder
             self.shell.control(reader)
             self.shell.carry_out()
         client.answer(request, done)
@@ -295,7 +296,6 @@ class Service:
         done = desk.cancel(control)
         with self._changing():
             self.shell.carry_out()
-            self.shell.carry_out()  # what was just placed can be taken back only once it has its folder
             for campaign in done.campaigns:
                 if self.shell.core.knows(campaign):
                     self.shell.core.cancel(campaign, control.prefix)
