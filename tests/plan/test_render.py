@@ -235,3 +235,39 @@ def test_a_plan_shows_what_an_attempt_decides_as_its_placeholder() -> None:
     (step,) = planned_steps(run, "x", 7)
     assert (step.label, step.tool) == ("u[1]", "u")
     assert step.argv == ("u", "{workdir}/x", "{slot.gpu}", "{env.HOME}", "4")
+
+
+# --- holds --------------------------------------------------------------------------------------------------------
+
+RAIL = 'rails.sysfs { path = "rails/v"; value = "{x}" }'
+
+
+def test_holds_are_rendered_with_what_they_change() -> None:
+    (order,) = orders(TOOL + f"instance a {{ x = 850; run t; hold vcore: {RAIL} }}")
+    (hold,) = order.holds
+    assert (hold.label, hold.fault, hold.target) == ("vcore", "rails.sysfs", None)
+    assert hold.settings["path"] == "/home/me/specs/rails/v"
+    assert hold.settings["value"] == "850"
+    assert hold.resources == ("/home/me/specs/rails/v",)
+    tampered = msgspec.structs.replace(hold, settings={**hold.settings, "value": "1250"})
+    assert order_digest(msgspec.structs.replace(order, holds=(tampered,))) != order.digest
+
+
+def test_two_holds_of_one_thing_are_refused() -> None:
+    with pytest.raises(CampaignError) as raised:
+        orders(TOOL + f"instance a {{ x = 850; run t; hold vcore: {RAIL}; hold {RAIL} }}")
+    (found,) = raised.value.diagnostics
+    assert found.code == "CAMP165"
+    assert "the holds vcore and rails.sysfs both change" in found.summary
+
+
+def test_an_inner_hold_replaces_the_outer_one_of_its_label() -> None:
+    text = f'group g {{ x = 850; hold v: {RAIL}; instance a {{ run t; hold v: rails.sysfs {{ path = "w"; value = "1" }} }} }}'
+    (order,) = orders(TOOL + text)
+    assert [hold.settings["value"] for hold in order.holds] == ["1"]
+
+
+def test_a_hold_is_for_the_tool_that_it_names() -> None:
+    (order,) = orders(TOOL + "instance a { run t; run other: t; hold limits.rlimit { files = 64; target = other } }")
+    assert order.holds[0].target == "other"
+    assert order.holds[0].resources == ()

@@ -24,6 +24,7 @@ from .scenario import Figures, main
 
 SIZE = 500
 _PARALLEL = 3
+_PATIENCE_S = 1.0
 _RAILS = {"vcore": "1000", "vmem": "1350", "clock": "3200", "fan": "40"}
 _HELD = ("850", "900", "950")
 _WEIGHTS = {"daemon": 20, "nursery": 5, "planner": 10, "supervisor": 35, "host": 30}
@@ -78,11 +79,20 @@ class Killer:
         if not cast:
             return
         (part,) = self.choice.choices(list(cast), [_WEIGHTS[part] for part in cast])
-        held = bool(off(self.ground))
+        held = self._held()
         kill(self.choice.choice(cast[part]))
         self.killed[part] += 1
         self.in_force += held
         time.sleep(self.choice.uniform(0, 0.3))
+
+    def _held(self) -> bool:
+        """Whether a rail is held now, or is within a while: a kill at any other time tries nothing of this."""
+        end = time.monotonic() + _PATIENCE_S
+        while not off(self.ground):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.005)
+        return True
 
     def tend(self) -> None:
         """See that there is a daemon with something to do."""

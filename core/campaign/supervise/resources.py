@@ -47,8 +47,8 @@ class Busy(Struct, frozen=True):
         if self.owner is None:
             return f"{self.resource} is held by another attempt"
         if self.ended:
-            return f"{self.resource} is as {self.owner} left it, which could not be taken back: see campaign release"
-        return f"{self.resource} is still as {self.owner} left it when it died: start a daemon there, to take it back"
+            return f"an earlier run could not put {self.resource} back: see campaign status there ({self.owner})"
+        return f"a dead run still holds {self.resource}: start a daemon there, to have it put back ({self.owner})"
 
 
 class ResourceLocks:

@@ -99,7 +99,7 @@ def _put_one_back(path: str, old: str, tolerance: Fraction, within_s: float) -> 
 
 def run_command(argv: Sequence[str], within_s: float) -> str:
     """Run a program without a shell; what it printed, without space around it.  Raises UnableError."""
-    name = argv[0] if argv else "nothing"
+    name = os.path.basename(argv[0]) if argv else "nothing"
     try:
         done = subprocess.run(
             list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=within_s, check=False, cwd="/"
