@@ -129,6 +129,20 @@ def test_a_failure_is_triaged_in_its_record(campaign: Campaign, bench: Path) -> 
     assert found == {"margin.800mV": [], "margin.900mV": ["burnt"], "margin.1000mV": ["burnt"]}
 
 
+def test_a_guard_of_a_rule_set_stops_what_it_objects_to(campaign: Campaign, bench: Path) -> None:
+    guard = f'guard:\n  - {{oracle: file.exists, path: "{bench}/cool", every: 50ms}}\n'
+    (bench / "rules/z.yaml").write_text(RULES + guard)
+    (bench / "cool").write_text("")
+    (bench / "tool.sh").write_text('echo "$1" >> "$HERE/given"; rm -f "$HERE/cool"; sleep 60\n')
+    done = run(campaign, bench, "--limit", "1")
+    assert done.returncode == 4, done.stderr
+    assert verdicts(done) == {"fail": 1}
+    assert {each["kind"] for each in json.loads(done.stdout)["failures"]} == {"guard"}
+    (bench / "rules/z.yaml").write_text(RULES + "guard:\n  - {oracle: file.exist, every: 50ms}\n")
+    done = campaign("check", "a.camp")
+    assert (done.returncode, "CAMP140" in done.stdout) == (2, True)
+
+
 def test_the_wrong_host_and_the_right_one(campaign: Campaign, bench: Path) -> None:
     (bench / "rules/z.yaml").write_text(RULES + "match: {min_cores: 100000}\n")
     done = run(campaign, bench)

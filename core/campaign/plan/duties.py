@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from campaign.diagnostics import Diagnostic, Related
 from campaign.language.names import shown
+from campaign.language.providers import ProviderLookup
 from campaign.language.syntax import Boolean
 from campaign.plan.assignment import Assignment
 from campaign.plan.names import axis_units, point_texts, template
@@ -13,6 +14,7 @@ from campaign.plan.program import Recipe
 from campaign.plan.scenario import Exclusion, Scenario
 from campaign.plan.selection import LeftOut, Selected, matches
 from campaign.plugins.names import canonical
+from campaign.plugins.parameters import validate
 from campaign.rules.structs import Require, RuleBook, Skip
 
 
@@ -105,3 +107,18 @@ def _counts(recipe: Recipe) -> bool:
     engine = recipe.part.engine
     required, advisory = engine.get("required", Boolean(True)), engine.get("advisory", Boolean(False))
     return isinstance(required, Boolean) and required.value and isinstance(advisory, Boolean) and not advisory.value
+
+
+# --- guards -----------------------------------------------------------------------------------------------------
+
+
+def unknown_guards(book: RuleBook, find: ProviderLookup) -> Iterator[Diagnostic]:
+    """Guards whose oracle no plugin brings, or that give it what it does not take."""
+    for guard in book.guards:
+        oracle = find.find("oracle", guard.oracle)
+        if oracle is None:
+            summary = f"no oracle is called {shown(guard.oracle)}"
+            yield Diagnostic("CAMP140", summary, guard.origin.span, find.hint("oracle", guard.oracle))
+            continue
+        for problem in validate(oracle, guard.settings):
+            yield Diagnostic("CAMP112", f"{guard.oracle}: {problem}", guard.origin.span)

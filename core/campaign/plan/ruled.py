@@ -17,6 +17,7 @@ from campaign.language.files import Reader
 from campaign.language.providers import ProviderLookup
 from campaign.language.resolve import Checked
 from campaign.language.syntax import Rules
+from campaign.plan.duties import unknown_guards
 from campaign.rules.files import SUFFIXES, Bound, Installed, Named, bind, from_packages
 from campaign.rules.match import answers, check_matchers, mismatch
 
@@ -62,6 +63,7 @@ def bind_rules(
     if bound is None:
         return None, found
     found += check_matchers([each.rule_set for each in bound.sets], find)
+    found += unknown_guards(bound.book, find)
     if not failed(found) and host.facts is not None and host.strict:
         found += _mismatches(bound, host.facts(), find)
     return (None if failed(found) else replace(bound, chosen=chosen)), found
