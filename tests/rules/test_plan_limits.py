@@ -136,7 +136,15 @@ def test_too_many_combinations_to_ask_are_refused() -> None:
 
 def test_a_long_range_is_told_by_its_ends() -> None:
     assert told("instance a { sweep voltage = 800mV..1100mV step 1nV; run diag }".replace("1nV", "1uV")) == []
-    assert told("instance a { sweep voltage = 800mV..1100001uV step 1uV; run diag }") == ["voltage = 1100.001mV"]
+    assert told("instance a { sweep voltage = 800mV..1100100uV step 100uV; run diag }") == ["voltage = 1100.1mV"]
+
+
+def test_a_limit_of_a_provider_binds_the_setting_that_it_gets() -> None:
+    rules = "name: z\nlimits: {file.exists.path: {in: [a]}}\n"
+    _, found = planned(
+        f'rules "z.yaml"\n{TOOL}\ninstance a {{ path = "b"; run diag; oracle file.exists }}', {"z.yaml": rules}
+    )
+    assert [each.code for each in found] == ["CAMP320"]
 
 
 def test_an_override_is_said_every_time() -> None:

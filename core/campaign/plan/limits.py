@@ -108,7 +108,7 @@ class _Asking:
 
     def diagnostics(self) -> Iterator[Diagnostic]:
         for source in sources(self.scenario):
-            if not source.late and self._may_bind(source):
+            if not source.late and not source.covered and self._may_bind(source):
                 yield from self._of_source(source)
 
     def _may_bind(self, source: Source) -> bool:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from campaign.diagnostics import CampaignError, Span
 from campaign.language.expressions import EvaluationError
 from campaign.language.instances import Case
-from campaign.language.items import Part, depends_on_late
+from campaign.language.items import Binding, Part, depends_on_late
 from campaign.language.limits import place_in_sweep
 from campaign.language.scopes import Definition
 from campaign.language.typecheck import Type
@@ -36,6 +36,7 @@ class Source(Struct, frozen=True, kw_only=True):
 
     ``axes`` are the names of axes that it depends on, ``seeded`` whether on the seed too; ``late`` where only an
     attempt decides it.  ``kind`` is the name of its type where that is known.  ``place`` says where a value stands.
+    ``reaches`` are the providers that get it as it is; what such a one gets is ``covered`` by the setting or axis.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Source(Struct, frozen=True, kw_only=True):
     place: Callable[[Value], Span | None]
     label: str | None = None
     reaches: tuple[str, ...] = ()
+    covered: bool = False
 
     def given(self, value: Value) -> Given:
         """A value of it, as limits judge it."""
@@ -109,10 +111,15 @@ def _reached(case: Case) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for part in case.parts:
         for binding in part.bindings.values():
-            key = None if binding.key is None else canonical(binding.key)
-            if key == canonical(binding.parameter.name):
+            if part.placed.condition is None and _as_it_is(binding):
+                key = canonical(binding.parameter.name)
                 found[key] = (*found.get(key, ()), part.facts.name)
     return found
+
+
+def _as_it_is(binding: Binding) -> bool:
+    """Whether a parameter gets the setting or axis of its own name, in whatever spelling."""
+    return binding.key is not None and canonical(binding.key) == canonical(binding.parameter.name)
 
 
 def _axis_value(name: str, axes: Assignment, seed: int) -> Sequence[Value]:
@@ -183,6 +190,7 @@ def _of_recipe(program: Program, recipe: Recipe) -> Iterator[Source]:
             values=_where(recipe, _of_parameter(program, given)),
             place=partial(_parameter_place, program.case, part, given),
             label=part.label,
+            covered=condition is None and _as_it_is(binding) and _kind(binding.type) == _kind(binding.parameter.type),
             **_depends(binding.varies | needed),
         )
     yield from _repeated(program.case, recipe, needed)
