@@ -159,3 +159,14 @@ def test_the_wrong_host_and_the_right_one(campaign: Campaign, bench: Path) -> No
     (bench / "rules/z.yaml").unlink()
     done = run(campaign, bench)
     assert (done.returncode, "CAMP323" in done.stderr) == (4, True), done.stderr
+
+
+def test_the_plan_holds_its_rule_sets_and_goes_on_with_them(campaign: Campaign, bench: Path) -> None:
+    assert run(campaign, bench).returncode == 0
+    (folder,) = (bench / ".campaign/runs").iterdir()
+    plan = json.loads((folder / "plan.json").read_text())
+    assert [each["path"] for each in plan["files"]] == ["a.camp", "rules/z.yaml"]
+    (bench / "rules/z.yaml").write_text(RULES.replace("sheet", "another reason"))
+    run(campaign, bench)
+    (other,) = (each for each in (bench / ".campaign/runs").iterdir() if each != folder)
+    assert json.loads((other / "plan.json").read_text())["plan_hash"] != plan["plan_hash"]

@@ -19,7 +19,6 @@ from campaign.language.resolve import Checked
 from campaign.language.syntax import Rules
 from campaign.plan.duties import unknown_guards
 from campaign.rules.files import SUFFIXES, Bound, Installed, Named, bind, from_packages
-from campaign.rules.match import answers, check_matchers, mismatch
 
 #: Folders above a spec in which a folder of rule sets is looked for.
 _MOST_ABOVE = 32
@@ -50,6 +49,10 @@ def bind_rules(
     """
     if not checked.rules:
         return None, []
+    from campaign.rules.match import (
+        check_matchers,
+    )  # late: what plugins see is slow to import, and few specs have rules
+
     found: list[Diagnostic] = []
     named = [each for declaration in checked.rules for each in _named(declaration, found)]
     automatic = next((declaration for declaration in checked.rules if declaration.auto), None)
@@ -78,6 +81,8 @@ def _named(declaration: Rules, found: list[Diagnostic]) -> Iterable[Named]:
 
 
 def _mismatches(bound: Bound, facts: Mapping[str, Any], find: ProviderLookup) -> list[Diagnostic]:
+    from campaign.rules.match import answers, mismatch  # late, as above
+
     asked = ((each.rule_set, answers(each.rule_set, facts, find)) for each in bound.sets if each.rule_set.match)
     return [wrong for rule_set, said in asked if (wrong := mismatch(rule_set, said)) is not None]
 
@@ -91,6 +96,8 @@ def _automatic(
     """The files of the rules path whose ``match`` holds here; none is a safety error."""
     if host.chosen is not None:
         return host.chosen, []
+    from campaign.rules.match import answers  # late, as above
+
     matching: list[str] = []
     found: list[Diagnostic] = []
     choice = candidates(declaration.span.file, host)
