@@ -47,6 +47,8 @@ def check_limits(selected: Iterable[Selected], name: str, seed: int, book: RuleB
 
     All are safety errors (status 4); a limit that is in force only because of an ``override`` is noted.
     """
+    if not book.limits and book.unbounded is None:
+        return []
     found: dict[Diagnostic, None] = {}
     bound: set[str] = set()
     for each in selected:
