@@ -60,7 +60,7 @@ def board(tmp_path: Path) -> Board:
 
 
 def test_a_breach_ends_with_status_4_and_the_rail_as_it_was(board: Board) -> None:
-    board.rules(f"{{oracle: host.temperature, max: 95C, every: 2s, path: {board.sensor}}}")
+    board.rules(f"{{oracle: host.temperature, max: 95C, every: 2s, path: {board.sensor.name}}}")
     running = board.start()
     until(lambda: board.rail.read_text() == "850\n" or running.poll() is not None)
     board.sensor.write_text("99500\n")

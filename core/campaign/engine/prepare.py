@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import prod
+from typing import Any
 
 from msgspec import Struct, structs
 
@@ -29,10 +30,11 @@ from campaign.plan.ruled import Host
 from campaign.plan.selection import Selected
 from campaign.plan.snapshot import Snapshot
 from campaign.plan.space import Space, UncountableError, components
+from campaign.plugins.parameters import parameter_types
 from campaign.plugins.registry import Registry
 from campaign.records import GuardOrder, RulesOrder
 from campaign.records.plan import PlanCounts, PlanInstance, PlanPlugin, PlanTool, PlanView
-from campaign.rules.structs import RuleBook
+from campaign.rules.structs import Guard, RuleBook
 from campaign.units import to_json
 
 #: Combinations that an exclusion is asked about before the campaign starts; a tenth of a second or so.
@@ -69,7 +71,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
             epoch=epoch,
             token=token,
             plugins=tuple(plugin.plugin for plugin in self.snapshot.plugins),
-            guards=_guards(self.plan),
+            guards=_guards(self.plan, self.registry, self.snapshot.directory),
             rules=_rules(self.plan, self.snapshot.directory),
             book=self.plan.rules.book if self.plan.rules is not None else RuleBook(),
             devices=self.capacity.devices,
@@ -279,7 +281,7 @@ def _rules(plan: Plan, directory: str) -> RulesOrder | None:
     return RulesOrder(paths=tuple(os.path.join(directory, path) for path in bound.paths), files=files)
 
 
-def _guards(plan: Plan) -> tuple[GuardOrder, ...]:
+def _guards(plan: Plan, registry: Registry, directory: str) -> tuple[GuardOrder, ...]:
     """What the rule sets have watched while a run lasts; those of one oracle bear numbers."""
     found: list[GuardOrder] = []
     for guard in plan.rules.book.guards if plan.rules is not None else ():
@@ -290,10 +292,21 @@ def _guards(plan: Plan) -> tuple[GuardOrder, ...]:
                 label=label,
                 oracle=guard.oracle,
                 every_s=float(guard.every.value),
-                settings={name: to_json(value) for name, value in guard.settings.items()},
+                settings=_watched(guard, registry, directory),
             )
         )
     return tuple(found)
+
+
+def _watched(guard: Guard, registry: Registry, directory: str) -> dict[str, Any]:
+    """A guard's settings; a relative path in them belongs to the rule set's own file."""
+    provider = registry.find("oracle", guard.oracle)
+    types = parameter_types(provider) if provider is not None else {}
+    folder = os.path.dirname(os.path.join(directory, guard.origin.span.file))
+    return {
+        name: os.path.normpath(os.path.join(folder, str(value))) if types.get(name) == "path" else to_json(value)
+        for name, value in guard.settings.items()
+    }
 
 
 def _orphans(plan: Plan) -> str:
