@@ -18,11 +18,10 @@ from campaign.plan.plan import Plan
 from campaign.plan.render import RenderContext, environment_problems, render
 from campaign.plan.scenario import Scenario
 from campaign.plan.supported import not_yet
-from campaign.plugins.parameters import from_json, validate
+from campaign.plugins.parameters import from_json
 from campaign.plugins.registry import Kind, Registry
 from campaign.records import FaultOrder, GuardOrder, HoldOrder, Order, ServiceOrder, StepOrder, mask_text, secrets_of
 from campaign.supervise.processes import StartError, find_program
-from campaign.units import UnitError
 
 _KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "oracle": "oracle", "watch": "oracle"}
 
@@ -60,29 +59,15 @@ def _required(engine: Mapping[str, object]) -> bool:
 
 
 def _unguarded(plan: Plan, registry: Registry, guards: Sequence[GuardOrder]) -> Iterator[Diagnostic]:
-    """What keeps the guards of the rule sets from watching on this machine."""
+    """What keeps the guards of the rule sets, whose settings were checked, from watching on this machine."""
     asked = plan.rules.book.guards if plan.rules is not None else ()
     for guard, rule in zip(guards, asked, strict=True):
-        for each in _objections_to(guard, registry):
-            yield replace(each, span=rule.origin.span)
-
-
-def _objections_to(guard: GuardOrder, registry: Registry) -> list[Diagnostic]:
-    name = guard.oracle
-    provider = registry.find("oracle", name)
-    if provider is None:
-        return [_cannot_watch(f"no oracle is called {name}, which a guard asks", registry.hint("oracle", name))]
-    try:
-        settings = from_json(provider, guard.settings)
-    except UnitError as error:
-        return [_cannot_watch(f"a guard asks {name} for something that it does not take: {error}", None)]
-    wrong = [_cannot_watch(f"a guard asks {name}, and {each}", None) for each in validate(provider, settings)]
-    lacking = registry.unavailable("oracle", name) or registry.missing(name, settings, {}) if not wrong else None
-    return wrong if lacking is None else [lacking]
-
-
-def _cannot_watch(summary: str, hint: str | None) -> Diagnostic:
-    return Diagnostic("CAMP328", summary, hint=hint, status=ExitStatus.SETUP)
+        provider = registry.find("oracle", guard.oracle)
+        if provider is not None:
+            settings = from_json(provider, guard.settings)
+            why = registry.unavailable("oracle", guard.oracle) or registry.missing(guard.oracle, settings, {})
+            if why is not None:
+                yield replace(why, span=rule.origin.span)
 
 
 def _missing_programs(plan: Plan, registry: Registry, context: RenderContext) -> list[Diagnostic]:
