@@ -51,6 +51,8 @@ def test_a_log_keeps_head_and_tail(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_flood_is_neither_blocked_nor_kept(desk: Desk) -> None:
+    desk.run(shell("echo first"))
+    before = _peak_kib(desk.handle.pid)  # it began as a copy of this process, which may be of any size
     order = desk.order(shell("echo first; head -c 300000000 /dev/zero; echo; echo last"))
     exit = desk.carry_out(order)
     assert exit.steps[0].ok
@@ -61,7 +63,7 @@ def test_a_flood_is_neither_blocked_nor_kept(desk: Desk) -> None:
     assert text.startswith(b"first\n")
     assert text.endswith(b"\nlast\n")
     assert f"[campaign left out {exit.output.dropped_bytes} bytes here]".encode() in text
-    assert _peak_kib(desk.handle.pid) < 200 * 1024
+    assert _peak_kib(desk.handle.pid) - before < 100 * 1024
 
 
 def test_a_flood_is_searched_to_its_end(desk: Desk) -> None:
