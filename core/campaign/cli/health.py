@@ -19,7 +19,7 @@ from campaign.engine.capacity import VARIABLE as SLOTS
 from campaign.engine.capacity import read_slots
 from campaign.engine.devices import VISIBLE, Gpus, detect, visible
 from campaign.engine.workspace import Workspace
-from campaign.ledger.opening import NETWORK_FILE_SYSTEMS, errors, file_system, reader, unreadable
+from campaign.ledger.opening import NETWORK_FILE_SYSTEMS, LedgerMissingError, errors, file_system, reader, unreadable
 from campaign.plugins.discovery import OWN_DISTRIBUTION
 from campaign.plugins.registry import KINDS, Plugin, Registry
 
@@ -89,26 +89,17 @@ def workspace(path: str, mounts: str) -> Finding:
 def ledger(workspace: Workspace) -> Finding:
     """The ledger of a workspace: none yet, or one that reads well from end to end; it is not written to."""
     path = workspace.ledger
-    if not os.path.lexists(path) and not _had_ledger(workspace):
-        return Finding("ledger", State.OK, f"none yet at {path}")
     try:
         with errors(path, unreadable), closing(reader(path)) as connection:
             (wrong,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if wrong != "ok":
                 raise unreadable(path, str(wrong).replace("\n", " "))
+    except LedgerMissingError:
+        return Finding("ledger", State.OK, f"none yet at {path}")
     except CampaignError as error:
         diagnostic = error.diagnostics[0]
         return Finding("ledger", State.BROKEN, diagnostic.summary, diagnostic.hint)
     return Finding("ledger", State.OK, path)
-
-
-def _had_ledger(workspace: Workspace) -> bool:
-    """Whether the lock's file says that a ledger was made here: one that has vanished is not «none yet»."""
-    try:
-        with open(workspace.lock, "rb") as file:
-            return b"ledger" in file.read(200).split()
-    except OSError:
-        return False
 
 
 def pidfd() -> Finding:

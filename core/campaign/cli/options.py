@@ -11,6 +11,7 @@ import click
 
 from campaign.cli import complete
 from campaign.cli.workspace import find_workspace
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -106,9 +107,17 @@ def workspace_option(function: _Command) -> _Command:
     return click.option(
         "--workspace",
         type=click.Path(file_okay=False),
-        callback=lambda _ctx, _param, given: find_workspace(given, os.environ, os.getcwd()),
+        callback=lambda _ctx, _param, given: _folder(find_workspace(given, os.environ, os.getcwd())),
         help="The folder of ledger and evidence, instead of the nearest .campaign.",
     )(function)
+
+
+def _folder(workspace: str) -> str:
+    """The same; raises CampaignError where something else has its name."""
+    if os.path.exists(workspace) and not os.path.isdir(workspace):
+        summary, hint = f"the workspace {workspace} is not a folder", "move it away, or give --workspace"
+        raise CampaignError([Diagnostic("CAMP506", summary, hint=hint, status=ExitStatus.SETUP)])
+    return workspace
 
 
 def scope_options(function: _Command) -> _Command:

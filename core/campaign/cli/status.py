@@ -19,6 +19,7 @@ from campaign.cli.queueing import NO_DAEMON
 from campaign.cli.tables import print_json, table, took
 from campaign.cli.terminal import live_wanted, visible
 from campaign.cli.watching import Screen, Seen, Sheets, repeat
+from campaign.cli.workspace import find_workspace
 from campaign.engine import wire
 from campaign.engine.asking import SilentError, call
 from campaign.engine.releasing import Held, waiting_for_a_person
@@ -162,6 +163,7 @@ def _age(lock: str) -> float | None:
 
 
 def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> Status:
+    """What the ledger holds; a new workspace has none yet, but one that was named and is not there is a mistake."""
     live = live or _NOBODY
     try:
         with LedgerReader(Workspace(workspace).ledger) as ledger:
@@ -171,6 +173,8 @@ def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> St
             held = ledger.held()
             lost = tuple(map(_lost, waiting_for_a_person(ledger)))
     except LedgerMissingError:
+        if not os.path.isdir(workspace) and workspace != find_workspace(None, {}, os.getcwd()):
+            raise
         controls, queue, held, lost = [], (), {}, ()
     paused = any((row.campaign, row.verb) == ("", "pause") for row in controls)
     return Status(workspace=workspace, holder=holder, all_paused=paused, held_slots=held, lost=lost, queue=queue)

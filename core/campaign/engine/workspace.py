@@ -8,6 +8,7 @@ import stat
 import time
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.ledger.opening import was_here
 
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _PAUSE_S = 0.02
@@ -98,8 +99,7 @@ class WorkspaceLock:
 
     def check_ledger(self) -> None:
         """Raise WorkspaceError where a ledger was here once and is gone."""
-        words = os.pread(self._fd, 200, 0).split()
-        if b"ledger" in words and not os.path.lexists(self._workspace.ledger):
+        if not os.path.lexists(self._workspace.ledger) and was_here(self._workspace.ledger):
             raise WorkspaceError(
                 f"the ledger {self._workspace.ledger} has vanished: this workspace had one",
                 "put it back, or move the whole workspace away to start anew",

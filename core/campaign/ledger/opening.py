@@ -40,6 +40,28 @@ class LedgerMissingError(LedgerError):
         super().__init__("CAMP500", f"there is no ledger at {path}: no campaign has run here", "give --workspace")
 
 
+def missing(path: str) -> LedgerError:
+    """There is none: nothing has happened yet (LedgerMissingError), or it has vanished (CAMP506)."""
+    if not was_here(path):
+        return LedgerMissingError(path)
+    return LedgerError(
+        "CAMP506",
+        f"the ledger {path} has vanished: this workspace had one",
+        "put it back, or move the whole workspace away to start anew",
+    )
+
+
+def was_here(path: str) -> bool:
+    """Whether its workspace had a ledger: its mark is there, or the lock's file says so."""
+    if os.path.lexists(mark_path(path)):
+        return True
+    try:
+        with open(os.path.join(os.path.dirname(path), "daemon.lock"), "rb") as lock:
+            return b"ledger" in lock.read(200).split()
+    except OSError:
+        return False
+
+
 def unreadable(path: str, why: object) -> LedgerError:
     """CAMP501: what is there is not a ledger that can be read."""
     return LedgerError(
@@ -64,9 +86,11 @@ def unwritable(path: str, why: object) -> LedgerError:
 
 def vanished(path: str) -> LedgerError:
     """CAMP506: it was there while a campaign ran, and is gone or another one now."""
+    gone = "has vanished: it or its workspace was moved or deleted"
+    how = "was replaced by another one" if os.path.lexists(path) else gone
     return LedgerError(
         "CAMP506",
-        f"the ledger {path} has vanished: it or its workspace was moved, replaced or deleted while a campaign ran",
+        f"the ledger {path} {how} while a campaign ran",
         "put it back, then campaign exec --resume goes on; without it nothing of that campaign is known",
     )
 
@@ -115,7 +139,7 @@ def _examine(path: str) -> None:
 def reader(path: str) -> sqlite3.Connection:
     """A connection that can only read; raises LedgerMissingError or LedgerError."""
     if not os.path.lexists(path):
-        raise LedgerMissingError(path)
+        raise missing(path)
     _check_file(path)
     with errors(path, unreadable):
         mark = read_mark(path)  # before it is opened, for it may grow meanwhile
