@@ -13,11 +13,12 @@ import msgspec
 from campaign.analysis.reporting import Wanted, wanted, wanted_by
 from campaign.cli.confirm import confirm_rules
 from campaign.cli.files import read_file, unwritable
+from campaign.cli.following import Tale
 from campaign.cli.here import this_host
 from campaign.cli.options import format_option, no_progress_option, selection_options, workspace_option
 from campaign.cli.progress import watcher
+from campaign.cli.queueing import chosen, environment, follow, hello, submission, submit
 from campaign.cli.queueing import conclude as report
-from campaign.cli.queueing import environment, follow, hello, submission, submit
 from campaign.cli.render import print_diagnostics
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import print_json
@@ -80,7 +81,7 @@ def command(
         live = daemon_of(workspace)
         prepared = _prepared(spec, options, resume, wishes, environment(live, os.environ))
         confirm_rules(prepared.plan, yes=yes or prepared.resume)
-        return execute(prepared, workspace, writer, progress, output_format, reports, by_daemon=live is not None)
+        return execute(prepared, workspace, writer, progress, output_format, reports, daemon=live)
 
 
 def execute(
@@ -91,14 +92,14 @@ def execute(
     output_format: str,
     reports: tuple[str, ...] = (),
     *,
-    by_daemon: bool,
+    daemon: wire.Live | None,
 ) -> int:
     """Have a campaign carried out, by the daemon or by ourselves, and say what it came to; the exit status."""
     if prepared.warnings:
         print_diagnostics(prepared.warnings, sys.stderr)
     reporters = _reporters(prepared, reports)
-    if by_daemon:
-        return _followed(prepared, workspace, writer, progress, output_format, reports)
+    if daemon is not None:
+        return _followed(prepared, workspace, daemon, writer, progress, output_format, reports)
     status, summary = _carried_out(prepared, Workspace(workspace), reporters, writer, progress)
     if prepared.registry.hears("campaign_finished"):
         print_diagnostics(prepared.registry.emit("campaign_finished", summary=summary), sys.stderr)
@@ -123,14 +124,27 @@ def _carried_out(
 
 
 def _followed(
-    prepared: Prepared, workspace: str, tokens: Writer, live: bool, output_format: str, reports: tuple[str, ...]
+    prepared: Prepared,
+    workspace: str,
+    daemon: wire.Live,
+    tokens: Writer,
+    live: bool,
+    output_format: str,
+    reports: tuple[str, ...],
 ) -> int:
     """Have the daemon carry it out, look on to the end and say what it came to; the exit status."""
+    row = prepared.campaign
+    tale = Tale(tokens, workspace, row.id if prepared.resume else None) if isinstance(tokens, Tokens) else None
+    tell_devices(tokens, prepared.capacity, {slot.name: slot.count for slot in daemon.slots})
     campaign = _hand_over(prepared, workspace)
-    tokens.say("stage", "run", campaign=campaign, runs=prepared.campaign.total, parallel=prepared.campaign.parallel)
-    ended = follow(workspace, campaign, live=live)
-    report(workspace, campaign, output_format, reports, sys.stderr if isinstance(tokens, Tokens) else sys.stdout)
-    tokens.say("stage", "end", status=ended.status, state=ended.state)
+    tokens.say("stage", "run", campaign=campaign, runs=row.total, parallel=min(row.parallel, daemon.places))
+    if tale is not None:
+        tale.begin(campaign, row.total)
+    ended = follow(workspace, campaign, live=live, tale=tale)
+    tokens.say("stage", "report", root=chosen(workspace, campaign).run_root)
+    stream = sys.stderr if isinstance(tokens, Tokens) else sys.stdout
+    summary = report(workspace, campaign, output_format, reports, stream)
+    tokens.say("stage", "end", status=ended.status, state=ended.state, **summary.verdicts)
     return ended.status
 
 

@@ -14,7 +14,7 @@ import msgspec
 from campaign.analysis.recorded import results_of, write_report
 from campaign.analysis.reporting import wanted
 from campaign.cli.files import unwritable
-from campaign.cli.following import Follower
+from campaign.cli.following import Follower, Tale
 from campaign.cli.recorded import choose_campaign, open_ledger
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import print_json
@@ -25,6 +25,7 @@ from campaign.engine.asking import Line, ask, call, gone, now
 from campaign.engine.desk import Desk, new_submission
 from campaign.engine.prepare import Prepared
 from campaign.ledger.rows import CampaignRow
+from campaign.records import Summary
 
 #: That many times an id that another campaign bears is made anew; two hex bytes tell those of one second apart.
 _MOST_NAMES = 20
@@ -97,8 +98,11 @@ def _renamed(asked: wire.Submit) -> wire.Submit:
     return msgspec.structs.replace(asked, campaign=msgspec.structs.replace(row, id=name, run_root=root))
 
 
-def follow(workspace: str, campaign: str, *, live: bool) -> wire.Ended:
-    """Wait for a campaign's end, telling how far it is.  Raises CampaignError where nobody carries it out."""
+def follow(workspace: str, campaign: str, *, live: bool, tale: Tale | None = None) -> wire.Ended:
+    """Wait for a campaign's end, telling how far it is, and what keeps it from going on.
+
+    Raises CampaignError where nobody carries it out.
+    """
     row = chosen(workspace, campaign)
     line = call(workspace)
     if line is None:
@@ -107,22 +111,31 @@ def follow(workspace: str, campaign: str, *, live: bool) -> wire.Ended:
         hint = "campaign daemon carries out what is queued; campaign exec --resume goes on with it right here"
         summary = f"{row.id} is {row.state}, and no daemon runs here"
         raise CampaignError([Diagnostic("CAMP526", summary, hint=hint, status=ExitStatus.SETUP)])
-    follower = Follower(row.total, sys.stderr, os.environ, live=live)
     try:
-        ended = line.ask("follow", wire.Name(row.id), wire.Ended, follower.show)
-    except EOFError:
-        raise gone() from None
-    finally:
-        follower.end()
-        line.close()
+        ended = _look_on(line, row.id, Follower(workspace, row, sys.stderr, live=live, tale=tale))
+    except KeyboardInterrupt:
+        again = f"campaign wait {row.id} waits for its end, campaign cancel {row.id} ends it"
+        tell(f"{row.id} goes on, carried out by process {line.pid}: {again}")
+        raise
     if ended.why:
         tell(f"{row.id} cannot go on: {ended.why}")
     return ended
 
 
+def _look_on(line: Line, campaign: str, follower: Follower) -> wire.Ended:
+    """Until it is over.  Raises CampaignError where whoever carries it out goes."""
+    try:
+        return line.ask("follow", wire.Name(campaign), wire.Ended, follower.show, follower.look)
+    except EOFError:
+        raise gone() from None
+    finally:
+        follower.end()
+        line.close()
+
+
 def conclude(
     workspace: str, campaign: str, output_format: str, reports: tuple[str, ...] = (), stream: TextIO | None = None
-) -> None:
+) -> Summary:
     """Print what a campaign came to (to standard output unless told), and write the reports that were asked for."""
     with open_ledger(workspace) as ledger:
         row = choose_campaign(ledger, campaign)
@@ -140,6 +153,7 @@ def conclude(
     else:
         click.echo(summary_text(summary, row.run_root), file=stream)
         click.echo(f"\nevidence: {visible(row.run_root)}", file=stream)
+    return summary
 
 
 def control(workspace: str, verb: str, campaign: str | None, prefix: str | None) -> tuple[wire.Done, bool]:

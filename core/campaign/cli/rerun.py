@@ -45,4 +45,4 @@ def command(
     live = daemon_of(workspace)
     wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel, host=this_host())
     prepared = prepare_rerun(row, options, wishes, read_file, environment(live, os.environ))
-    return execute(prepared, workspace, Silent(), progress, output_format, reports, by_daemon=live is not None)
+    return execute(prepared, workspace, Silent(), progress, output_format, reports, daemon=live)

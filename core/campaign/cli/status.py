@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,13 +22,11 @@ from campaign.cli.workspace import find_workspace
 from campaign.engine import wire
 from campaign.engine.asking import SilentError, call
 from campaign.engine.releasing import Held, waiting_for_a_person
-from campaign.engine.service import BEAT_S
-from campaign.engine.workspace import Workspace
+from campaign.engine.workspace import STALE_S, Workspace
 from campaign.ledger.opening import LedgerMissingError
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow, ControlRow
 
-_STALE_S = 3 * BEAT_S
 _NOBODY = wire.Live(pid=0, queue=False, epoch=0, places=0, running=0)
 _RUNNING = ("starting", "running", "judging")
 
@@ -147,19 +144,12 @@ def _holder(workspace: str) -> tuple[Holder | None, wire.Live | None]:
 
 
 def _holder_of(workspace: str, pid: int, live: wire.Live | None) -> Holder:
-    age = _age(Workspace(workspace).lock)
-    found = Holder(kind="process", pid=pid, answers=False, heartbeat_s=age, stale=age is not None and age > _STALE_S)
+    age = Workspace(workspace).heartbeat_s()
+    found = Holder(kind="process", pid=pid, answers=False, heartbeat_s=age, stale=age is not None and age > STALE_S)
     if live is None:
         return found
     kind = "daemon" if live.queue else "exec"
     return replace(found, kind=kind, answers=True, places=live.places, running=live.running, slots=live.slots)
-
-
-def _age(lock: str) -> float | None:
-    try:
-        return max(0.0, time.time() - os.stat(lock).st_mtime)
-    except OSError:
-        return None
 
 
 def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> Status:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Protocol, TextIO
 from urllib.parse import quote
 
-from campaign.diagnostics import CampaignError
+from campaign.diagnostics import CampaignError, ExitStatus
 from campaign.engine.capacity import Capacity
 from campaign.engine.planner import Watcher
 from campaign.records import EventView, RunView
@@ -86,12 +86,23 @@ def told(tokens: Writer) -> Iterator[None]:
         code = next((each.code for each in error.diagnostics), None)
         tokens.say("stage", "end", status=int(error.status), code=code)
         raise
+    except KeyboardInterrupt:
+        tokens.say("stage", "end", status=int(ExitStatus.INTERRUPTED))
+        raise
 
 
-def tell_devices(tokens: Writer, capacity: Capacity) -> None:
-    """The named slots of this machine."""
+def tell_devices(tokens: Writer, capacity: Capacity, served: Mapping[str, int] | None = None) -> None:
+    """The named slots of this machine; ``served``: as many of each as the daemon has, which may know better."""
     for name, slot in capacity.named.items():
-        tokens.say("device", name, count=slot.count, origin=slot.origin, why_none=slot.why_none)
+        count = (served or {}).get(name, slot.count)
+        same = count == slot.count
+        tokens.say(
+            "device",
+            name,
+            count=count,
+            origin=slot.origin if same else None,
+            why_none=slot.why_none if same else None,
+        )
 
 
 class TokenWatcher:

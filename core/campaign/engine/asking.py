@@ -24,6 +24,8 @@ _decode = msgspec.json.Decoder(wire.Answer).decode
 _Result = TypeVar("_Result", bound=Struct)
 #: Who serves a workspace answers within this time, unless it was stopped.
 PATIENCE_S = 10.0
+#: Who waits for an answer that may take for ever looks about this often, while nothing comes.
+_LOOK_S = 1.0
 #: A daemon that says that it goes is gone within this time: it takes back what has not started, and hangs up.
 FAREWELL_S = 30.0
 #: A client without a daemon holds the workspace for its one write, and many of them may take turns.
@@ -46,13 +48,12 @@ class Line:
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = self._sock = sock
-        self._incoming = sock.makefile("rb")
+        self._rest = b""
         self._number = 0
         self.pid, self._uid = wire.peer(sock)
 
     def close(self) -> None:
         """Hang up."""
-        self._incoming.close()
         self._sock.close()
 
     def ask(
@@ -61,8 +62,10 @@ class Line:
         args: Struct | None,
         answer: type[_Result],
         progress: Callable[[wire.Progress], None] | None = None,
+        idle: Callable[[], None] | None = None,
     ) -> _Result:
-        """Its answer; where ``progress`` is given, that is waited for as long as it takes.
+        """Its answer; where ``progress`` is given, that is waited for as long as it takes, and ``idle`` is called
+        now and then while nothing comes.
 
         Raises CampaignError with what speaks against it, SilentError, and EOFError where the other end is gone.
         """
@@ -76,7 +79,7 @@ class Line:
             reach("client.ask.after")
             while True:
                 self._sock.settimeout(None if progress else PATIENCE_S)
-                found = self._next()
+                found = self._next(idle)
                 if found.progress == NULL:
                     return _result(found, answer)
                 if progress is not None:
@@ -86,10 +89,15 @@ class Line:
         except (BrokenPipeError, ConnectionResetError):
             raise EOFError from None
 
-    def _next(self) -> wire.Answer:
-        line = self._incoming.readline()
-        if not line.endswith(b"\n"):
-            raise EOFError
+    def _next(self, idle: Callable[[], None] | None) -> wire.Answer:
+        while b"\n" not in self._rest:
+            while idle is not None and not select.select([self._sock], [], [], _LOOK_S)[0]:
+                idle()
+            data = self._sock.recv(_CHUNK)
+            if not data:
+                raise EOFError
+            self._rest += data
+        line, self._rest = self._rest.split(b"\n", 1)
         return _decode(line)
 
 

@@ -18,7 +18,7 @@ from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol, wire
 from campaign.engine.desk import Desk
 from campaign.engine.shell import Shell
-from campaign.engine.workspace import Workspace, WorkspaceError, WorkspaceLock
+from campaign.engine.workspace import BEAT_S, Workspace, WorkspaceError, WorkspaceLock
 from campaign.failpoints import reach
 from campaign.ledger.opening import LedgerError
 from campaign.ledger.queries import LedgerReader
@@ -29,8 +29,6 @@ from campaign.supervise.loop import Timer
 
 _encode = msgspec.json.Encoder().encode
 _decode_request = msgspec.json.Decoder(wire.Request).decode
-#: Heartbeats are for people: ``campaign status`` calls one that is three times as old stale.
-BEAT_S = 5.0
 #: A follower hears of progress at most that often, and not while it has not taken what it was told.
 _PROGRESS_S = 0.2
 #: Who does not take that many bytes of answers is hung up on.

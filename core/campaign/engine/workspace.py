@@ -12,6 +12,9 @@ from campaign.ledger.opening import was_here
 
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _PAUSE_S = 0.02
+#: Who holds a workspace gives a sign that often; who has not for three times as long is called stale.
+BEAT_S = 5.0
+STALE_S = 3 * BEAT_S
 
 
 class WorkspaceError(CampaignError):
@@ -32,6 +35,13 @@ class Workspace:
         self.log = os.path.join(path, "daemon.log")
         self.attempts = os.path.join(path, "attempts")
         self.runs = os.path.join(path, "runs")
+
+    def heartbeat_s(self) -> float | None:
+        """How old the last sign of whoever holds it is, in seconds; None where nobody ever did."""
+        try:
+            return max(0.0, time.time() - os.stat(self.lock).st_mtime)
+        except OSError:
+            return None
 
     def prepare(self) -> None:
         """Make the folders that are missing, for the user alone; raises WorkspaceError."""

@@ -282,6 +282,11 @@ class LedgerReader:
         query = "SELECT token, source, at, oracles, decision FROM judgement WHERE token = ? ORDER BY id"
         return [_judgement_row(row) for row in self._rows(query, token)]
 
+    def last_event(self) -> int:
+        """The number of the newest event, 0 where there is none."""
+        row = self._one("SELECT max(seq) FROM event")
+        return int(row[0] or 0) if row else 0
+
     def events(self, campaign: str | None = None, after: int = 0) -> Iterator[EventView]:
         """The events above number ``after``, in order."""
         where, values = ("AND campaign = ?", (after, campaign)) if campaign is not None else ("", (after,))
