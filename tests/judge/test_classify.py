@@ -158,6 +158,17 @@ def test_a_hold_that_could_not_be_taken_off_is_said_before_anything_else(order: 
     assert not stuck.cleared
 
 
+def test_a_hold_that_is_still_on_is_said_before_the_guard_that_stopped_the_run(order: Any, ended: Any) -> None:
+    hot = GuardExit("hot", "host.temperature", 3, "does not answer", breached_at_s=2.0)
+    stuck = ended(holds=(HoldExit("v", "rails.sysfs", undo_failed="EBUSY"),), guards=(hot,), stopped=Stop.SAFETY)
+    decision = decide(order(), stuck)
+    assert decision.failure is not None
+    assert decision.failure.kind == "internal"
+    told_first, _, then = (decision.reason or "").partition("; ")
+    assert told_first == decision.failure.message == "the hold v could not be taken off: EBUSY"
+    assert then == "guard hot stopped the run: does not answer"
+
+
 def test_a_read_back_that_disagrees_is_an_error_and_keeps_what_it_has(order: Any, ended: Any) -> None:
     deaf = ended(holds=(HoldExit("v", "rails.sysfs", error="no", disagreed=True),), setup_error="the hold v: no")
     assert told(decide(order(), deaf)) == ("error", "setup", "the hold v: no")

@@ -14,6 +14,7 @@ from campaign.supervise.judging import ORACLE_DEADLINE_S as ORACLE_S
 from campaign.supervise.loop import Loop, Timer
 from campaign.supervise.steps import GRACE_S
 from campaign.supervise.takeback import DEADLINE_S as FAULT_S
+from campaign.supervise.takeback import SILENT
 
 #: Beyond what can be reckoned: a busy machine, slow disks.
 MARGIN_S = 5.0
@@ -60,7 +61,7 @@ def carrying_out_s(order: Order) -> float:
 
 def ending_s(order: Order) -> float:
     """How long it may take to its exit record once it is told to end: what acts finishes, faults are taken back."""
-    return GRACE_S + 2 * FAULT_S * (len(order.faults) + len(order.holds))
+    return GRACE_S + (1 + SILENT) * FAULT_S * (len(order.faults) + len(order.holds))
 
 
 def judging_s(order: Order) -> float:

@@ -54,15 +54,16 @@ def decide(order: Order, exit: Exit, oracles: Sequence[OracleRecord] = (), *, si
     ``signature`` is a plugin's own name for the failure (``campaign_fingerprint``); where given, it decides which
     failures are the same.
     """
-    left = next(_not_undone(exit), None)  # is said before anything that would hide it
-    if exit.stopped in (Stop.CANCEL, Stop.INTERRUPT) and left is None:
+    left = next(_not_undone(exit), None)
+    if left is not None:  # is said before anything that would hide it
+        guard = next((each.message for each in _stopped(exit) if each.kind is FailureKind.GUARD), None)
+        return _decision(order, left, f"{left.message}; {guard}" if guard else left.message, signature)
+    if exit.stopped in (Stop.CANCEL, Stop.INTERRUPT):
         interrupted = exit.stopped is Stop.INTERRUPT
         return Decision(Verdict.CANCELED, Reason.INTERRUPTED if interrupted else Reason.CANCELED)
     broken = next(_broken(exit), None)
-    if broken is not None or exit.stopped in (Stop.CANCEL, Stop.INTERRUPT):
-        first = left or broken
-        assert first is not None
-        return _decision(order, first, first.message, signature)
+    if broken is not None:
+        return _decision(order, broken, broken.message, signature)
     observation = Observation(order, exit, oracles)
     outcomes = [evaluate_expectation(expectation, observation) for expectation in order.expectations]
     objections = list(_objections(order, exit, oracles, outcomes))
@@ -87,7 +88,6 @@ def _objections(
     yield from _oracles(order, oracles)
     yield from _slas(order, exit)
     yield from _expectations(exit, outcomes, all_injected=not any(_not_injected(order, exit)))
-    yield from _not_undone(exit)
 
 
 # --- nothing to judge -------------------------------------------------------------------------------------------

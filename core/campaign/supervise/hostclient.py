@@ -87,10 +87,10 @@ class HostClient:
         """Whether it owes an answer."""
         return bool(self._pending)
 
-    def kill(self, reason: str, *, gone: bool = False) -> None:
+    def kill(self, reason: str, *, gone: bool = False, overdue: bool = False) -> None:
         """End the host and everything it started, at once; what is pending fails for this reason.
 
-        ``gone``: it is killed for something else than what is pending.
+        ``gone``: it is killed for something else than what is pending.  ``overdue``: it did not answer in time.
         """
         if self._channel is not None:
             self._channel.close()
@@ -100,7 +100,7 @@ class HostClient:
             send_all(descendants(self.pid, table()), signal.SIGKILL)
             os.kill(self.pid, signal.SIGKILL)
             self.pid = None
-        self._fail_all(reason, gone=gone)
+        self._fail_all(reason, gone=gone, overdue=overdue)
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -135,7 +135,7 @@ class HostClient:
             answer(redacted(reply, self.secrets))
 
     def _overdue(self, deadline_s: float) -> None:
-        self.kill(f"no answer within {deadline_s:g} s")
+        self.kill(f"no answer within {deadline_s:g} s", overdue=True)
 
     def _closed(self) -> None:
         self._channel = None
@@ -152,11 +152,11 @@ class HostClient:
         how = f"signal {-code}" if code < 0 else f"status {code}"
         self._fail_all(f"the provider host ended ({how}) before it answered", gone=True)
 
-    def _fail_all(self, reason: str, *, gone: bool = False) -> None:
+    def _fail_all(self, reason: str, *, gone: bool = False, overdue: bool = False) -> None:
         pending, self._pending = self._pending, {}
         for number, (timer, answer) in pending.items():
             timer.cancel()
-            answer(Failed(number, reason, gone=gone))
+            answer(Failed(number, reason, gone=gone, overdue=overdue))
 
 
 def _end_session(pid: int) -> None:

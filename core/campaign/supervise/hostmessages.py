@@ -145,12 +145,14 @@ class Failed(Struct, frozen=True, tag="failed"):
     """It could not be done, and why; also given for a host that ended or ran past its time.
 
     ``disagrees``: what was read back is not what was set.  ``gone``: the host died of something else meanwhile.
+    ``overdue``: the host did not answer in time and was killed for it.
     """
 
     id: int
     error: str
     disagrees: bool = False
     gone: bool = False
+    overdue: bool = False
 
 
 Reply: TypeAlias = Done | Probed | Armed | Acted | Answered | Skipped | Signed | Failed

@@ -1,4 +1,4 @@
-"""Carry out one inverse: asked again of a new provider host where the host was gone before it answered."""
+"""Carry out one inverse: asked again of a new provider host where the host was gone, or silent."""
 
 from __future__ import annotations
 
@@ -17,16 +17,28 @@ DEADLINE_S = 30.0
 _TRIES = 10
 
 
-def take_back(host: HostClient, entry: undo.UndoEntry, done: Callable[[str | None], None], tries: int = _TRIES) -> None:
+#: How many hosts in a row may leave one inverse without an answer: the first may hang of something else.
+SILENT = 2
+
+
+def take_back(
+    host: HostClient,
+    entry: undo.UndoEntry,
+    done: Callable[[str | None], None],
+    tries: int = _TRIES,
+    silent: int = SILENT,
+) -> None:
     """Clear what ``entry`` says; ``done`` is told what went wrong, None where it is taken back.
 
-    Only a host that died is tried again.  A provider that failed, or that did not answer in time, has had its chance:
-    what it could not do is for a person to look at.
+    A host that died is tried again, and one that did not answer was killed: a new one has a chance too.  A provider
+    that failed has had its own: what it could not do is for a person to look at.
     """
 
     def answered(reply: Reply) -> None:
         if isinstance(reply, Failed) and reply.gone and tries > 1:
-            take_back(host, entry, done, tries - 1)
+            take_back(host, entry, done, tries - 1, silent)
+        elif isinstance(reply, Failed) and reply.overdue and silent > 1:
+            take_back(host, entry, done, tries, silent - 1)
         else:
             done(reply.error if isinstance(reply, Failed) else None)
 
