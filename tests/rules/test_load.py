@@ -214,3 +214,14 @@ def test_no_text_ends_in_a_traceback(text: str) -> None:
         assert each.span is not None
         assert each.span.line >= 1
         assert each.span.column >= 1
+
+
+@pytest.mark.parametrize("name", ["seed", "timeout", "Timeout", "diag.at", "exit", "workdir"])
+def test_a_limit_that_can_never_bind_is_refused(name: str) -> None:
+    _, found = load(f"name: x\nlimits:\n  {name}: {{max: 3}}\n")
+    assert codes(found) == [("CAMP306", "3:3")]
+
+
+def test_a_limit_whose_values_all_break_its_bounds_is_refused() -> None:
+    _, found = load("name: x\nlimits:\n  m: {in: [a, b], max: 3}\n  n: {in: [1, 5], max: 3}\n")
+    assert codes(found) == [("CAMP312", "3:3")]

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +79,45 @@ def test_a_new_rule_set_is_fine(campaign: Campaign, tmp_path: Path) -> None:
     assert (
         campaign("quarantine", "0" * 16, "--rules", "no.yaml", "--issue", "A", "--until", "2027-01-01").returncode == 2
     )
+
+
+LIMITED = "name: z\nlimits:\n  v: {max: 1V}\n  m: {in: [a, b]}\n"
+KNOWN = ["quarantine", "0" * 16, "--rules", "z.yaml", "--issue", "A-1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rules", "tighten", "z.yaml", "m", "--max", "3"], "CAMP312"),
+        (["rules", "tighten", "z.yaml", "v", "--max", "3"], "CAMP331"),
+        (["rules", "tighten", "z.yaml", "v", "--max", "foo"], "--max"),
+        (["rules", "tighten", "z.yaml", "v", "--min", "0x1"], "--min"),
+        (["rules", "tighten", "z.yaml", "seed", "--max", "3"], "CAMP306"),
+        ([*KNOWN, "--until", "tomorrow"], "--until"),
+        (["quarantine", "nonsense", *KNOWN[2:], "--until", "2099-01-01"], "FINGERPRINT"),
+    ],
+)
+def test_what_cannot_be_written_is_blamed_on_the_command_line(
+    in_process: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("z.yaml").write_text(LIMITED)
+    done = in_process(*arguments)
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+    assert "z.yaml:" not in done.stderr
+    assert Path("z.yaml").read_text() == LIMITED
+
+
+def test_a_quarantine_says_what_it_replaces_and_that_it_is_over(
+    in_process: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("z.yaml").write_text(LIMITED)
+    first = in_process(*KNOWN, "--until", "2099-01-01")
+    assert first.exit_code == 0, first.stderr
+    assert "instead" not in first.stderr
+    assert "is over" not in first.stderr
+    again = in_process(*KNOWN, "--until", "2020-01-01")
+    assert again.exit_code == 0
+    assert "instead of until 2099-01-01 (A-1)" in again.stderr
+    assert "2020-01-01 is over" in again.stderr

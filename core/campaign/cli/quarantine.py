@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
 import click
 
 from campaign.cli.files import read_file, replace_file, unwritable
@@ -19,13 +22,29 @@ def command(fingerprint: str, path: str, issue: str, until: str, owner: str | No
 
     The rule set is written whole or not at all; its comments and order stay.
     """
-    from campaign.rules.writing import quarantined  # late: a verb's help needs no YAML
+    from campaign.rules.writing import already, quarantined  # late: a verb's help needs no YAML
 
     entry = {"fingerprint": fingerprint, "issue": issue, "until": until}
     if owner is not None:
         entry["owner"] = owner
-    write(path, quarantined(path, read(path), entry))
-    click.echo(f"{path}: {fingerprint} does not count until {until} ({issue})", err=True)
+    refuse_wrong(entry, {"fingerprint": "FINGERPRINT"})
+    data = read(path)
+    before = already(path, data, fingerprint)
+    write(path, quarantined(path, data, entry))
+    instead = f", instead of until {before.until} ({before.issue})" if before is not None else ""
+    click.echo(f"{path}: {fingerprint} does not count until {until} ({issue}){instead}", err=True)
+    if until < datetime.now(UTC).date().isoformat():
+        click.echo(f"warning: {until} is over: the failure counts", err=True)
+
+
+def refuse_wrong(given: Mapping[str, str], arguments: Mapping[str, str] | None = None) -> None:
+    """Raise UsageError for what no rule set can hold, named as it was given: an option unless ``arguments`` says."""
+    from campaign.rules.schema import objection_to  # late, as above
+
+    for key, text in given.items():
+        why = objection_to(key, text)
+        if why is not None:
+            raise click.BadParameter(why, param_hint=(arguments or {}).get(key, f"--{key}"))
 
 
 def read(path: str) -> bytes:

@@ -146,12 +146,13 @@ def test(files: tuple[str, ...], output_format: str) -> int:
 @click.option("--why", metavar="TEXT", help="Why.")
 def tighten(file: str, name: str, low: str | None, high: str | None, why: str | None) -> None:
     """Make the limit of NAME in FILE narrower; comments and order stay.  What would widen it is refused."""
-    from campaign.cli.quarantine import read, write
+    from campaign.cli.quarantine import read, refuse_wrong, write
     from campaign.rules.writing import tightened
 
     if low is None and high is None:
         raise click.UsageError("give --min, --max or both")
     ends = {word: text for word, text in (("min", low), ("max", high), ("why", why)) if text is not None}
+    refuse_wrong(ends)
     write(file, tightened(file, read(file), name, ends))
     click.echo(f"{file}: {name} is narrower now", err=True)
 

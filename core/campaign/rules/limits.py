@@ -151,7 +151,7 @@ def leaves_no_value(limit: Limit) -> str | None:
     if low is not None and high is not None and low.value > high.value:
         return f"has no value left: at least {format_exact(low.value)}, at most {format_exact(high.value)}"
     if limit.allowed is not None and all(object_to(limit, value) is not None for value in limit.allowed.values):
-        return "has no value left: none is allowed everywhere"
+        return "has no value left: each that is allowed breaks another bound"
     return None
 
 

@@ -9,10 +9,10 @@ from campaign.diagnostics import Diagnostic, Related, Span, failed
 from campaign.language.names import meant, shown
 from campaign.language.source import Source
 from campaign.language.typecheck import PARAMETER_TYPES
-from campaign.plugins.names import canonical, is_name
+from campaign.plugins.names import canonical, is_name, objection
 from campaign.rules import schema
 from campaign.rules.conditions import read_condition
-from campaign.rules.limits import dimension
+from campaign.rules.limits import dimension, leaves_no_value
 from campaign.rules.reading import Entries, Items, Node, Scalar, read_document
 from campaign.rules.structs import (
     TYPE,
@@ -139,6 +139,10 @@ class _Loader:
             hint = meant(kind, PARAMETER_TYPES) or f"types are {', '.join(PARAMETER_TYPES)}"
             self._error("CAMP306", f"no type is called {shown(kind)}", span, hint)
             return None
+        if kind == key and (why := objection(parts[-1])) is not None:
+            hint = "limit the parameter that is meant, by its own name"
+            self._error("CAMP306", f"{shown(name)} binds nothing: {parts[-1]} {why}", span, hint)
+            return None
         return key
 
     def _limit(self, key: str, name: str, place: Span, entry: Entries) -> Limit | None:
@@ -186,6 +190,9 @@ class _Loader:
             if low.value > high.value:
                 self._error("CAMP312", f"{shown(limit.name)} leaves no value: min is more than max", place)
                 return False
+        if (empty := leaves_no_value(limit)) is not None:
+            self._error("CAMP312", f"{shown(limit.name)} {empty}", place)
+            return False
         return True
 
     # --- the other rules

@@ -146,6 +146,27 @@ def _one_of(node: Node, words: Sequence[str]) -> str:
     return text
 
 
+#: What ``campaign quarantine`` and ``campaign rules tighten`` are given on the command line, by its key in the file.
+_GIVEN: Mapping[str, Callable[[Node], object]] = {
+    "fingerprint": _fingerprint,
+    "issue": text_of,
+    "until": date_of,
+    "owner": text_of,
+    "min": number_of,
+    "max": number_of,
+    "why": text_of,
+}
+
+
+def objection_to(key: str, text: str) -> str | None:
+    """Why a key cannot have this text for its value, as the end of a sentence; None where it can."""
+    try:
+        _GIVEN[key](Scalar(text, False, Span("", 1, 1, 1, 1), 0, text))
+    except (UnitError, ValueError) as refused:
+        return str(refused)
+    return None
+
+
 # --- the schema -------------------------------------------------------------------------------------------------
 
 

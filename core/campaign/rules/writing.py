@@ -5,11 +5,14 @@ Comments, order, alignment and quotes are the author's.  What was written is rea
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.plugins.names import canonical
+from campaign.rules.limits import dimension
 from campaign.rules.load import load_rule_set
 from campaign.rules.reading import Document, Entries, Items, Node, Scalar, read_document
-from campaign.rules.structs import RuleSet
+from campaign.rules.structs import Quarantine, RuleSet
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/")
 
@@ -77,9 +80,12 @@ class Edit:
         """The bytes to write, and what they say; raises CampaignError where they would be no rule set."""
         data = self.text.encode()
         after, found = load_rule_set(self.path, data)
-        if after is None:
-            raise CampaignError(found)
+        if after is None:  # its places are those of a text that nobody has
+            raise CampaignError([replace(each, summary=self._left(each), span=None, related=()) for each in found])
         return data, after
+
+    def _left(self, wrong: Diagnostic) -> str:
+        return f"{self.path} is left as it is: {wrong.summary}"
 
 
 def quarantined(path: str, data: bytes, entry: dict[str, str]) -> bytes:
@@ -97,6 +103,11 @@ def quarantined(path: str, data: bytes, entry: dict[str, str]) -> bytes:
     else:
         edit.append(f"quarantine:\n  - {text}\n")
     return edit.done()[0]
+
+
+def already(path: str, data: bytes, fingerprint: str) -> Quarantine | None:
+    """What a rule set says of a failure by now; raises CampaignError where it is none."""
+    return next((each for each in Edit(path, data).before.quarantine if each.fingerprint == fingerprint), None)
 
 
 def _with_fingerprint(node: Node | None, fingerprint: str) -> Entries | None:
@@ -149,6 +160,9 @@ def _never_wider(before: RuleSet, after: RuleSet, key: str, path: str) -> None:
     old, new = before.limits.get(key), after.limits.get(key)
     if old is None or new is None:
         return
+    for was, now in ((old.low, new.low), (old.high, new.high)):
+        if was is not None and now is not None and dimension(was.value) != dimension(now.value):
+            raise _refused(path, f"{key} is limited as a {dimension(was.value)}", "give the bound in its unit")
     wider_low = old.low is not None and (new.low is None or new.low.value < old.low.value)
     wider_high = old.high is not None and (new.high is None or new.high.value > old.high.value)
     if wider_low or wider_high:
