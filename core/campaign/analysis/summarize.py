@@ -152,7 +152,8 @@ def _next_steps(campaign: CampaignRow, tally: Tally, failures: Sequence[UniqueFa
         yield f"{runs} to come; if nothing runs any more: campaign exec {quote(campaign.spec)} --resume"
     elif left:
         runs = "1 run was" if left == 1 else f"{left:,} runs were"
-        stopped = f": {Reason.STOPPED}" if total > tally.runs else ""  # nothing else leaves runs that never began
+        why = "canceled" if campaign.exit_status == ExitStatus.CANCELED else Reason.STOPPED.value
+        stopped = f": {why}" if total > tally.runs else ""  # nothing else leaves runs that never began
         how = stopped if campaign.finished else f"; to go on: campaign exec {quote(campaign.spec)} --resume"
         yield f"{runs} not carried out{how}"
     bad = [failure for failure in failures if failure.classification != "flaky"]

@@ -16,6 +16,8 @@ def command(campaign: str | None, prefix: str | None, workspace: str) -> int:
     done, served = control(workspace, "cancel", campaign, prefix)
     for name in done.campaigns:
         click.echo(f"canceled: {name}{f', {prefix}' if prefix else ''}")
+    if not done.campaigns:
+        tell("nothing is canceled: no campaign is unfinished")
     if not served:
         tell(NO_DAEMON)
     return 0

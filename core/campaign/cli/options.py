@@ -132,6 +132,8 @@ def scope_options(function: _Command) -> _Command:
             raise click.UsageError("name a CAMPAIGN, or say --all")
         if everything and prefix is not None:
             raise click.UsageError("--group is about one CAMPAIGN")
+        if prefix is not None and not prefix.strip():
+            raise click.UsageError("--group is empty: it would mean the whole CAMPAIGN; leave it out to say that")
         return function(campaign=campaign, prefix=prefix, **given)
 
     return scoped  # type: ignore[return-value]

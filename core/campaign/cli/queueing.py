@@ -15,6 +15,7 @@ from campaign.analysis.recorded import results_of, write_report
 from campaign.analysis.reporting import wanted
 from campaign.cli.files import unwritable
 from campaign.cli.following import Follower, Tale
+from campaign.cli.grouped import refuse_unknown_group
 from campaign.cli.recorded import choose_campaign, open_ledger
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import print_json
@@ -158,7 +159,13 @@ def conclude(
 
 def control(workspace: str, verb: str, campaign: str | None, prefix: str | None) -> tuple[wire.Done, bool]:
     """Pause, resume or cancel, by whoever serves the workspace or by ourselves.  Raises CampaignError."""
-    args = wire.Control(chosen(workspace, campaign).id if campaign is not None else None, prefix or "")
+    name = None
+    if campaign is not None:
+        row = chosen(workspace, campaign)
+        if prefix is not None and not row.finished:
+            refuse_unknown_group(workspace, row, prefix)
+        name = row.id
+    args = wire.Control(name, prefix or "")
     return ask(workspace, verb, args, lambda desk: _directly(desk, verb, args))
 
 

@@ -7,6 +7,7 @@ import click
 from campaign.cli import complete
 from campaign.cli.options import no_progress_option, workspace_option
 from campaign.cli.queueing import NO_DAEMON, chosen, follow, tell
+from campaign.diagnostics import ExitStatus
 from campaign.engine import wire
 from campaign.engine.asking import ask
 from campaign.engine.desk import new_submission
@@ -19,10 +20,13 @@ from campaign.engine.desk import new_submission
 @workspace_option
 def command(campaign: str, wait: bool, progress: bool, workspace: str) -> int:
     """Put a finished CAMPAIGN back into the queue: its runs that did not pass get a further attempt."""
-    asked = wire.Enqueue(chosen(workspace, campaign).id, new_submission())
+    row = chosen(workspace, campaign)
+    asked = wire.Enqueue(row.id, new_submission())
     done, served = ask(workspace, "retry", asked, lambda desk: desk.retry(asked))
     runs = "1 run" if done.count == 1 else f"{done.count:,} runs"
-    click.echo(f"{asked.campaign}: {runs} to be carried out again")
+    uncounted = row.total is None and row.exit_status == ExitStatus.CANCELED
+    rest = ", and every run that never began" if uncounted else ""
+    click.echo(f"{asked.campaign}: {runs} to be carried out again{rest}")
     if not served:
         tell(NO_DAEMON)
     return follow(workspace, asked.campaign, live=progress).status if wait else 0

@@ -94,9 +94,10 @@ class Desk:
             raise refused("CAMP523", f"{row.id} is not finished: it is {row.state}", hint)
         self._release_lost(row.id)
         count = self._ledger.retry(row.id, [str(verdict) for verdict in _RETRIED])
-        if count or self._incomplete(row):
+        canceled = row.exit_status == ExitStatus.CANCELED  # then runs of its plan may never have been admitted
+        if count or canceled:
             self._ledger.enqueue(row.id, asked.submission)
-        return Done((row.id,), count)
+        return Done((row.id,), count + (self._never_begun(row) if canceled else 0))
 
     def release(self, asked: Token) -> Done:
         """Give back what an attempt holds that is lost, or whose faults could not be taken back."""
@@ -176,9 +177,11 @@ class Desk:
             if key and next(reader.attempts(campaign, key), None) is None:
                 raise refused("CAMP581", f"no run of {campaign} is called {key}")
 
-    def _incomplete(self, row: CampaignRow) -> bool:
-        """Whether runs of its plan were never admitted, because it was canceled."""
-        return row.exit_status == ExitStatus.CANCELED
+    def _never_begun(self, row: CampaignRow) -> int:
+        """How many runs of its plan were never admitted; 0 where the plan was not counted."""
+        with LedgerReader(self._ledger.path) as reader:
+            begun = sum(count for *_, count in reader.progress(row.id))
+        return max(0, (row.total or 0) - begun)
 
     def _release_lost(self, campaign: str) -> None:
         """Lost runs become errors that are to be followed; their slots stay held, for nothing is proved."""
