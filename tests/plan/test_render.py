@@ -261,6 +261,16 @@ def test_two_holds_of_one_thing_are_refused() -> None:
     assert "the holds vcore and rails.sysfs both change" in found.summary
 
 
+def test_two_spellings_of_a_rail_are_one_thing() -> None:
+    rest = 'set = ["a"]; read = ["b"]; restore = ["c"]; value = "1"'
+    both = "; ".join(
+        f'hold {name}: rails.command {{ rail = "{rail}"; {rest} }}' for name, rail in (("a", "v-core"), ("b", "V_CORE"))
+    )
+    with pytest.raises(CampaignError) as raised:
+        orders(TOOL + f"instance a {{ run t; {both} }}")
+    assert [each.code for each in raised.value.diagnostics] == ["CAMP165"]
+
+
 def test_an_inner_hold_replaces_the_outer_one_of_its_label() -> None:
     text = f'group g {{ x = 850; hold v: {RAIL}; instance a {{ run t; hold v: rails.sysfs {{ path = "w"; value = "1" }} }} }}'
     (order,) = orders(TOOL + text)

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from campaign.records import HoldOrder, Order, ServiceOrder, Stop
 from campaign.records.messages import Clear, Cleared, Start, Started, Waiting
 from campaign.supervise import undo
 from campaign.supervise.launch import start_supervisors
+from campaign.supervise.resources import resources_of
 
 from .conftest import Desk, python, shell, step
 
@@ -168,6 +170,21 @@ def test_a_read_back_that_disagrees_is_loud_and_keeps_what_it_has(desk: Desk, ra
     assert text(rail) == "1000", "it is put back all the same"
     again = desk.carry_out(desk.order(step("true"), holds=(command(rail),)))
     assert "an earlier run could not put" in (again.setup_error or ""), "nobody uses it before somebody has looked"
+
+
+def test_two_holds_of_one_file_are_refused_whatever_links_lead_there(desk: Desk, rail: Path, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(rail)
+    exit = desk.run(step("true"), holds=(sysfs(rail), sysfs(tmp_path / "alias", "700", label="w")))
+    assert exit.setup_error == f"the holds v and w both change {rail}"
+    assert exit.steps == ()
+    assert exit.cleared
+    assert text(rail) == "1000"
+
+
+def test_two_spellings_are_one_rail(desk: Desk, rail: Path) -> None:
+    spelled = [msgspec.structs.replace(command(rail), resources=(name,)) for name in ("rail:v-core", "rail:V_CORE")]
+    first, second = (resources_of(desk.order(step("true"), holds=(each,))) for each in spelled)
+    assert first == second
 
 
 @pytest.mark.parametrize("tolerance", ["3", "2"])

@@ -431,7 +431,7 @@ class _Rendering:
         for recipe in self._recipes("hold"):
             holds.append(hold := self._hold(recipe))
             for name in hold.resources:
-                other = owners.setdefault(name, recipe)
+                other = owners.setdefault(name if name.startswith("/") else canonical(name), recipe)
                 if other is not recipe:
                     summary = f"the holds {shown(other.part.label)} and {shown(hold.label)} both change {shown(name)}"
                     raise _refused("CAMP165", summary, recipe.part.placed.span)

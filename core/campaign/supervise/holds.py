@@ -8,12 +8,14 @@ Each is journalled before it acts.  They are taken off in the opposite order, ea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum, auto
 
 from campaign.records import HoldExit, HoldOrder, Order, fill_json
 from campaign.supervise import undo
 from campaign.supervise.claim import Claim
 from campaign.supervise.hostmessages import Acted, Arm, Armed, Failed, Inject, Reply
+from campaign.supervise.resources import held_twice
 from campaign.supervise.station import Station
 from campaign.supervise.takeback import DEADLINE_S, journal, strike, take_back
 
@@ -75,7 +77,16 @@ class Holds:
     def start(self, ready: Callable[[], None], failed: Callable[[str], None]) -> None:
         """Put them on."""
         self._ready, self._failed = ready, failed
-        self._put_on()
+        twice = self._twice()
+        if twice is not None:
+            failed(twice)
+        else:
+            self._put_on()
+
+    def _twice(self) -> str | None:
+        with suppress(KeyError):  # what is not known keeps that hold from being put on, which says so
+            return held_twice(self._order)
+        return None
 
     def end(self) -> None:
         """Put nothing more on, and take off what is on."""

@@ -15,6 +15,7 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
+from campaign.plugins.names import canonical
 from campaign.records import FaultOrder, HoldOrder, Order, fill, slot_values
 from campaign.supervise import undo
 from campaign.supervise.claim import EXIT_FILE
@@ -115,13 +116,28 @@ class ResourceLocks:
 def resources_of(order: Order) -> tuple[str, ...]:
     """What an order's holds and faults change, each once, in the order in which everyone takes them.
 
-    Of a path it is the file that it leads to which counts, whatever links there are.  Raises KeyError.
+    Of a path it is the file that it leads to which counts, whatever links there are; of a name what its spellings
+    share.  Raises KeyError.
     """
     acting: tuple[HoldOrder | FaultOrder, ...] = (*order.holds, *order.faults)
-    named = [name for each in acting for name in each.resources]
-    known = slot_values(order, order.granted) if named else {}
-    filled = (fill(name, known) for name in named)
-    return tuple(sorted({os.path.realpath(name) if name.startswith("/") else name for name in filled}))
+    return tuple(sorted({name for each in acting for name in _changed_by(order, each)}))
+
+
+def held_twice(order: Order) -> str | None:
+    """In a sentence, which two holds of an order change one thing after all, by a link say.  Raises KeyError."""
+    owners = dict[str, HoldOrder]()
+    for hold in order.holds:
+        for name in _changed_by(order, hold):
+            other = owners.setdefault(name, hold)
+            if other is not hold:
+                return f"the holds {other.label} and {hold.label} both change {name}"
+    return None
+
+
+def _changed_by(order: Order, acting: HoldOrder | FaultOrder) -> set[str]:
+    known = slot_values(order, order.granted) if acting.resources else {}
+    filled = (fill(name, known) for name in acting.resources)
+    return {os.path.realpath(name) if name.startswith("/") else canonical(name) for name in filled}
 
 
 def _holder(fd: int) -> Holder | None:
