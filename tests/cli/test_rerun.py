@@ -88,3 +88,27 @@ def test_options_one_by_one() -> None:
     assert over(before, Options()) == before
     now = Options(seeds=(9,), sets=("b=2",), limit=0)
     assert over(before, now) == Options(tier="quick", seeds=(9,), sets=("a=1", "b=2"), limit=0)
+
+
+BOUND = """
+rules "z.yaml"
+campaign "bound" { }
+tool echo { command "echo" "{size}"; param size: int = 1 }
+instance i { sweep size = [1, 2]; run echo }
+"""
+
+
+def test_a_limit_that_was_tightened_since_refuses_it_whole(campaign: Any, tmp_path: Path) -> None:
+    (tmp_path / "bound.camp").write_text(BOUND)
+    (tmp_path / "z.yaml").write_text("name: z\nlimits: {size: {max: 3}}\n")
+    assert campaign("exec", "bound.camp").returncode == 0
+    (tmp_path / "z.yaml").write_text("name: z\nlimits: {size: {max: 1}}\n")
+    done = campaign("rerun")
+    assert (done.returncode, "CAMP320" in done.stderr) == (4, True), done.stderr
+    (tmp_path / "z.yaml").unlink()
+    done = campaign("rerun")
+    assert (done.returncode, "CAMP311" in done.stderr) == (4, True), done.stderr
+    assert len(listed(campaign)) == 1
+    (tmp_path / "z.yaml").write_text("name: z\nlimits: {size: {max: 9}}\n")  # both bind: then, and now
+    assert campaign("rerun", "--set", "size=5").returncode == 4
+    assert campaign("rerun").returncode == 0
