@@ -39,6 +39,13 @@ def test_what_fits_none_or_several_is_no_campaign(ledger: Any, word: str) -> Non
         choose_campaign(ledger, word)
 
 
+def test_an_ambiguous_beginning_is_said_to_be_that(ledger: Any) -> None:
+    with pytest.raises(CampaignError, match="ambiguous: the ids of 2 campaigns begin") as caught:
+        choose_campaign(ledger, "crash-2026")
+    hint = caught.value.diagnostics[0].hint
+    assert hint == "they are crash-20261120T100002Z-ab12, crash-20261120T100000Z-ab12"
+
+
 @pytest.mark.parametrize(
     ("word", "attempts"),
     [

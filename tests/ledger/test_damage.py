@@ -7,7 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import ControlRow
 from campaign.ledger.store import Ledger
 from campaign.ledger.watermark import mark_path, read_mark
+
+_NOBODY = 65534
 
 
 @pytest.fixture
@@ -128,6 +131,48 @@ def test_a_journal_that_a_crash_left_is_rolled_back(path: str) -> None:
     assert os.path.exists(f"{path}-journal")
     Ledger(path).close()
     assert pauses(path) == 20
+
+
+@pytest.fixture
+def fixed() -> Iterator[Callable[[str], str]]:
+    """Copy a ledger's folder to where it may be read but not written, as ourselves or, for root, as nobody."""
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+
+        def copy(path: str) -> str:
+            place = os.path.join(folder, "fixed")
+            shutil.copytree(os.path.dirname(path), place)
+            os.chmod(folder, 0o755)
+            for name in os.listdir(place):
+                os.chmod(os.path.join(place, name), 0o444)
+            os.chmod(place, 0o555)
+            if root:
+                os.seteuid(_NOBODY)
+            return os.path.join(place, "ledger.sqlite")
+
+        yield copy
+        if root:
+            os.seteuid(0)
+        os.chmod(os.path.join(folder, "fixed"), 0o700)
+
+
+def test_a_ledger_in_a_folder_that_cannot_be_written_is_read(path: str, fixed: Callable[[str], str]) -> None:
+    Ledger(path).close()
+    assert not os.path.exists(f"{path}-wal")
+    assert pauses(fixed(path)) == 20
+
+
+def test_a_wal_in_a_folder_that_cannot_be_written_is_read_or_said_to_need_it(
+    path: str, fixed: Callable[[str], str]
+) -> None:
+    os.unlink(f"{path}-shm")
+    place = fixed(path)
+    try:
+        assert pauses(place) == 20
+    except LedgerError as error:
+        (found,) = error.diagnostics
+        assert "its folder cannot be written" in found.summary
+        assert "writable" in (found.hint or "")
 
 
 def test_a_new_ledger_is_in_wal_mode_from_its_first_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import AttemptRow, CampaignRow
+
+#: How many of the campaigns that a word may mean are named.
+_MOST_NAMED = 5
 
 
 def open_ledger(workspace: str) -> LedgerReader:
@@ -22,7 +25,7 @@ def choose_campaign(ledger: LedgerReader, word: str | None) -> CampaignRow:
     """
     found = ledger.newest_campaign() if word is None else find_campaign(ledger, word)
     if found is None:
-        raise CampaignError([_no_campaign(word)])
+        raise CampaignError([_no_campaign(word, _beginning(ledger, word))])
     return found
 
 
@@ -31,13 +34,16 @@ def find_campaign(ledger: LedgerReader, word: str) -> CampaignRow | None:
     exact = ledger.campaign(word)
     if exact is not None:
         return exact
-    beginning: list[CampaignRow] = []
-    for row in ledger.campaigns():
-        if row.name == word:
-            return row
-        if word and row.id.startswith(word):
-            beginning.append(row)
+    named = next((row for row in ledger.campaigns() if row.name == word), None)
+    if named is not None:
+        return named
+    beginning = _beginning(ledger, word)
     return beginning[0] if len(beginning) == 1 else None
+
+
+def _beginning(ledger: LedgerReader, word: str | None) -> list[CampaignRow]:
+    """The campaigns whose ids begin with it, the newest first."""
+    return [row for row in ledger.campaigns() if row.id.startswith(word)] if word else []
 
 
 def choose_run(ledger: LedgerReader, word: str, campaign: CampaignRow | None = None) -> list[AttemptRow]:
@@ -91,7 +97,11 @@ def _one_attempt(ledger: LedgerReader, campaign: CampaignRow, word: str) -> list
     return [row for row in ledger.attempts(campaign.id, key) if row.attempt == int(number) and row.origin == "plan"]
 
 
-def _no_campaign(word: str | None) -> Diagnostic:
+def _no_campaign(word: str | None, beginning: Sequence[CampaignRow]) -> Diagnostic:
+    if len(beginning) > 1:
+        named = ", ".join(row.id for row in beginning[:_MOST_NAMED]) + (", …" if len(beginning) > _MOST_NAMED else "")
+        summary = f"{word} is ambiguous: the ids of {len(beginning):,} campaigns begin with it"
+        return Diagnostic("CAMP580", summary, hint=f"they are {named}")
     summary = "no campaign was recorded here" if word is None else f"no campaign is called {word}"
     return Diagnostic("CAMP580", summary, hint="campaign list shows what was recorded; a name means its newest one")
 

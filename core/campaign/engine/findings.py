@@ -30,7 +30,7 @@ class Exited(Struct, frozen=True):
 class Gone(Struct, frozen=True):
     """Its supervisor is dead, it left no exit record, and it is proved that nothing of its tree runs."""
 
-    why: str = "its supervisor died, and nothing of it runs"
+    why: str = "it left no exit record: its supervisor died, or the disk was full, and nothing of it runs"
 
 
 class Damaged(Struct, frozen=True):

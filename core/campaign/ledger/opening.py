@@ -76,11 +76,11 @@ def unwritable(path: str, why: object) -> LedgerError:
     if not os.path.lexists(path):
         return vanished(path)
     full = "full" in str(why) or (isinstance(why, OSError) and why.errno in {errno.ENOSPC, errno.EDQUOT})
-    remedy = "when there is room again" if full else "when it can be written again"
+    remedy = "make room" if full else "see that it can be written"
     return LedgerError(
         "CAMP503",
         f"the ledger {path} cannot be written: {why}",
-        f"what was recorded is kept; {remedy}, campaign exec --resume goes on",
+        f"what was recorded before is kept; {remedy}, and ask again; campaign exec --resume goes on with what ran",
     )
 
 
@@ -141,9 +141,10 @@ def reader(path: str) -> sqlite3.Connection:
     if not os.path.lexists(path):
         raise missing(path)
     _check_file(path)
-    with errors(path, unreadable):
+    fixed = not os.access(os.path.dirname(path), os.W_OK, effective_ids=True)
+    with errors(path, _out_of_reach if fixed else unreadable):
         mark = read_mark(path)  # before it is opened, for it may grow meanwhile
-        connection = _connect(path, "ro")
+        connection = _connect(path, "ro&immutable=1" if fixed and not _has_wal(path) else "ro")
         try:
             found = _check_schema(connection, path)
             _check_mark(connection, path, mark)
@@ -158,6 +159,23 @@ def reader(path: str) -> sqlite3.Connection:
             "the next campaign exec in this workspace brings it up to date",
         )
     return connection
+
+
+def _has_wal(path: str) -> bool:
+    """Whether it has a WAL with something in it; who writes has one, and the last one to close it takes it away."""
+    try:
+        return os.stat(f"{path}-wal").st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _out_of_reach(path: str, why: object) -> LedgerError:
+    """CAMP501: in a folder that cannot be written SQLite cannot read a WAL that nobody has open."""
+    return LedgerError(
+        "CAMP501",
+        f"the ledger {path} cannot be read: its folder cannot be written, which its WAL needs ({why})",
+        "make the folder writable, or copy the whole workspace and give the copy with --workspace",
+    )
 
 
 def refuse_network(path: str) -> None:
@@ -195,7 +213,7 @@ def _mounts() -> str:
 
 def _connect(path: str, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{quote(path)}?mode={mode}", uri=True, isolation_level=None, timeout=10)
-    connection.execute("PRAGMA query_only = " + ("on" if mode == "ro" else "off"))
+    connection.execute("PRAGMA query_only = " + ("off" if mode == "rw" else "on"))
     return connection
 
 
