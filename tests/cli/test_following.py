@@ -45,6 +45,13 @@ class Yard:
         subprocess.run(command, cwd=self.folder, env=self.environ, check=True, timeout=PATIENCE_S, **quiet)
         self.pid = json.loads(self.call("status", "--format", "json").stdout)["holder"]["pid"]
 
+    def stop(self) -> None:
+        """The daemon goes, in order."""
+        os.kill(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + PATIENCE_S
+        while json.loads(self.call("status", "--format", "json").stdout)["holder"] is not None:
+            assert time.monotonic() < deadline
+
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command to its end; the client's own slots are not the daemon's."""
         command = [sys.executable, "-m", "campaign", *arguments]
@@ -169,3 +176,19 @@ def test_a_daemon_that_gives_no_sign_is_said(yard: Yard) -> None:
     onlooker.until("has given no sign for 15 s")
     onlooker.process.send_signal(signal.SIGINT)
     assert onlooker.end() == 130
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_retried_campaign_is_not_held_by_a_pause_of_its_former_life(yard: Yard, served: bool) -> None:
+    name = yard.submit(SLOW.replace('"sleep" "1000"', f'"sh" "-c" "test -e {yard.folder}/quick || exec sleep 1000"'))
+    assert yard.call("pause", name, "--group", "b").returncode == 0
+    assert yard.call("cancel", name).returncode == 0
+    assert yard.call("wait", name).returncode == 5
+    (yard.folder / "quick").touch()
+    if not served:
+        yard.stop()
+        assert yard.call("retry", name).returncode == 0
+        yard.start()
+    done = yard.call(*(("retry", name, "--wait") if served else ("wait", name)))
+    assert done.returncode == 0, done.stderr
+    assert "paused" not in done.stderr

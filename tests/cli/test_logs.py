@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from campaign.cli.logs import Carriers
+from campaign.engine import wire
 from campaign.ledger.rows import Ending, Move
 from campaign.ledger.store import Ledger
 from campaign.records import Decision, Verdict
@@ -64,6 +66,7 @@ def test_a_run_that_printed_nothing_says_so(campaign: Any, recorded: Any) -> Non
 def test_following_goes_on_until_the_run_is_done(campaign: Any, recorded: Any, tmp_path: Path) -> None:
     row = recorded([("crash.wal", 1, ["running"])], state="running")
     path = log_of(row, 1)
+    holder = wire.listen(str(tmp_path / ".campaign"))  # somebody carries it out
     results: list[Any] = []
     follower = threading.Thread(target=lambda: results.append(campaign("logs", "crash.wal#1", "-f")))
     follower.start()
@@ -77,6 +80,26 @@ def test_following_goes_on_until_the_run_is_done(campaign: Any, recorded: Any, t
     finish(tmp_path)
     follower.join(60)
     assert results[0].stdout == "output of crash.wal#1@1\nline 0\nline 1\nline 2\nthe end\n"
+    holder.close()
+
+
+def test_following_ends_where_nobody_carries_the_run_out(campaign: Any, recorded: Any) -> None:
+    recorded([("crash.wal", 1, ["running"])], state="running")
+    done = campaign("logs", "crash.wal#1", "-f")
+    assert done.returncode == 3
+    assert done.stdout == "output of crash.wal#1@1\n"
+    assert "CAMP526" in done.stderr
+    assert "crash.wal#1@1 is not done, and no daemon runs here" in done.stderr
+
+
+def test_a_daemon_that_takes_over_in_between_is_no_end(tmp_path: Path) -> None:
+    now = 0.0
+    carriers = Carriers(str(tmp_path), lambda: now)
+    for now in (3.0, 6.0, 9.0, 12.0, 15.0):
+        holder = None if now in (3.0, 12.0, 15.0) else wire.listen(str(tmp_path))
+        assert carriers.gone() == (now == 15.0)
+        if holder is not None:
+            holder.close()
 
 
 def finish(tmp_path: Path) -> None:

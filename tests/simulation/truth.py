@@ -261,6 +261,7 @@ class Truth:
             }
         elif verb == "retry":
             self.cancels = {each for each in self.cancels if each[0] != args.campaign}
+            self.pauses = {each for each in self.pauses if each[0] != args.campaign}
 
     def acknowledged(self, verb: str, args: Any, done: wire.Done) -> None:
         """From here on it must be so."""

@@ -6,7 +6,7 @@ import codecs
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import click
@@ -16,6 +16,8 @@ from campaign.cli.options import workspace_option
 from campaign.cli.recorded import choose_run, open_ledger
 from campaign.cli.tables import output_is_terminal
 from campaign.cli.terminal import visible
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.engine.asking import call
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import AttemptRow
 
@@ -23,6 +25,8 @@ _OUTPUT = "output.log"
 _CHUNK_BYTES = 1 << 16
 #: How often a log that is followed is looked at: often enough for a reader, too seldom to cost anything.
 _PAUSE_S = 0.2
+#: Whether anyone carries it out is looked at that seldom, and said when it was so twice: a daemon may take over.
+_LOOK_S = 2.0
 #: The states in which nothing is printed any more.
 _ENDED = ("judging", "done", "lost")
 
@@ -41,7 +45,7 @@ def command(run: str, follow: bool, workspace: str) -> int:
     with open_ledger(workspace) as ledger:
         row = choose_run(ledger, run)[-1]
         found = False
-        chunks = _followed(ledger, row) if follow else _chunks(row, 0)
+        chunks = _followed(ledger, row, Carriers(workspace)) if follow else _chunks(row, 0)
         for chunk in _tame(chunks) if output_is_terminal() else chunks:
             found = found or bool(chunk)
             out.write(chunk)
@@ -63,8 +67,31 @@ def _chunks(row: AttemptRow, start: int) -> Iterator[bytes]:
             yield chunk
 
 
-def _followed(ledger: LedgerReader, row: AttemptRow) -> Iterator[bytes]:
-    """The output as it grows; the last look comes after the run was seen done, so that nothing is missed."""
+class Carriers:
+    """Whether anyone is there who carries runs out, looked at now and then."""
+
+    def __init__(self, workspace: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._workspace, self._clock = workspace, clock
+        self._looked_at = clock()
+        self._missed = False
+
+    def gone(self) -> bool:
+        """Whether nobody was there at the last two looks."""
+        if self._clock() - self._looked_at < _LOOK_S:
+            return False
+        self._looked_at = self._clock()
+        line = call(self._workspace)
+        if line is not None:
+            line.close()
+        missed, self._missed = self._missed, line is None
+        return missed and self._missed
+
+
+def _followed(ledger: LedgerReader, row: AttemptRow, carriers: Carriers) -> Iterator[bytes]:
+    """The output as it grows; the last look comes after the run was seen done, so that nothing is missed.
+
+    Raises CampaignError where nobody carries it out any more: then nobody would ever say that it is done.
+    """
     position, done = 0, False
     while True:
         for chunk in _chunks(row, position):
@@ -74,7 +101,15 @@ def _followed(ledger: LedgerReader, row: AttemptRow) -> Iterator[bytes]:
             return
         done = _is_done(ledger, row)
         if not done:
+            if carriers.gone():
+                raise _abandoned(row)
             time.sleep(_PAUSE_S)
+
+
+def _abandoned(row: AttemptRow) -> CampaignError:
+    summary = f"{row.key}@{row.attempt} is not done, and no daemon runs here"
+    hint = "what runs ends by itself; campaign daemon, or campaign exec --resume, finds out what became of it"
+    return CampaignError([Diagnostic("CAMP526", summary, hint=hint, status=ExitStatus.SETUP)])
 
 
 def _is_done(ledger: LedgerReader, row: AttemptRow) -> bool:

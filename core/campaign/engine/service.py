@@ -264,6 +264,8 @@ class Service:
 
     def _retry(self, client: _Client, request: int, args: Raw) -> None:
         done = self._desk.retry(msgspec.json.decode(args, type=wire.Enqueue))
+        with self._changing(), LedgerReader(self.shell.ledger.path) as reader:
+            self.shell.control(reader)  # its old pauses are gone
         client.answer(request, done)
         self._start(done)
 

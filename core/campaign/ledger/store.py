@@ -132,10 +132,13 @@ class Ledger:
             self._db.execute(_ENQUEUE, (submission, campaign))
 
     def retry(self, campaign: str, verdicts: Sequence[str]) -> int:
-        """Let another attempt follow the runs that came to one of these; returns how many."""
+        """Let another attempt follow the runs that came to one of these; returns how many.
+
+        What was canceled or paused of the campaign belonged to its former life and holds no more.
+        """
         statement = _RETRY.format(", ".join("?" * len(verdicts)))
         with errors(self.path, unwritable), self._transaction():
-            self._db.execute("DELETE FROM control WHERE campaign = ? AND verb = 'cancel'", (campaign,))
+            self._db.execute("DELETE FROM control WHERE campaign = ?", (campaign,))
             return self._db.execute(statement, (campaign, *verdicts)).rowcount
 
     def control(self, row: ControlRow) -> None:
