@@ -26,20 +26,24 @@ instance a {{
 """
 
 
-def test_a_failed_restore_is_loud_and_keeps_the_rail_until_it_is_released(tmp_path: Path) -> None:
-    rail, restore = tmp_path / "vcore", tmp_path / "restore"
-    rail.write_text("1000\n")
-    (tmp_path / "spec.camp").write_text(SPEC.format(folder=tmp_path))
+class Bench:
+    """A rail, the script that restores it, and campaign beside them."""
 
-    def make(script: str) -> None:
-        restore.write_text(f"#!/bin/sh\n{script}\n")
-        restore.chmod(0o755)
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.rail = folder, folder / "vcore"
+        self.rail.write_text("1000\n")
+        (folder / "spec.camp").write_text(SPEC.format(folder=folder))
 
-    def campaign(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def restore(self, script: str) -> None:
+        path = self.folder / "restore"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def campaign(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "campaign", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)},
+            cwd=self.folder,
+            env={**os.environ, "XDG_RUNTIME_DIR": str(self.folder), "HOME": str(self.folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -47,25 +51,46 @@ def test_a_failed_restore_is_loud_and_keeps_the_rail_until_it_is_released(tmp_pa
             check=False,
         )
 
-    make("echo no bus >&2; exit 3")
-    first = campaign("exec", "spec.camp")
+    def release(self) -> subprocess.CompletedProcess[str]:
+        held = next(line for line in self.campaign("status").stdout.splitlines() if "campaign release" in line)
+        done = self.campaign("release", held.rpartition("campaign release ")[2].strip("'"), "--yes")
+        assert done.returncode == 0, done.stderr
+        assert "in force" in done.stdout
+        assert "rail vcore" in done.stdout, "what is to be put back"
+        assert "old 1000" in done.stdout, "and to what"
+        return done
+
+
+def test_a_failed_restore_is_loud_and_keeps_the_rail_until_it_is_released(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.restore("echo no bus >&2; exit 3")
+    first = bench.campaign("exec", "spec.camp")
     assert first.returncode == 1, first.stderr
     assert "the hold rails.command could not be taken off: " in first.stdout + first.stderr
     assert "restore ended with 3: no bus" in first.stderr
-    assert rail.read_text() == "850\n"
-    assert "campaign release" in campaign("status").stdout
+    assert bench.rail.read_text() == "850\n"
+    assert "campaign release" in bench.campaign("status").stdout
 
-    make(f'echo "$1" > {rail}')
-    second = campaign("exec", "spec.camp")
+    second = bench.campaign("exec", "spec.camp")
     assert second.returncode == 1, second.stderr
     assert "an earlier run could not put rail:vcore back: see campaign status" in second.stdout + second.stderr
-    assert rail.read_text() == "850\n", "nobody took 850 for its own value"
+    assert bench.rail.read_text() == "850\n", "nobody took 850 for its own value"
 
-    held = next(line for line in campaign("status").stdout.splitlines() if "campaign release" in line)
-    run = held.rpartition("campaign release ")[2].strip("'")
-    released = campaign("release", run, "--yes")
-    assert released.returncode == 0, released.stderr
-    assert "in force" in released.stdout
-    rail.write_text("1000\n")
-    assert campaign("exec", "spec.camp").returncode == 0
-    assert rail.read_text() == "1000\n"
+    released = bench.release()
+    assert "NOT put back: rails.command (rails.command): rail vcore" in released.stderr
+    assert "restore ended with 3: no bus" in released.stderr
+    bench.rail.write_text("1000\n")
+    bench.restore(f'echo "$1" > {bench.rail}')
+    assert bench.campaign("exec", "spec.camp").returncode == 0
+    assert bench.rail.read_text() == "1000\n"
+
+
+def test_a_release_tries_once_more_to_put_the_rail_back(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.restore("exit 3")
+    assert bench.campaign("exec", "spec.camp").returncode == 1
+    bench.restore(f'echo "$1" > {bench.rail}')
+    released = bench.release()
+    assert "put back: rails.command (rails.command): rail vcore" in released.stdout
+    assert "NOT" not in released.stderr
+    assert bench.rail.read_text() == "1000\n"

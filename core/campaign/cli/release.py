@@ -12,10 +12,12 @@ from campaign.cli.options import workspace_option
 from campaign.cli.queueing import tell
 from campaign.cli.recorded import choose_run, open_ledger
 from campaign.cli.tables import facts, utc_now, when
+from campaign.cli.terminal import visible
 from campaign.diagnostics import CampaignError
 from campaign.engine import wire
 from campaign.engine.asking import ask
-from campaign.engine.releasing import Held, Scene, give_up, held, look, project
+from campaign.engine.releasing import Held, Scene, give_up, held, look, project, take_back
+from campaign.engine.states import State
 
 _MOST_PROCESSES = 8
 
@@ -29,13 +31,16 @@ def command(run: str, yes: bool, workspace: str) -> int:
 
     RUN is [campaign/]cell#seed[@attempt] or an id.
     """
-    found = _held(workspace, run)
-    for each in found:
-        click.echo(_known(each, look(each.order)))
-    if not yes and not _agreed():
-        click.echo("nothing was changed", err=True)
+    found = [(each, look(each.order)) for each in _held(workspace, run)]
+    for each, scene in found:
+        click.echo(_known(each, scene))
+    if not yes:
+        _need_somebody()
+    clear = [_put_back(each, scene) for each, scene in found]
+    if not yes and not all(clear) and not _agreed():
+        click.echo("nothing was released", err=True)
         return 0
-    for each in found:
+    for each, _ in found:
         asked = wire.Token(each.row.token)
         ask(workspace, "release", asked, lambda desk, asked=asked: desk.release(asked))  # type: ignore[misc]
         _give_up(each)
@@ -58,10 +63,32 @@ def _held(workspace: str, word: str) -> list[Held]:
     return found
 
 
-def _agreed() -> bool:
+def _need_somebody() -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("nobody can be asked here; --yes gives it back")
+
+
+def _agreed() -> bool:
     return click.confirm("Give it back? What may still run, or is still in force, is then yours to see to.", err=True)
+
+
+def _put_back(found: Held, scene: Scene) -> bool:
+    """Try once more to take back what is in force; whether nothing is left that a person has to look at."""
+    if not scene.undo:
+        return False
+    if scene.supervised or scene.processes:
+        failed: tuple[str, ...] = ("it is not tried while something of the run is there",)
+    else:
+        failed = take_back(found.order)
+    left = look(found.order).undo
+    for each in scene.undo:
+        if each not in left:
+            click.echo(f"put back: {visible(each)}")
+    for each in left:
+        tell(f"NOT put back: {each}: put it back by hand")
+    for each in failed:
+        tell(f"why: {each}")
+    return not (left or failed or scene.returned or found.row.state == State.LOST)
 
 
 def _known(found: Held, scene: Scene) -> str:
@@ -91,6 +118,8 @@ def _seen(scene: Scene) -> Iterator[tuple[str, str]]:
         yield "now", "its exit record is there"
     for each in scene.undo:
         yield "in force", each
+    for each in scene.returned:
+        yield "put back", f"{each}; but it did not read as it was set: see what is wrong with it"
     shown = ", ".join(map(str, scene.processes[:_MOST_PROCESSES]))
     more = len(scene.processes) - _MOST_PROCESSES
     yield "processes", f"{shown}{f' and {more} more' if more > 0 else ''}" if shown else "none that bears its mark"

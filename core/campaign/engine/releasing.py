@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Struct
 
 from campaign.diagnostics import CampaignError, Diagnostic
@@ -13,10 +14,14 @@ from campaign.engine.findings import Exited
 from campaign.engine.project import Projector
 from campaign.engine.remains import Census
 from campaign.engine.states import State
+from campaign.judge.classify import one_line
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import AttemptRow, Change, Ending, HoldRow, Released
-from campaign.records import Decision, Failure, FailureKind, Order, Reason, Verdict
+from campaign.records import Decision, Failure, FailureKind, Order, Reason, Verdict, mask_text, secrets_of
+from campaign.records.messages import Clear, Cleared
 from campaign.supervise import undo
+from campaign.supervise.loop import Loop
+from campaign.supervise.rescue import rescue
 
 _WORDS = "it could not be told what became of it; a person released it"
 
@@ -35,7 +40,8 @@ class Scene(Struct, frozen=True, kw_only=True):
     """What can be seen of such an attempt now.
 
     ``supervised``: its supervisor lives; ``ended``: its exit record is there after all; ``processes`` bear its mark;
-    ``undo`` is what is still in force; ``trouble`` why the folder cannot be read.
+    ``undo`` is what is still in force, ``returned`` what was put back though it had not read back as it was set, each
+    with the words of its inverse; ``trouble`` why the folder cannot be read.
     """
 
     private: str
@@ -44,6 +50,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     ended: bool
     processes: tuple[int, ...]
     undo: tuple[str, ...]
+    returned: tuple[str, ...] = ()
     trouble: str | None = None
 
 
@@ -98,12 +105,16 @@ def look(order: Order) -> Scene:
     """Look at its private folder and at the processes that bear its mark; nothing is changed."""
     private = order.directories.private
     trouble, supervised, ended = None, False, False
-    left: tuple[str, ...] = ()
+    left, returned = tuple[str, ...](), tuple[str, ...]()
     try:
         supervised = recover.lock_held(private)
-        ended = isinstance(recover.read_exit(order), Exited)
+        found = recover.read_exit(order)
+        ended = isinstance(found, Exited)
+        off = {hold.label for hold in found.exit.holds if hold.returned} if isinstance(found, Exited) else set()
         journal = undo.pending(private)
-        left = (*(f"{entry.label} ({entry.fault})" for entry in journal.entries), *journal.damaged)
+        back = [each for each in journal.entries if each.held and each.label in off]
+        left = (*(_inverse(order, each) for each in journal.entries if each not in back), *journal.damaged)
+        returned = tuple(_inverse(order, each) for each in back)
     except OSError as error:
         trouble = str(error)
     return Scene(
@@ -113,8 +124,33 @@ def look(order: Order) -> Scene:
         ended=ended,
         processes=_processes(order),
         undo=left,
+        returned=returned,
         trouble=trouble,
     )
+
+
+def _inverse(order: Order, entry: undo.UndoEntry) -> str:
+    """An entry of the journal in words: whose it is, and all that its provider wrote down to take it back."""
+    words = ", ".join(
+        f"{name} {value if isinstance(value, str) else _json(value)}" for name, value in entry.undo.items()
+    )
+    return one_line(mask_text(f"{entry.label} ({entry.fault}): {words}", secrets_of(order)))
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def take_back(order: Order) -> tuple[str, ...]:
+    """Have what is in force taken back by a new provider host; why what is left could not be, nothing where all is."""
+    told, loop = list[Cleared | None](), Loop()
+    try:
+        rescue(loop, Clear(order.token, order.directories.private), told.append)
+    except OSError as error:
+        return (f"nobody could be started to take it back: {error.strerror}",)
+    while not told:
+        loop.run_once()
+    return ("it ended before it said what became of it",) if told[0] is None else told[0].failed
 
 
 def give_up(order: Order) -> None:

@@ -97,6 +97,11 @@ class HoldExit(Struct, frozen=True, omit_defaults=True):
     disagreed: bool = False
     undo_failed: str | None = None
 
+    @property
+    def returned(self) -> bool:
+        """Whether it was put back although what was set did not read back: a person looks before it is used again."""
+        return self.disagreed and self.undo_failed is None
+
 
 class GuardExit(Struct, frozen=True, omit_defaults=True):
     """A guard: how often it was asked, what it said last, and when it objected, in seconds from the attempt's start."""
