@@ -52,11 +52,13 @@ def test_a_new_workspace_has_an_empty_queue(in_process: Callable[..., Any]) -> N
     assert "the queue is empty" in done.stdout
 
 
+@pytest.mark.parametrize("what", ["file", "link"])
 @pytest.mark.parametrize("words", [("status",), ("submit", "x.camp"), ("daemon",), ("list",)], ids=" ".join)
-def test_a_file_in_place_of_the_workspace(
-    in_process: Callable[..., Any], tmp_path: Path, words: tuple[str, ...]
+def test_something_else_in_place_of_the_workspace(
+    in_process: Callable[..., Any], tmp_path: Path, words: tuple[str, ...], what: str
 ) -> None:
-    (tmp_path / ".campaign").write_text("")
+    place = tmp_path / ".campaign"
+    place.write_text("") if what == "file" else place.symlink_to("nowhere")
     done = in_process(*words)
     assert done.exit_code == 3
     assert "is not a folder" in done.stderr

@@ -114,7 +114,7 @@ def workspace_option(function: _Command) -> _Command:
 
 def _folder(workspace: str) -> str:
     """The same; raises CampaignError where something else has its name."""
-    if os.path.exists(workspace) and not os.path.isdir(workspace):
+    if os.path.lexists(workspace) and not os.path.isdir(workspace):
         summary, hint = f"the workspace {workspace} is not a folder", "move it away, or give --workspace"
         raise CampaignError([Diagnostic("CAMP506", summary, hint=hint, status=ExitStatus.SETUP)])
     return workspace
