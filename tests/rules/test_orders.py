@@ -14,7 +14,9 @@ from tests.rules.made import planned
 from campaign.diagnostics import CampaignError
 from campaign.plan.render import render
 from campaign.records import Order, RulesOrder, order_digest
+from campaign.rules.files import bind_paths
 from campaign.rules.orders import broken, differing, given_of, read
+from campaign.rules.structs import RuleBook
 from campaign.supervise.limits import Limits
 from campaign.units import UnitError, format_exact
 
@@ -135,3 +137,18 @@ def test_order_values_are_held_against_the_book_alone(tmp_path: Path) -> None:
     assert plan.rules is not None
     assert broken(order, plan.rules.book) == []
     assert [each.given.name for each in broken(changed(order, n=30000), plan.rules.book)] == ["n"]
+
+
+def test_what_a_hold_writes_is_denied_when_it_is_to_start_too(tmp_path: Path) -> None:
+    hold = 'hold rails.sysfs { path = "rail"; value = "900" }'
+    (order,) = orders(f"instance i {{ {hold}; run t }}", tmp_path)
+    assert broken(order, loaded_book(tmp_path, "name: z\nlimits: {v: {max: 1V}}\n")) == []
+    (found,) = broken(order, loaded_book(tmp_path, "name: z\nlimits: {v: {max: 1V}}\nunbounded: deny\n"))
+    assert (found.given.provider, found.given.name, found.limit) == ("rails.sysfs", "value", None)
+    (found,) = broken(order, loaded_book(tmp_path, "name: z\nlimits: {rails.sysfs.value: {max: 850}}\n"))
+    assert found.value == "900"
+
+
+def loaded_book(folder: Path, rules: str) -> RuleBook:
+    (folder / "book.yaml").write_text(rules)
+    return bind_paths([str(folder / "book.yaml")], lambda path: Path(path).read_bytes()).book

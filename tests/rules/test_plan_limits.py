@@ -210,3 +210,27 @@ def test_a_required_oracle_must_be_there_and_count(oracle: str, fine: bool) -> N
 def test_two_spellings_of_one_parameter_are_an_error_everywhere(body: str) -> None:
     with pytest.raises(AssertionError, match="CAMP102"):
         planned(f'rules "z.yaml"\n{TOOL}\ninstance a {{ {body} }}', {"z.yaml": RULES})
+
+
+RAIL = 'instance a {{ sweep voltage = [900mV, 1V]; hold rails.sysfs {{ path = "rail"; value = {} }}; run diag }}'
+WRITTEN = "name: z\nlimits:\n  voltage: {max: 1100mV}\n  rails.sysfs.value: {min: 800, max: 1100}\n  frequency: {max: 2GHz}\nunbounded: deny\n"
+
+
+@pytest.mark.parametrize(
+    "value", ['"{voltage:mV}0"', '"1300"', '"0900"', '" 900"', '"9e2"', '"+900"', '"900mV"', '"٩٠٠"']
+)
+def test_a_limit_reaches_what_a_hold_writes(value: str) -> None:
+    assert any(each.startswith("rails.sysfs.value = ") for each in told(RAIL.format(value), WRITTEN))
+    assert told(RAIL.format('"{voltage:mV}"'), WRITTEN) == []
+
+
+def test_what_a_hold_writes_is_denied_where_nothing_binds_it() -> None:
+    rules = WRITTEN.replace("rails.sysfs.value", "other")
+    assert told(RAIL.format('"900"'), rules) == ["rails.sysfs.value = 900"]
+
+
+def test_a_setting_does_not_hide_what_a_hold_writes() -> None:
+    text = 'instance a { value = "900"; hold rails.sysfs { path = "rail" }; run diag }'
+    rules = WRITTEN.replace("rails.sysfs.value", "other")
+    assert "rails.sysfs.value = 900" in told(text, rules)
+    assert told(text, WRITTEN) == []

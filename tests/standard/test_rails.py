@@ -111,3 +111,11 @@ def test_no_shell_sees_a_value(rail: Path, tmp_path: Path) -> None:
 def test_what_they_hold_is_named() -> None:
     assert Sysfs().resources(values(Sysfs(), path="/sys/x", value="1")) == ("/sys/x",)
     assert Command().resources({"rail": "vcore"}) == ("rail:vcore",)
+
+
+def test_the_set_command_gets_the_value_itself(rail: Path) -> None:
+    """So that a limit of the value reaches what is really set."""
+    given = commands(rail)
+    given["set"] = [str(word).replace(str(given["value"]), "{value}") for word in given["set"]]  # type: ignore[attr-defined]
+    with held(Command(), **given):
+        assert rail.read_text().strip() == given["value"]

@@ -51,7 +51,8 @@ class Parameter(Struct, frozen=True, kw_only=True):
     """One parameter of a provider.
 
     ``within`` tells whether a value is inside what ``in`` allows, ``allowed`` is that as written.  A parameter
-    without ``default`` has to be set where ``required``, else it is left out.
+    without ``default`` has to be set where ``required``, else it is left out.  ``physical`` is what a provider writes
+    to the world as it is: ``unbounded: deny`` is about it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Parameter(Struct, frozen=True, kw_only=True):
     limits: Expr | None = None
     flag: Text | None = None
     span: Span | None = None
+    physical: bool = False
 
 
 class Declared(Struct, frozen=True, kw_only=True):
@@ -155,6 +157,7 @@ class Providers:
                 type=named(type_),
                 default=given.get(parameter),
                 required=bool(provider.parameters.get(parameter, {}).get("required", False)),
+                physical=_is_physical(provider.parameters.get(parameter, {})),
             )
             for parameter, type_ in parameter_types(provider).items()
         }
@@ -176,3 +179,9 @@ class Providers:
     def problems(self, facts: Facts, settings: Mapping[str, Value]) -> Sequence[ParameterProblem]:
         """What the provider's own schema objects to in ``settings``."""
         return validate(facts.provider, settings)
+
+
+def _is_physical(rules: Mapping[str, Any]) -> bool:
+    """Whether a parameter's ``meta`` says that it is written to the world as it is."""
+    meta = rules.get("meta")
+    return isinstance(meta, Mapping) and meta.get("physical") is True

@@ -63,13 +63,17 @@ def unbound_values(selected: Iterable[Selected], book: RuleBook) -> list[Unbound
     for each in selected:
         scenario = each.scenario
         for source in sources(scenario):
-            if source.shown in found or source.late or (source.kind is not None and source.kind not in PHYSICAL):
+            if source.shown in found or source.late or not _may_be_physical(source):
                 continue
             value = _unbound(source, scenario, book)
             if value is not None:
                 place = source.place(value)
                 found[source.shown] = Unbound(source.shown, format_exact(value), str(place) if place else None)
     return list(found.values())
+
+
+def _may_be_physical(source: Source) -> bool:
+    return source.physical or source.kind is None or source.kind in PHYSICAL
 
 
 def _unbound(source: Source, scenario: Scenario, book: RuleBook) -> Value | None:
@@ -123,7 +127,7 @@ class _Asking:
             return True
         if source.kind in ("int", "decimal", "ratio") and any(key.startswith(TYPE) for key in self.book.limits):
             return True  # a decimal can hold an int, a ratio either
-        return self.book.unbounded is not None and source.kind in PHYSICAL
+        return self.book.unbounded is not None and _may_be_physical(source)
 
     def _of_source(self, source: Source) -> Iterator[Diagnostic]:
         axes = [axis for axis in self.scenario.axes if not source.axes.isdisjoint(axis.names)]

@@ -160,6 +160,16 @@ class Program:
             known.update((each.name, type_text(each.type)) for each in part.facts.parameters.values())
         return found
 
+    @cached_property
+    def physical(self) -> dict[str, tuple[str, ...]]:
+        """The parameters that providers write to the world as they are, by provider."""
+        found: dict[str, tuple[str, ...]] = {}
+        for part in self.case.parts:
+            names = tuple(each.name for each in part.facts.parameters.values() if each.physical)
+            if names:
+                found[part.facts.name] = names
+        return found
+
     def word(self, keyword: str, otherwise: str) -> str:
         """The word of ``steps``, ``clock``, ``trace`` …"""
         clause = self.case.merged.once.get(keyword)

@@ -280,7 +280,11 @@ class _Rendering:
 
     def _rules(self) -> RulesOrder | None:
         rules = self.context.rules
-        return None if rules is None else msgspec.structs.replace(rules, kinds=self.program.kinds)
+        return (
+            None
+            if rules is None
+            else msgspec.structs.replace(rules, kinds=self.program.kinds, physical=self.program.physical)
+        )
 
     def _hold_limits(self, order: Order) -> None:
         """What depends on more than axes is known only now; raises CampaignError for a value that breaks a limit."""

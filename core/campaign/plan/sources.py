@@ -37,6 +37,7 @@ class Source(Struct, frozen=True, kw_only=True):
     ``axes`` are the names of axes that it depends on, ``seeded`` whether on the seed too; ``late`` where only an
     attempt decides it.  ``kind`` is the name of its type where that is known.  ``place`` says where a value stands.
     ``reaches`` are the providers that get it as it is; what such a one gets is ``covered`` by the setting or axis.
+    ``physical`` is what a provider writes to the world.
     """
 
     name: str
@@ -50,10 +51,11 @@ class Source(Struct, frozen=True, kw_only=True):
     label: str | None = None
     reaches: tuple[str, ...] = ()
     covered: bool = False
+    physical: bool = False
 
     def given(self, value: Value) -> Given:
         """A value of it, as limits judge it."""
-        return Given(self.name, value, self.provider, self.kind, self.reaches)
+        return Given(self.name, value, self.provider, self.kind, self.reaches, self.physical)
 
     @property
     def shown(self) -> str:
@@ -190,10 +192,16 @@ def _of_recipe(program: Program, recipe: Recipe) -> Iterator[Source]:
             values=_where(recipe, _of_parameter(program, given)),
             place=partial(_parameter_place, program.case, part, given),
             label=part.label,
-            covered=condition is None and _as_it_is(binding) and _kind(binding.type) == _kind(binding.parameter.type),
+            covered=condition is None and not binding.parameter.physical and _covered(binding),
+            physical=binding.parameter.physical,
             **_depends(binding.varies | needed),
         )
     yield from _repeated(program.case, recipe, needed)
+
+
+def _covered(binding: Binding) -> bool:
+    """Whether the setting or axis says it all of a parameter."""
+    return _as_it_is(binding) and _kind(binding.type) == _kind(binding.parameter.type)
 
 
 def _of_parameter(program: Program, given: Bound) -> Values:
@@ -244,6 +252,7 @@ def _repeated(case: Case, recipe: Recipe, needed: frozenset[str]) -> Iterable[So
                 values=_where(recipe, partial(_these, values)),
                 place=lambda value, sweep=axis.sweep, place=place: place_in_sweep(sweep, place, value, case),  # type: ignore[misc]
                 label=part.label,
+                physical=parameter.physical,
             )
 
 

@@ -65,9 +65,10 @@ class Provider:
 
     ``parameters`` is a cerberus schema, by parameter name: ``type`` (one of ``int decimal string bool path duration
     size voltage current power frequency temperature ratio list``), ``default``, ``min``, ``max``, ``allowed``,
-    ``required``, ``schema`` (of a list's items), and ``meta: {"help": "…"}``.  Defaults, ``min`` and ``max`` of
-    quantities are written as in the language: ``"10s"``.  Settings reach the methods as Python values: Quantity,
-    Fraction, int, bool, str, tuple.
+    ``required``, ``schema`` (of a list's items), and ``meta: {"help": "…"}``; ``meta: {"physical": True}`` says
+    that it is written to the world as it is (a rail), so that rule sets can deny it without a limit.
+    Defaults, ``min`` and ``max`` of quantities are written as in the language: ``"10s"``.  Settings reach the methods
+    as Python values: Quantity, Fraction, int, bool, str, tuple.
     """
 
     name: ClassVar[str]

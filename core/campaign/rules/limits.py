@@ -1,12 +1,14 @@
 """Whether values keep the limits of a rule book: one pure function, asked wherever a value can come from.
 
 Names are canonical, values exact.  A value is refused where a limit that binds it cannot judge it: one without a unit,
-of another dimension, or a text.  Every value inside a list is judged by itself.
+of another dimension, or a text that is no plain number.  Every value inside a list is judged by itself.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 
 from msgspec import Struct
 
@@ -14,12 +16,16 @@ from campaign.plugins.names import canonical
 from campaign.rules.structs import PHYSICAL, TYPE, Bound, Limit, Number, Origin
 from campaign.units import Quantity, Value, format_exact
 
+#: A number that every program reads alike: no sign but the minus, no exponent, no blanks, no octal-looking zeros.
+_WRITTEN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_LONGEST_NUMBER = 100
+
 
 class Given(Struct, frozen=True):
     """A value that something is about to be given: a setting, an axis, or a ``provider``'s parameter.
 
     ``kind`` is the type that the provider declares for it; ``reaches`` are the providers that a setting or an axis is
-    handed to as it is, whose limits bind it too.
+    handed to as it is, whose limits bind it too.  ``physical`` is what a provider writes to the world, a text even.
     """
 
     name: str
@@ -27,6 +33,7 @@ class Given(Struct, frozen=True):
     provider: str | None = None
     kind: str | None = None
     reaches: tuple[str, ...] = ()
+    physical: bool = False
 
 
 class Violation(Struct, frozen=True):
@@ -98,7 +105,7 @@ def type_of(leaf: Value) -> str:
 
 def is_physical(given: Given, leaf: Value) -> bool:
     """Whether a wrong value here could destroy something."""
-    return type_of(leaf) in PHYSICAL or given.kind in PHYSICAL
+    return given.physical or type_of(leaf) in PHYSICAL or given.kind in PHYSICAL
 
 
 def object_to(limit: Limit, leaf: Value) -> tuple[str, tuple[Origin, ...]] | None:
@@ -106,9 +113,10 @@ def object_to(limit: Limit, leaf: Value) -> tuple[str, tuple[Origin, ...]] | Non
     for bound, word in ((limit.low, "at least"), (limit.high, "at most")):
         if bound is None:
             continue
-        if not _comparable(leaf, bound):
+        value = _judged(leaf, bound)
+        if value is None:
             return f"is {_what(leaf)} and must be {word} {format_exact(bound.value)}", (bound.origin,)
-        if not _keeps(leaf, bound, bound is limit.high):
+        if not (value <= bound.value if bound is limit.high else value >= bound.value):
             return f"must be {word} {format_exact(bound.value)}", (bound.origin,)
     allowed = limit.allowed
     if allowed is not None and not any(same(leaf, value) for value in allowed.values):
@@ -116,14 +124,15 @@ def object_to(limit: Limit, leaf: Value) -> tuple[str, tuple[Origin, ...]] | Non
     return None
 
 
-def _comparable(leaf: Value, bound: Bound) -> bool:
-    return not isinstance(leaf, bool | str | tuple) and dimension(leaf) == dimension(bound.value)
+def _judged(leaf: Value, bound: Bound) -> Number | None:
+    """A value as an end of a limit can judge it; None where it cannot.
 
-
-def _keeps(leaf: Value, bound: Bound, is_high: bool) -> bool:
-    """Whether a value is inside an end of the same dimension."""
-    value: Number = leaf  # type: ignore[assignment]
-    return bool(value <= bound.value if is_high else value >= bound.value)
+    To a plain number a text is the number that it writes, as what gets the text would read it.
+    """
+    if isinstance(leaf, str) and dimension(bound.value) == "number" and len(leaf) <= _LONGEST_NUMBER:
+        return Fraction(leaf) if _WRITTEN.fullmatch(leaf) else None
+    comparable = not isinstance(leaf, bool | str | tuple) and dimension(leaf) == dimension(bound.value)
+    return leaf if comparable else None  # type: ignore[return-value]
 
 
 def dimension(value: Value) -> str:

@@ -33,13 +33,15 @@ def given_of(order: Order) -> Iterator[Given]:
     What the rule sets themselves have watched (guards) is theirs.  Raises UnitError.
     """
     kinds = order.rules.kinds if order.rules is not None else {}
+    physical = order.rules.physical if order.rules is not None else {}
     reached: dict[str, tuple[str, ...]] = {}
     for provider, values in _settings_of(order):
         known = kinds.get(provider, {})
         for name, value in values.items():
             reached[canonical(name)] = (*reached.get(canonical(name), ()), provider)
             kind = known.get(name)
-            yield Given(name, read(kind, value), provider, kind if kind in _PLAIN else None)
+            written = name in physical.get(provider, ())
+            yield Given(name, read(kind, value), provider, kind if kind in _PLAIN else None, physical=written)
     known = {canonical(name): kind for name, kind in kinds.get("", {}).items()}
     for name, value in {**order.settings, **order.axes}.items():
         provider, _, own = name.rpartition(".")

@@ -28,6 +28,8 @@ api = 1
 
 #: What a restore command has in place of the value that was read before.
 OLD = "{old}"
+#: What a set command has in place of ``value``, so that a limit of ``value`` reaches what is really set.
+VALUE = "{value}"
 
 _READ_BACK: Schema = {
     "tolerance": {
@@ -57,7 +59,7 @@ class Sysfs(Fault):
         "value": {
             "type": "string",
             "required": True,
-            "meta": {"help": 'what is written, in the file\'s own unit: `"{voltage:mV}"`'},
+            "meta": {"help": 'what is written, in the file\'s own unit: `"{voltage:mV}"`', "physical": True},
         },
         **_READ_BACK,
     }
@@ -108,7 +110,7 @@ class Command(Fault):
             "type": "list",
             "required": True,
             "schema": {"type": "string"},
-            "meta": {"help": "the command that sets it: a program and its arguments"},
+            "meta": {"help": "the command that sets it: a program and its arguments; `{{value}}` stands for `value`"},
         },
         "read": {
             "type": "list",
@@ -125,7 +127,7 @@ class Command(Fault):
         "value": {
             "type": "string",
             "required": True,
-            "meta": {"help": "what the second command must print once it is set"},
+            "meta": {"help": "what the second command must print once it is set", "physical": True},
         },
         **_READ_BACK,
         "within": {
@@ -164,7 +166,7 @@ class Command(Fault):
     def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
         """Set it, and read it back."""
         value = str(injection.settings["value"])
-        run_command(texts(injection.settings["set"]), undo["within"])
+        run_command([word.replace(VALUE, value) for word in texts(injection.settings["set"])], undo["within"])
         found = _read_until(undo, value)
         return Injected(notes=f"{undo['rail']}: {undo['old']} → {found}")
 
