@@ -167,6 +167,9 @@ def test_a_read_back_that_disagrees_is_loud_and_keeps_what_it_has(desk: Desk, ra
     assert exit.steps == ()
     assert exit.holds[0].disagreed
     assert not exit.cleared
+    (left,) = exit.left
+    assert "was put back as it was, but it does not do what it is told" in left
+    assert "was set to 850 and reads 900" in left
     assert text(rail) == "1000", "it is put back all the same"
     again = desk.carry_out(desk.order(step("true"), holds=(command(rail),)))
     assert "an earlier run could not put" in (again.setup_error or ""), "nobody uses it before somebody has looked"

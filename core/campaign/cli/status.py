@@ -222,7 +222,7 @@ def _text(status: Status) -> str:
 
 
 def _waits(each: Lost) -> str:
-    what = "is lost" if each.state == "lost" else "left something behind"
+    what = "is lost" if each.state == "lost" else "waits for a person"
     why = visible("; ".join(each.why) or "it was lost")
     return f"{visible(each.run)} {what}: {why}: campaign release {shlex.quote(visible(each.run))}"
 

@@ -18,7 +18,7 @@ from campaign.engine.flight import Flight
 from campaign.engine.outbox import Ask, Begin, Halt, Outbox
 from campaign.engine.releasing import Held
 from campaign.engine.states import State
-from campaign.judge.classify import decide
+from campaign.judge.classify import decide, one_line
 from campaign.judge.fingerprint import fingerprint
 from campaign.ledger.rows import INTERRUPTED, AttemptRow, CampaignState, Ending
 from campaign.records import Decision, Exit, Failure, FailureKind, OracleRecord, Order, Reason, Stop, Verdict
@@ -449,9 +449,9 @@ class Core:
 
     def _end(self, flight: Flight, decision: Decision, again: policies.Again | None = None) -> None:
         exit_ = flight.exit
-        holding = exit_ is not None and not exit_.cleared
+        held = "; ".join(map(one_line, exit_.left)) if exit_ is not None and not exit_.cleared else None
+        holding = held is not None
         cause = again.cause if again else None
-        held = "its processes, faults or holds could not be cleared" if holding else None
         self.out.changes.append(flight.end(decision, self._now(), again=cause, held=held))
         course = self._course(flight)
         self._tell(flight, decision, cause)

@@ -145,8 +145,26 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
     @property
     def cleared(self) -> bool:
         """Whether nothing of it can still be in force: else its slots stay held until a person has looked."""
-        stuck = any(fault.undo_failed for fault in self.faults)
-        return self.tree_empty and not stuck and not any(hold.undo_failed or hold.disagreed for hold in self.holds)
+        return not self.left
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """In sentences, what a person has to look at before its slots, files and rails are used again."""
+        tree = () if self.tree_empty else ("processes of it survived being killed",)
+        faults = (
+            f"the fault {each.label} could not be undone: {each.undo_failed}"
+            for each in self.faults
+            if each.undo_failed
+        )
+        return (*tree, *faults, *(why for each in self.holds if (why := _left(each)) is not None))
+
+
+def _left(hold: HoldExit) -> str | None:
+    if hold.undo_failed is not None:
+        return f"the hold {hold.label} could not be taken off: {hold.undo_failed}"
+    if hold.returned:
+        return f"the hold {hold.label} was put back as it was, but it does not do what it is told: {hold.error}"
+    return None
 
 
 def sealed(record: bytes) -> bytes:

@@ -48,7 +48,8 @@ class Busy(Struct, frozen=True):
         if self.owner is None:
             return f"{self.resource} is held by another attempt"
         if self.ended:
-            return f"an earlier run could not put {self.resource} back: see campaign status there ({self.owner})"
+            left = f"an earlier run could not put {self.resource} back, or it did not do what it was told"
+            return f"{left}: see campaign status there ({self.owner})"
         return f"a dead run still holds {self.resource}: start a daemon there, to have it put back ({self.owner})"
 
 
