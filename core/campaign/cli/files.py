@@ -8,6 +8,7 @@ import sys
 
 from campaign.diagnostics import Diagnostic, ExitStatus
 from campaign.failpoints import reach
+from campaign.readable import read_bounded
 
 #: How a user names standard input, and what diagnostics call it.
 STDIN, STDIN_NAME = "-", "<stdin>"
@@ -15,9 +16,8 @@ _MOST_BYTES = 16 * 2**20  # more than any spec may have, so that its size is see
 
 
 def read_file(path: str) -> bytes:
-    """The bytes of a file, cut off far above the largest spec; raises OSError."""
-    with open(path, "rb") as file:
-        return file.read(_MOST_BYTES)
+    """The bytes of a regular file, cut off far above the largest spec; raises OSError."""
+    return read_bounded(path, _MOST_BYTES)
 
 
 def read_stdin() -> bytes:

@@ -38,5 +38,6 @@ def command(file: str, most: int, workspace: str) -> int:
     try:
         click.echo(Import(path, workspace, most).run())
     except OSError as error:
-        raise CampaignError([unwritable(str(error.filename or workspace), error)]) from error
+        where = error.filename if isinstance(error.filename, str) else workspace  # a descriptor's number says nothing
+        raise CampaignError([unwritable(where, error)]) from error
     return 0

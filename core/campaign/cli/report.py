@@ -9,7 +9,7 @@ import sys
 import click
 
 from campaign.analysis.recorded import rendered, results_of, write_report
-from campaign.analysis.reporting import Wanted, wanted
+from campaign.analysis.reporting import Wanted, find_reporter, wanted
 from campaign.cli import complete
 from campaign.cli.files import unwritable
 from campaign.cli.options import workspace_option
@@ -50,8 +50,7 @@ def command(
     CAMPAIGN is an id, a name or the beginning of an id; the newest campaign unless given.  It may still be running.
     A shmoo is printed, unless a file is named.
     """
-    given = sets if template is None else (*sets, f"template={template}")
-    chosen = wanted(reporter, given, None if output == STDOUT else output)
+    chosen = _chosen(reporter, sets, template, None if output == STDOUT else output)
     printed = output == STDOUT or (output is None and chosen.reporter.printed and not _picture(chosen))
     with open_ledger(workspace) as ledger:
         row = choose_campaign(ledger, campaign)
@@ -63,6 +62,17 @@ def command(
             _write(chosen, results, path)
             click.echo(visible(path))
     return 0
+
+
+def _chosen(name: str, sets: tuple[str, ...], template: str | None, file: str | None) -> Wanted:
+    """The report that is asked for; raises CampaignError, and UsageError where the reporter cannot do that."""
+    if template is not None and "template" not in find_reporter(name).parameters:
+        raise click.UsageError(f"--template is for reporters that have templates, as html has; {name} has none")
+    chosen = wanted(name, sets if template is None else (*sets, f"template={template}"), file)
+    why = chosen.reporter.objection(file, chosen.settings) if file is not None else None
+    if why is not None:
+        raise click.UsageError(f"{file} cannot be written: {why}")
+    return chosen
 
 
 def _picture(chosen: Wanted) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -33,6 +32,7 @@ from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import FINISHED, AttemptRow, CampaignRow
 from campaign.ledger.staging import Stage
 from campaign.plan.snapshot import digest
+from campaign.readable import open_regular
 from campaign.records import Directories, EventView, Exit, Verdict
 from campaign.supervise.folders import create_file, open_below, write_all
 
@@ -74,9 +74,7 @@ class Import:
             sweep(self._place.path)
 
     def _take(self) -> str:
-        with open(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise self._refused("it is no regular file")
+        with open(self._opened(), "rb") as file:
             try:
                 manifest = self._unpack(file)
                 campaign = self._staged(manifest)
@@ -86,6 +84,12 @@ class Import:
                 raise self._refused(" ".join(str(error).split())[:300]) from error
         self._settle(campaign)
         return campaign
+
+    def _opened(self) -> int:
+        try:
+            return open_regular(self._path)
+        except OSError as error:
+            raise self._refused(f"it cannot be read: {error.strerror or error}") from error
 
     def _refused(self, why: str) -> CampaignError:
         return refused(self._path, why)

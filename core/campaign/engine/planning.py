@@ -20,6 +20,7 @@ from campaign.engine.client import EngineGoneError, QueueLink
 from campaign.engine.execute import carry_out, conclude
 from campaign.engine.prepare import Prepared, Wishes, prepare_again
 from campaign.engine.workspace import Workspace
+from campaign.readable import read_bounded
 from campaign.records import RunView
 from campaign.records.event import EventView
 from campaign.supervise.channel import Channel
@@ -90,8 +91,7 @@ def _unwritten(path: str, error: OSError | CampaignError) -> None:
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(_MOST_BYTES)
+    return read_bounded(path, _MOST_BYTES)
 
 
 def _say(sock: socket.socket, message: protocol.Failed) -> None:

@@ -17,6 +17,7 @@ from campaign.plan.program import Program
 from campaign.plan.render import RenderContext, render
 from campaign.plan.selection import Selected
 from campaign.plugins.names import split_name
+from campaign.readable import read_bounded
 from campaign.records import PlanPlugin, PlanTool, ServiceOrder, StepOrder
 from campaign.supervise.processes import StartError, find_program
 
@@ -99,8 +100,7 @@ def program_of(tool: str, path: str) -> PlanTool:
 def _small(path: str) -> bytes | None:
     """The bytes of a file that is small and may be read."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(_MOST_READ_BYTES + 1)
+        data = read_bounded(path, _MOST_READ_BYTES + 1)
     except OSError:
         return None
     return data if len(data) <= _MOST_READ_BYTES else None

@@ -253,6 +253,10 @@ class Reporter(Provider):
         """The file it writes with these settings unless told otherwise."""
         return self.filename
 
+    def objection(self, file: str, settings: Mapping[str, Value]) -> str | None:
+        """Why it cannot write a file of that name with these settings, as the end of a sentence; None where it can."""
+        return None
+
     def render(self, results: Results, settings: Mapping[str, Value], write: Callable[[str | bytes], None]) -> None:
         """Write the report in pieces, of text or of bytes; ``settings`` hold every parameter that has a value."""
         self.report(results.summary, results.runs(), write)

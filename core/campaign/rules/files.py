@@ -93,13 +93,15 @@ class _Library:
         self.files: dict[str, bytes] = {}
         self.found: list[Diagnostic] = []
         self._loaded: dict[str, Loaded | None] = {}
+        self._unread: tuple[str, ...] = ()
 
     def named(self, named: Named, chain: tuple[str, ...]) -> Loaded | None:
         """The set that something names, with all that it extends; None where that was reported."""
         path = self._find(named)
         if path is None:
             hint = "name a file that exists and may be read, or a rule set that a package brings"
-            self._wrong("CAMP311", f"no rule set {shown(named.word)} can be read", named.span, hint)
+            why = "".join(f": {each}" for each in self._unread)
+            self._wrong("CAMP311", f"no rule set {shown(named.word)} can be read{why}", named.span, hint)
             return None
         if path in chain:
             loop = " -> ".join((*chain[chain.index(path) :], path))
@@ -135,13 +137,17 @@ class _Library:
         return Loaded(rule_set, tuple(base for base in bases if base is not None))
 
     def _find(self, named: Named) -> str | None:
-        """The path of the first candidate that can be read."""
+        """The path of the first candidate that can be read; ``_unread`` says why one that is there could not be."""
+        self._unread = ()
         for path in self._candidates(named):
             if path in self.files:
                 return path
             try:
                 self.files[path] = self._read(path)
-            except (OSError, ValueError):
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, ValueError) as error:
+                self._unread = (getattr(error, "strerror", None) or "its path is none",)
                 continue
             return path
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from campaign_standard._words import notes_of, title_of
 api = 1
 
 _FORMS = ("text", "svg", "png")
+_ENDINGS = (".svg", ".png", ".txt")
 _MARKS = {PASS: "*", FAIL: ".", ERROR: "?", NOT_RUN: " "}
 _COLOURS = {PASS: "32", FAIL: "31", MIXED: "33", ERROR: "35"}
 _LEGEND = "* pass   . fail   1-9 tenths that passed   ? only errors   (blank) not run"
@@ -41,6 +43,13 @@ class ShmooReporter(Reporter):
         """``shmoo.txt``, ``shmoo.svg`` or ``shmoo.png``."""
         form = settings.get("form", "text")
         return self.filename if form == "text" else f"shmoo.{form}"
+
+    def objection(self, file: str, settings: Mapping[str, Value]) -> str | None:
+        """A name that ends like another form than those it draws, where none is asked for."""
+        ending = os.path.splitext(file)[1].lower()
+        if "form" in settings or ending in {"", *_ENDINGS}:
+            return None
+        return f"a shmoo is drawn as {', '.join(_ENDINGS)}, not as {ending}; or say which: --set form=png"
 
     def render(self, results: Results, settings: Mapping[str, Value], write: Callable[[str | bytes], None]) -> None:
         """Count the runs, then draw."""
