@@ -85,7 +85,7 @@ def recorded(tmp_path: Path) -> Callable[..., Any]:
     """Record a campaign in a real ledger under ``tmp_path/.campaign``, with its evidence; gives its row.
 
     ``runs`` are ``(cell, seed, [outcome of each attempt])``; an outcome is ``pass``, ``fail: message``,
-    ``error: message``, ``canceled`` or ``running``.  ``axes`` names the parts of a cell's name, as its axes.
+    ``error: message``, ``orphaned: message``, ``canceled`` or ``running``.  ``axes`` names the parts of a cell's name, as its axes.
     """
     from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Move
     from campaign.ledger.store import Ledger
@@ -194,12 +194,13 @@ def _an_ending(order: Any, outcome: str, cause: str, at: str, again: str | None)
         steps=(step,),
         output=log,
     )
+    reason = word if word in {"canceled", "orphaned"} else message
     return Ending(
         order=order,
         source="judging",
         cause=cause,
         at=at,
-        decision=Decision(Verdict(word), message or ("canceled" if word == "canceled" else ""), failure),
+        decision=Decision(Verdict("error" if word == "orphaned" else word), reason, failure),
         exit=msgspec.json.encode(record),
         again=again,
         started_at=at,

@@ -52,6 +52,12 @@ def test_show_a_campaign_sums_it_up(said: Any) -> None:
     assert "→ look at crash.off#1@1: campaign show 'crash-20261120T100000Z-ab12/crash.off#1@1'" in text
 
 
+def test_a_run_says_why_where_its_reason_is_but_a_word(in_process: Any, recorded: Any) -> None:
+    recorded([("crash.off", 1, ["orphaned: it left no exit record"]), ("crash.off", 2, ["fail: row 7 missing"])])
+    assert "it left no exit record" in in_process("show", "crash.off#1").stdout
+    assert in_process("show", "crash.off#2").stdout.count("row 7 missing") == 1
+
+
 def test_the_next_step_can_be_pasted(in_process: Any, recorded: Any) -> None:
     recorded([('q.1[big="a|b"]', 0, ["fail: x"])])
     step = in_process("show").stdout.splitlines()[-1]

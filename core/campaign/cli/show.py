@@ -132,6 +132,7 @@ def _run_facts(view: RunView, row: AttemptRow) -> str:
             ("state", view.state),
             ("verdict", _word(row)),
             ("reason", view.reason),
+            ("why", _why(view)),
             ("fingerprint", view.failure.fingerprint if view.failure else None),
             ("slots", ", ".join(f"{name}: {held}" for name, held in view.resources.granted.items())),
             ("fallback", view.resources.fallback_reason),
@@ -139,6 +140,12 @@ def _run_facts(view: RunView, row: AttemptRow) -> str:
             ("took", took(view.duration_s)),
         ]
     )
+
+
+def _why(view: RunView) -> str | None:
+    """What the failure says beyond the reason, which for an orphan is but a word."""
+    message = view.failure.message if view.failure else ""
+    return cut(message, 2 * _WIDTH) if message and message not in (view.reason or "") else None
 
 
 def _steps(view: RunView) -> str:
