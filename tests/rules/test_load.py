@@ -225,3 +225,11 @@ def test_a_limit_that_can_never_bind_is_refused(name: str) -> None:
 def test_a_limit_whose_values_all_break_its_bounds_is_refused() -> None:
     _, found = load("name: x\nlimits:\n  m: {in: [a, b], max: 3}\n  n: {in: [1, 5], max: 3}\n")
     assert codes(found) == [("CAMP312", "3:3")]
+
+
+def test_one_wrong_rule_does_not_hide_the_others() -> None:
+    text = "nome: x\nlimits:\n  a: {max: foo}\n  b: {min: 3, max: 1}\n  type.foo: {max: 1}\ntriage:\n  - {id: t, when: '1 +'}\n"
+    rule_set, found = load(text + "  - {when: 'true'}\n")
+    assert rule_set is None
+    places = {place.partition(":")[0] for _, place in codes(found)}
+    assert {"1", "3", "4", "5", "7", "8"} <= places, codes(found)

@@ -165,12 +165,15 @@ def _bound(files: Sequence[str]) -> Bound:
 
 
 def _bind(files: Sequence[str]) -> tuple[Bound | None, list[Diagnostic]]:
-    """Rule sets side by side, their matchers known too."""
+    """Rule sets side by side, their matchers and guards known too."""
+    from campaign.plan.duties import unknown_guards
     from campaign.plugins.registry import Registry
     from campaign.rules.files import Named, bind
     from campaign.rules.match import check_matchers
 
     bound, found = bind([Named(path, "") for path in files], read_file)
     if bound is not None:
-        found += check_matchers([each.rule_set for each in bound.sets], Registry())
+        registry = Registry()
+        found += check_matchers([each.rule_set for each in bound.sets], registry)
+        found += unknown_guards(bound.book, registry)
     return (None if failed(found) else bound), found

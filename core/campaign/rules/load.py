@@ -42,12 +42,11 @@ def load_rule_set(path: str, data: bytes) -> tuple[RuleSet | None, list[Diagnost
     document, found = read_document(path, data)
     if document is None:
         return None, found
-    found = schema.judge(document.root)
-    if found:
-        return None, _sorted(found)
-    loader = _Loader(document.root, document.source)
+    found, sound = schema.judge(document.root)
+    loader = _Loader(sound, document.source)
     rule_set = loader.rule_set()
-    return (None if failed(loader.found) else rule_set), _sorted(loader.found)
+    found += loader.found
+    return (None if failed(found) else rule_set), _sorted(found)
 
 
 def _sorted(found: Iterable[Diagnostic]) -> list[Diagnostic]:

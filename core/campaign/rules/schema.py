@@ -286,11 +286,27 @@ def _validator() -> cerberus.Validator:
     return cerberus.Validator(SCHEMA, error_handler=_Handler())
 
 
-def judge(root: Entries) -> list[Diagnostic]:
-    """Everything about the shape of a rule set that is wrong, in no particular order."""
+def judge(root: Entries) -> tuple[list[Diagnostic], Entries]:
+    """Everything about the shape of a rule set that is wrong, in no particular order, and the root without it."""
     validator = _validator()
     validator.validate({key: _plain(node) for key, node in root.entries.items()}, normalize=False)
-    return [_diagnostic(error, root) for error in validator.errors]
+    wrong = [tuple(error.document_path) for error in validator.errors]
+    return [_diagnostic(error, root) for error in validator.errors], _without(root, wrong) if wrong else root
+
+
+def _without(root: Entries, wrong: Sequence[_Path]) -> Entries:
+    """A rule set without the rules that are wrong: each as a whole, so that the others can still be judged."""
+    entries = dict(root.entries)
+    for key in {path[0] for path in wrong if path}:
+        node = entries.pop(key, None)
+        parts = {path[1] if len(path) > 1 else None for path in wrong if path[0] == key}
+        if isinstance(node, Items) and None not in parts:
+            entries[key] = Items(tuple(each for at, each in enumerate(node.items) if at not in parts), node.span)
+        elif isinstance(node, Entries) and None not in parts:
+            kept = {name: each for name, each in node.entries.items() if name not in parts}
+            entries[key] = Entries(kept, node.keys, node.span)
+    entries.setdefault("name", Scalar("unnamed", False, root.span, 0, "unnamed"))
+    return Entries(entries, root.keys, root.span)
 
 
 def _plain(node: Node) -> Any:
