@@ -1,6 +1,8 @@
 """Where a file is wanted and something else is there: told at once, never waited for, never read without end."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +58,25 @@ def test_a_shmoo_is_not_drawn_as_anything(recorded: Any, in_process: Any, tmp_pa
     assert done.exit_code == 2
     assert ".svg, .png, .txt" in done.stderr
     assert not (tmp_path / "a.jpg").exists()
+
+
+def test_a_guard_whose_sensor_says_nothing_is_not_waited_for(tmp_path: Path, clean_environ: dict[str, str]) -> None:
+    os.mkfifo(tmp_path / "temp")
+    (tmp_path / "board.yaml").write_text(
+        "name: board\nguard:\n  - {oracle: host.temperature, path: temp, max: 95C, every: 1s}\n"
+    )
+    (tmp_path / "spec.camp").write_text(
+        'rules "board.yaml"\ncampaign "c" { }\ntool t { command "/bin/true" }\ninstance i { run t }\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "campaign", "exec", "spec.camp"],
+        cwd=tmp_path,
+        env=clean_environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "host.temperature cannot be used here: whether it can did not come out" in done.stdout + done.stderr

@@ -70,3 +70,11 @@ def test_a_run_by_its_id(ledger: Any) -> None:
 def test_what_was_not_recorded_is_no_run(ledger: Any, word: str) -> None:
     with pytest.raises(CampaignError, match="CAMP581"):
         choose_run(ledger, word)
+
+
+def test_a_campaign_of_a_dead_exec_is_interrupted_wherever_it_is_told(in_process: Any, recorded: Any) -> None:
+    then = "2020-01-01T00:00:00Z"
+    recorded([("crash.off", 1, ["running"])], state="running", finished_at=None, exit_status=None, created_at=then)
+    assert "interrupted, of exec" in in_process("status").stdout
+    assert " is interrupted, and no daemon runs here" in in_process("wait").stderr
+    assert "kept: it is interrupted" in in_process("clean", "--older-than", "1s", "--dry-run").stdout

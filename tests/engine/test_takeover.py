@@ -83,3 +83,12 @@ def test_what_is_open_is_found_by_an_index(past: Callable[[str], str], tmp_path:
         ledger._db.set_trace_callback(None)
         steps = [str(row[3]) for row in ledger._db.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
     assert any("attempt_open" in step for step in steps), steps
+
+
+def test_a_campaign_of_an_exec_that_died_is_interrupted(past: Callable[[str], str], tmp_path: Path) -> None:
+    campaign = past("adopt")
+    take_over(ledger_of(tmp_path))
+    with LedgerReader(ledger_of(tmp_path)) as after:
+        row = after.campaign(campaign)
+    assert row is not None
+    assert row.state == "interrupted"

@@ -68,6 +68,7 @@ def test_a_failed_restore_is_loud_and_keeps_the_rail_until_it_is_released(tmp_pa
     assert first.returncode == 1, first.stderr
     assert "the hold rails.command could not be taken off: " in first.stdout + first.stderr
     assert "restore ended with 3: no bus" in first.stderr
+    assert "campaign release 'held-" in first.stdout
     assert bench.rail.read_text() == "850\n"
     (waits,) = [line for line in bench.campaign("status").stdout.splitlines() if "campaign release" in line]
     assert "waits for a person: the hold rails.command could not be taken off: restore ended with 3" in waits

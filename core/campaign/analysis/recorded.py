@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from shlex import quote
 
 from msgspec.structs import replace
 
@@ -54,9 +55,20 @@ def summary_of(ledger: LedgerReader, campaign: CampaignRow) -> Summary:
         planned=beside.instances,
         environment=beside.environment,
     )
+    summary = replace(summary, next_steps=(*_releases(ledger, campaign), *summary.next_steps))
     known = quarantined_in(ledger, campaign)
     summary = replace(summary, failures=tuple(marked(each, known) for each in summary.failures))
     return replace(summary, remarks=tuple(ledger.remarks(campaign.id)))
+
+
+def _releases(ledger: LedgerReader, campaign: CampaignRow) -> Iterator[str]:
+    """The runs that wait for a person: what they hold may still be in force."""
+    tokens = dict.fromkeys(each.token for each in ledger.holds())
+    tokens |= dict.fromkeys(row.token for row in ledger.unfinished(campaign.id) if row.state == "lost")
+    for record in filter(None, map(ledger.record, tokens)):
+        if record.row.campaign == campaign.id:
+            run = quote(f"{campaign.id}/{record.row.key}@{record.row.attempt}")
+            yield f"a run left something behind, or is lost; when it is put right: campaign release {run}"
 
 
 def results_of(ledger: LedgerReader, campaign: CampaignRow, now: str, target: Target | None = None) -> Results:

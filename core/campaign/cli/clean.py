@@ -15,7 +15,9 @@ from campaign.cli.recorded import open_ledger
 from campaign.cli.render import print_diagnostics
 from campaign.cli.tables import print_json, table, utc_now, when
 from campaign.diagnostics import Diagnostic, ExitStatus
+from campaign.engine.asking import call
 from campaign.engine.household import forget, housekeeping, sweep
+from campaign.ledger.rows import left_alone
 from campaign.units import Dimension, UnitError, parse_quantity
 
 
@@ -82,8 +84,12 @@ def _before(age: timedelta) -> datetime:
 
 
 def _examined(workspace: str, before: datetime) -> list[Kept]:
+    line = call(workspace)
+    if line is not None:
+        line.close()
     with open_ledger(workspace) as ledger:
-        return list(examine(list(ledger.campaigns()), before, read_ties(ledger)))
+        rows = [row if line is not None else left_alone(row) for row in ledger.campaigns()]
+        return list(examine(rows, before, read_ties(ledger)))
 
 
 def _show(found: Sequence[Kept], gone: frozenset[str], output_format: str, *, dry_run: bool) -> None:

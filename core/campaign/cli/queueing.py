@@ -25,7 +25,7 @@ from campaign.engine import wire
 from campaign.engine.asking import Line, ask, call, gone, now
 from campaign.engine.desk import Desk, new_submission
 from campaign.engine.prepare import Prepared
-from campaign.ledger.rows import CampaignRow
+from campaign.ledger.rows import CampaignRow, left_alone
 from campaign.records import Summary
 
 #: That many times an id that another campaign bears is made anew; two hex bytes tell those of one second apart.
@@ -110,7 +110,7 @@ def follow(workspace: str, campaign: str, *, live: bool, tale: Tale | None = Non
         if row.finished:
             return wire.Ended(row.state, row.exit_status or 0)
         hint = "campaign daemon carries out what is queued; campaign exec --resume goes on with it right here"
-        summary = f"{row.id} is {row.state}, and no daemon runs here"
+        summary = f"{row.id} is {left_alone(row).state}, and no daemon runs here"
         raise CampaignError([Diagnostic("CAMP526", summary, hint=hint, status=ExitStatus.SETUP)])
     try:
         ended = _look_on(line, row.id, Follower(workspace, row, sys.stderr, live=live, tale=tale))

@@ -25,7 +25,7 @@ from campaign.engine.releasing import Held, waiting_for_a_person
 from campaign.engine.workspace import STALE_S, Workspace
 from campaign.ledger.opening import LedgerMissingError
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import CampaignRow, ControlRow
+from campaign.ledger.rows import CampaignRow, ControlRow, left_alone
 
 _NOBODY = wire.Live(pid=0, queue=False, epoch=0, places=0, running=0)
 _RUNNING = ("starting", "running", "judging")
@@ -159,6 +159,8 @@ def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> St
         with LedgerReader(Workspace(workspace).ledger) as ledger:
             controls = ledger.controls()
             rows = sorted((row for row in ledger.campaigns() if not row.finished), key=lambda row: row.created_at)
+            if holder is None:
+                rows = list(map(left_alone, rows))
             queue = tuple(_queued(ledger, row, controls, live) for row in rows)
             held = ledger.held()
             lost = tuple(map(_lost, waiting_for_a_person(ledger)))

@@ -6,12 +6,15 @@ Everything here is asked before anything runs, and every objection comes at once
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from threading import Thread
 from typing import cast
 
 from msgspec.structs import replace
 
-from campaign.diagnostics import Diagnostic, ExitStatus, Span, failed
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus, Span, failed
 from campaign.engine.capacity import Capacity
 from campaign.plan.admit import Demand, Machine, admit
 from campaign.plan.plan import Plan
@@ -23,6 +26,8 @@ from campaign.plugins.registry import Kind, Registry
 from campaign.records import FaultOrder, GuardOrder, HoldOrder, Order, ServiceOrder, StepOrder, mask_text, secrets_of
 from campaign.supervise.processes import StartError, find_program
 
+#: A check that looks at the machine has that long.
+_DEADLINE_S = 5.0
 _KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "oracle": "oracle", "watch": "oracle"}
 
 
@@ -33,12 +38,46 @@ def objections(plan: Plan, capacity: Capacity, registry: Registry, context: Rend
     if failed(found):
         return found
     demands = list(_demands(plan))
-    answers = {(each.kind, each.name): registry.unavailable(cast("Kind", each.kind), each.name) for each in demands}
+    answers = {(each.kind, each.name): _available(registry, each.kind, each.name, each.span) for each in demands}
     machine = Machine(slots=capacity.slots, sources=capacity.sources, unavailable=answers)
     found += admit(scenarios, demands, machine)
     found += environment_problems((scenario.program for scenario in scenarios), context.env)
     found += _unguarded(plan, registry, context.guards)
     return found if failed(found) else found + _missing_programs(plan, registry, context)
+
+
+def _available(registry: Registry, kind: str, name: str, span: Span | None) -> Diagnostic | None:
+    return in_time(lambda: registry.unavailable(cast("Kind", kind), name), f"{kind} {name}", span)
+
+
+def in_time(
+    ask: Callable[[], Diagnostic | None], who: str, span: Span | None, deadline_s: float = _DEADLINE_S
+) -> Diagnostic | None:
+    """What a provider's check says; raises what it raises, and CampaignError where it says nothing in time.
+
+    A sensor may hang, and its check with it: that is left behind in its thread, and the command ends without it.
+    """
+    output = sys.stdout
+    found: list[Diagnostic | None] = []
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            found.append(ask())
+        except BaseException as error:
+            raised.append(error)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(deadline_s)
+    if raised:
+        raise raised[0]
+    if found:
+        return found[0]
+    sys.stdout = output  # the check that hangs has led it aside
+    summary = f"{who} cannot be used here: whether it can did not come out within {deadline_s:g} s"
+    hint = "what it reads does not answer: a sensor that hangs, a FIFO without a writer"
+    raise CampaignError([Diagnostic("CAMP408", summary, span, hint, status=ExitStatus.SETUP)])
 
 
 def _demands(plan: Plan) -> Iterator[Demand]:
@@ -65,9 +104,11 @@ def _unguarded(plan: Plan, registry: Registry, guards: Sequence[GuardOrder]) -> 
         provider = registry.find("oracle", guard.oracle)
         if provider is not None:
             settings = from_json(provider, guard.settings)
-            why = registry.unavailable("oracle", guard.oracle) or registry.missing(guard.oracle, settings, {})
+            span = rule.origin.span
+            ask = partial(registry.missing, guard.oracle, settings, {})
+            why = _available(registry, "oracle", guard.oracle, span) or in_time(ask, f"oracle {guard.oracle}", span)
             if why is not None:
-                yield replace(why, span=rule.origin.span)
+                yield replace(why, span=span)
 
 
 def _missing_programs(plan: Plan, registry: Registry, context: RenderContext) -> list[Diagnostic]:
@@ -96,9 +137,11 @@ def _unarmed(order: Order, scenario: Scenario, registry: Registry) -> Iterator[D
     for kind, each in acting:
         provider = registry.find("fault", each.fault)
         if provider is not None:
-            why = registry.fault_missing(each.fault, from_json(provider, each.settings))
+            settings = from_json(provider, each.settings)
+            span = spans.get((kind, each.label))
+            why = in_time(partial(registry.fault_missing, each.fault, settings), f"fault {each.fault}", span)
             if why is not None:
-                yield replace(why, span=spans.get((kind, each.label)))
+                yield replace(why, span=span)
 
 
 def _unjudged(order: Order, scenario: Scenario, registry: Registry) -> Iterator[Diagnostic]:
@@ -107,9 +150,12 @@ def _unjudged(order: Order, scenario: Scenario, registry: Registry) -> Iterator[
     for oracle in order.oracles:
         provider = registry.find("oracle", oracle.oracle)
         if provider is not None and oracle.required:
-            why = registry.missing(oracle.oracle, from_json(provider, oracle.settings), order.environment)
+            settings = from_json(provider, oracle.settings)
+            ask = partial(registry.missing, oracle.oracle, settings, order.environment)
+            span = spans.get(oracle.label)
+            why = in_time(ask, f"oracle {oracle.oracle}", span)
             if why is not None:
-                yield replace(why, span=spans.get(oracle.label))
+                yield replace(why, span=span)
 
 
 def _missing(order: Order, span: Span) -> Iterator[Diagnostic]:

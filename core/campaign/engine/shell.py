@@ -22,7 +22,7 @@ from campaign.engine.recover import boot_of_admissions, make_folder, mark_boot, 
 from campaign.failpoints import reach
 from campaign.ledger.opening import unwritable
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import CANCEL, PAUSE, RUNNING, AttemptRow, CampaignState
+from campaign.ledger.rows import CANCEL, INTERRUPTED, PAUSE, RUNNING, AttemptRow, CampaignState, left_alone
 from campaign.ledger.store import Ledger
 from campaign.records import Order
 from campaign.records.event import EventView
@@ -113,6 +113,8 @@ class Shell:
             for record, finding in zip(records, findings, strict=True):
                 self.core.take_over(record.row, record.order, _encode_order(record.order), finding)
             self.control(reader)
+            left = [row.id for row in reader.campaigns() if left_alone(row).state != row.state]
+        self.core.out.changes += [CampaignState(campaign=name, state=INTERRUPTED) for name in left]
         reach("engine.takeover.before")
         self.carry_out()
         mark_boot(self._folder, self._machine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from campaign.records import Decision, Exit, OracleRecord, Order
 
@@ -45,6 +46,12 @@ class CampaignRow(Struct, frozen=True, kw_only=True):
     def finished(self) -> bool:
         """Whether it came to its end, so that there is nothing to resume."""
         return self.state == FINISHED
+
+
+def left_alone(row: CampaignRow) -> CampaignRow:
+    """A campaign as it stands when nobody holds the workspace any more: an ``exec`` that ran was interrupted."""
+    dead = row.state == RUNNING and row.submission is None
+    return replace(row, state=INTERRUPTED) if dead else row
 
 
 class AttemptRow(Struct, frozen=True, kw_only=True):
