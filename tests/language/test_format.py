@@ -228,7 +228,7 @@ def _spelt(tokens: list[str], chance: random.Random) -> str:
     return text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_SPECS, st.randoms(use_true_random=False))
 def test_formatting_twice_changes_nothing_and_never_the_tree(spec: list[list[str]], chance: random.Random) -> None:
     text = _spelt(list(chain.from_iterable(spec)), chance)

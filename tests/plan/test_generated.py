@@ -123,7 +123,7 @@ def spec(chance: random.Random) -> str:
     return f'campaign "x" {{ }}\ntier q {{ {tier} }}\n{TOOLS}\ngroup g {{\n{body(chance, 4)}\n{instances}\n}}\n'
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_what_is_sound_compiles_and_renders(chance: random.Random) -> None:
     text = spec(chance)
@@ -145,7 +145,7 @@ def test_what_is_sound_compiles_and_renders(chance: random.Random) -> None:
                 assert render(run, 1, context()).key == run.key
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([*VALUES, "t.n", "chaos"]))
 def test_set_never_crashes(chance: random.Random, name: str) -> None:
     text, value = spec(chance), chance.choice(VALUES[chance.choice([*VALUES])])
