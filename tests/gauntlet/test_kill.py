@@ -392,7 +392,7 @@ def test_a_workspace_that_vanishes_ends_the_command_and_its_engine(scene: Scene,
     _, err = process.communicate(timeout=_PATIENCE_S)
     assert process.returncode == 3
     assert "error[CAMP506]" in err
-    assert "moved, replaced or deleted" in err
+    assert "while a campaign ran" in err
     assert max(scene.effects().values()) == 1
 
 
