@@ -15,7 +15,11 @@ _CHUNK = 1 << 16
 
 
 class Channel:
-    """One end of a conversation: calls ``received`` for each line, and ``closed`` once when the other end is gone."""
+    """One end of a conversation: calls ``received`` for each line, and ``closed`` once when the other end is gone.
+
+    Both are called from the loop only, never from within ``send``: whoever speaks is not interrupted by the news that
+    nobody listens any more.
+    """
 
     def __init__(
         self,
@@ -72,7 +76,7 @@ class Channel:
         except BlockingIOError:
             return
         except OSError:
-            self._gone()
+            self._outgoing.clear()  # the other end is gone: reading comes to its end too, after its last words
 
     def _writable(self) -> None:
         self._flush()
