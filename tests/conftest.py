@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # A busy machine may stop any example for a second: how long one takes says nothing.
 settings.register_profile("campaign", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("campaign")
+# A runner in the background may have been started with interrupts ignored, and so would be whatever a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 #: Nothing of the developer's own settings reaches a test.
 _OURS = ("CAMPAIGN_", "CUDA_", "PYTHONDONTWRITEBYTECODE", "XDG_STATE_HOME", "NO_COLOR", "CI", "GITHUB_")
 
