@@ -1,0 +1,241 @@
+"""Attempts on their way: placed, ended, taken back, and what follows; what the rest of the engine's core stands on.
+
+Pure, as all of it: what is to be done comes out in ``out``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from msgspec import Raw
+
+from campaign.engine import policies, protocol, scheduler
+from campaign.engine.course import Course
+from campaign.engine.findings import Gone
+from campaign.engine.flight import Flight
+from campaign.engine.outbox import Begin, Outbox
+from campaign.engine.states import State
+from campaign.judge.classify import decide, one_line
+from campaign.judge.fingerprint import fingerprint
+from campaign.ledger.rows import INTERRUPTED, CampaignState
+from campaign.records import Decision, Exit, Failure, FailureKind, Order, Reason, Stop, Verdict
+
+
+class Attempts:
+    """The campaigns under way and their attempts in flight.
+
+    ``now`` gives the time of day as RFC 3339; ``revoke`` takes the claim of an order that was not started yet, and
+    says whether that was still possible.  ``slots`` are the workspace's; None: as many as any campaign says.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        now: Callable[[], str],
+        revoke: Callable[[Order], bool],
+        slots: Mapping[str, int] | None = None,
+    ) -> None:
+        self.out = Outbox()
+        self._places, self._now, self._revoke = places, now, revoke
+        self._courses: dict[str, Course] = {}
+        self._scheduler = scheduler.Scheduler(places, slots or {}, believe=slots is None)
+        self._paused: frozenset[tuple[str, str]] = frozenset()
+        self._offered: dict[str, Flight] = {}
+        self._flights: dict[str, Flight] = {}
+
+    def under_way(self, campaign: str | None = None) -> Iterator[Flight]:
+        """The attempts in flight, of all campaigns or of one."""
+        return (each for each in self._flights.values() if campaign is None or each.order.campaign == campaign)
+
+    def expect(self, campaign: str, orphans: str, counts: dict[str, dict[str, int]] | None = None) -> Course:
+        """A campaign is to be carried out, or left attempts in flight: they are its own."""
+        course = self._courses.setdefault(campaign, Course(campaign, orphans))
+        course.counts = counts or course.counts
+        return course
+
+    # --- ends ----------------------------------------------------------------------------------------------------
+
+    def exited(self, token: str, exit_: Exit, data: bytes) -> None:
+        """An attempt's exit record is on disk."""
+        flight = self._flights.get(token)
+        if flight is None or flight.state in {State.JUDGING, State.DONE}:
+            return  # of an earlier owner, kept on disk but not counted
+        flight.ended(exit_, data)
+        if exit_.setup_error is not None and flight.state in {State.ADMITTED, State.STARTING}:
+            self.out.changes += flight.catch_up(State.STARTING, self._now())
+            self._judge(flight)
+            return
+        self.out.changes += flight.catch_up(State.JUDGING, exit_.finished_at)
+        if exit_.cleared:
+            self._schedule(flight.order.campaign, scheduler.Yielded(token))
+        if not flight.order.oracles:
+            self._judge(flight)
+
+    def _judge(self, flight: Flight) -> None:
+        assert flight.exit is not None
+        decision = decide(flight.order, flight.exit, flight.oracles, signature=flight.signature)
+        if decision.reason == Reason.INTERRUPTED and self._course(flight).cancels(flight.order.instance):
+            decision = Decision(Verdict.CANCELED, Reason.CANCELED)  # an earlier owner's, which knows one signal only
+        self._end(flight, decision, self._follows(flight, flight.exit, decision))
+
+    def _follows(self, flight: Flight, exit_: Exit, decision: Decision) -> policies.Again | None:
+        course = self._course(flight)
+        if course.cancels(flight.order.instance):
+            return None
+        if exit_.stopped is Stop.INTERRUPT:
+            return policies.Again("verb")  # resume goes on with it
+        attempts = course.count(flight.order.key)
+        return policies.retry(flight.order.retry, decision, attempts.get("plan", 1) + attempts.get("policy", 0))
+
+    def _end(self, flight: Flight, decision: Decision, again: policies.Again | None = None) -> None:
+        exit_ = flight.exit
+        held = "; ".join(map(one_line, exit_.left)) if exit_ is not None and not exit_.cleared else None
+        holding = held is not None
+        cause = again.cause if again else None
+        self.out.changes.append(flight.end(decision, self._now(), again=cause, held=held))
+        course = self._course(flight)
+        self._tell(flight, decision, cause)
+        if again is not None:
+            following = protocol.Again(flight.order.key, flight.order.attempt + 1, again.cause)
+            self._await(course.name, following, again.after_s)
+            course.count_more(flight.order.key, again.cause)
+        elif decision.verdict is Verdict.FAIL and course.stop_on_fail:
+            self.wind_down(course.name)
+        self._leave(flight, holding=holding)
+
+    def _orphaned(self, flight: Flight, policy: str, why: str) -> None:
+        if flight.state is State.ADMITTED:
+            self.out.changes += flight.catch_up(State.STARTING, self._now())
+        if policy == "cancel":
+            self._end(flight, Decision(Verdict.CANCELED, Reason.ORPHANED))
+            return
+        again = (
+            policies.requeue(self._course(flight).count(flight.order.key).get("orphan", 0))
+            if policy == "requeue"
+            else None
+        )
+        poison = policy == "requeue" and again is None
+        reason = Reason.POISON if poison else Reason.ORPHANED
+        self._end(flight, error_of(flight.order, reason, FailureKind.LOST, why), again)
+
+    def _tell(self, flight: Flight, decision: Decision, again: str | None) -> None:
+        finished = protocol.Finished(
+            seq=0,
+            token=flight.token,
+            decision=decision,
+            exit=Raw(flight.exit_data) if flight.exit_data is not None else protocol.NULL,
+            oracles=flight.oracles,
+            again=again,
+            fallback=flight.order.fallback_reason,
+        )
+        self.out.endings.append((flight.order.campaign, finished))
+
+    def _take_back(self, flight: Flight) -> None:
+        """It never ran: queued again, uncharged, under a new token."""
+        if flight.state is not State.ADMITTED:
+            self._orphaned(flight, "adopt", Gone().why)
+            return
+        self.out.changes.append(flight.move(State.QUEUED, self._now(), cause="revoked"))
+        order, course = flight.order, self._course(flight)
+        course.revoked[order.key] = flight
+        if not self._canceled(course, flight):
+            self._await(course.name, protocol.Again(order.key, order.attempt, flight.cause, flight.parent), 0.0)
+        self._leave(flight)
+
+    def _leave(self, flight: Flight, *, holding: bool = False) -> None:
+        self._flights.pop(flight.token, None)
+        self._schedule(flight.order.campaign, scheduler.Left(flight.token, holding))
+
+    # --- stopping ------------------------------------------------------------------------------------------------
+
+    def wind_down(self, campaign: str) -> None:
+        """Start nothing more of a campaign."""
+        course = self._courses[campaign]
+        if course.stopping:
+            return
+        course.stopping = True
+        self._schedule(campaign, scheduler.Stopped(campaign))
+        self._revoke_all(self.under_way(campaign))
+
+    def _revoke_all(self, flights: Iterable[Flight]) -> None:
+        for flight in [each for each in flights if each.state is State.ADMITTED]:
+            if self._revoke(flight.order):
+                self._take_back(flight)
+
+    def _canceled(self, course: Course, flight: Flight) -> bool:
+        """Whether a further attempt is not wanted any more; its run, where it is queued, is at its end."""
+        if not course.cancels(flight.order.instance):
+            return False
+        if flight.order.key in course.revoked:
+            self._drop(course, course.revoked[flight.order.key])
+        return True
+
+    def _drop(self, course: Course, flight: Flight) -> None:
+        """A queued attempt is canceled."""
+        del course.revoked[flight.order.key]
+        decision = Decision(Verdict.CANCELED, Reason.CANCELED)
+        self.out.changes.append(flight.end(decision, self._now()))
+        self._tell(flight, decision, None)
+
+    # --- scheduling ----------------------------------------------------------------------------------------------
+
+    def _await(self, campaign: str, again: protocol.Again, after_s: float) -> None:
+        """A further attempt is due; while nobody can render it the ledger knows, and whoever opens next asks for it."""
+        course = self._courses[campaign]
+        if not course.opened:
+            return
+        self._schedule(campaign, scheduler.Awaited(1, campaign))
+        if not course.stopping:
+            self.out.later.append((after_s, campaign, again))
+
+    def _schedule(self, campaign: str, event: scheduler.Event) -> None:
+        wanted: dict[str, list[tuple[int, int]]] = {}
+        for instruction in self._scheduler.handle(event):
+            if isinstance(instruction, scheduler.Wanted):
+                wanted.setdefault(instruction.campaign, []).append((instruction.lane, instruction.count))
+            else:
+                self._admit(instruction)
+        self.out.says += [(name, protocol.Want(tuple(lanes))) for name, lanes in wanted.items()]
+        if campaign in self._courses:
+            self._check_idle(self._courses[campaign])
+
+    def _admit(self, placed: scheduler.Placed) -> None:
+        flight = self._flights[placed.token] = self._offered.pop(placed.token)
+        flight.grant(dict(placed.granted), placed.fallback)
+        self._course(flight).revoked.pop(flight.order.key, None)
+        self.out.changes.append(flight.admit(self._now()))
+        self.out.commands.append(Begin(flight.order, flight.data))
+
+    def _check_idle(self, course: Course) -> None:
+        if course.told_idle or not (course.begun or course.abandoned) or not self._scheduler.idle(course.name):
+            return
+        if any(True for _ in self.under_way(course.name)):
+            return
+        course.told_idle = True
+        if course.abandoned:
+            if course.begun:
+                self._record_campaign(course.name, INTERRUPTED, None)
+            self._forget(course.name)
+        else:
+            complete = self._scheduler.drained(course.name)
+            idle = protocol.Idle(complete, course.lost, self._places, canceled=bool(course.canceled))
+            self.out.says.append((course.name, idle))
+
+    def _forget(self, campaign: str) -> None:
+        self._schedule(campaign, scheduler.Detached(campaign))
+        self._courses.pop(campaign, None)
+        self.out.over.append(campaign)
+
+    def _record_campaign(self, campaign: str, state: str, status: int | None) -> None:
+        at = None if state == INTERRUPTED else self._now()
+        self.out.changes.append(CampaignState(campaign=campaign, state=state, at=at, exit_status=status))
+
+    def _course(self, flight: Flight) -> Course:
+        return self._courses[flight.order.campaign]
+
+
+def error_of(order: Order, reason: str, kind: FailureKind, message: str) -> Decision:
+    """The decision that campaign could not tell, with the fingerprint of why."""
+    names = (order.token, order.key, order.cell, order.id)
+    signature = fingerprint(f"{Verdict.ERROR} {kind}", "engine", message, names)
+    return Decision(Verdict.ERROR, reason, Failure(kind, message, signature))

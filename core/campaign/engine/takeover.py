@@ -1,0 +1,93 @@
+"""What becomes of attempts that an earlier owner of the workspace left in flight: the takeover table."""
+
+from __future__ import annotations
+
+from campaign.engine import protocol, scheduler
+from campaign.engine.attempts import Attempts, error_of
+from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unknown
+from campaign.engine.flight import Flight
+from campaign.engine.outbox import Ask, Halt
+from campaign.engine.states import State
+from campaign.ledger.rows import AttemptRow
+from campaign.records import FailureKind, Order, Reason, Stop
+
+
+class Takeover(Attempts):
+    """Goes on with what was left, once it is found out what that is."""
+
+    def take_over(self, row: AttemptRow, order: Order, data: bytes, finding: Finding) -> None:
+        """An attempt that an earlier owner left in flight."""
+        flight = Flight(order, data, row.cause, state=State(row.state))
+        self._flights[flight.token] = flight
+        self.expect(order.campaign, "adopt")
+        yielded = flight.state is State.JUDGING and not (isinstance(finding, Exited) and not finding.exit.cleared)
+        granted = {} if yielded else order.granted  # else what others may have by now would be freed with it
+        self._schedule(order.campaign, scheduler.Adopted(flight.token, granted, order.campaign))
+        self.found(flight.token, finding)
+
+    def resume(self, campaign: str, again: protocol.Again, counts: dict[str, int]) -> None:
+        """A run that is to be followed by a further attempt."""
+        self._courses[campaign].counts[again.key] = counts
+        self._await(campaign, again, 0.0)
+
+    def requeue(self, row: AttemptRow, order: Order, data: bytes, counts: dict[str, int]) -> None:
+        """An attempt that was queued again and has not started since."""
+        course = self._courses[row.campaign]
+        flight = course.revoked[row.key] = Flight(order, data, row.cause, state=State.QUEUED)
+        if self._canceled(course, flight):
+            return
+        self.resume(row.campaign, protocol.Again(row.key, row.attempt, row.cause, row.parent), counts)
+
+    def found(self, token: str, finding: Finding) -> None:  # noqa: C901 - one line a finding
+        """What became of an attempt whose supervisor is gone or was another owner's: the takeover table."""
+        flight = self._flights.get(token)
+        if flight is None or flight.state in {State.DONE, State.LOST}:
+            return
+        policy = self._course(flight).orphans
+        match finding:
+            case Exited() if flight.doomed and finding.exit.stopped is Stop.INTERRUPT:
+                flight.ended(finding.exit, finding.data)  # it may say that something is left
+                self._orphaned(flight, policy, "its command died, and it was ended")  # by us, for what it was
+            case Exited():
+                self._found_exit(flight, finding)
+            case NeverStarted():
+                self._take_back(flight)
+            case Running():
+                if policy != "adopt" and not flight.doomed:
+                    flight.doomed = True
+                    self.out.commands.append(Halt(flight.order, Stop.INTERRUPT))
+            case Gone() if flight.state is State.JUDGING:
+                self._spoilt(flight, "its exit record is gone: how it ended cannot be told")
+            case Gone():
+                self._orphaned(flight, policy, finding.why)
+            case Damaged():
+                self._spoilt(flight, finding.why)
+            case Unknown():
+                self._lose(flight, finding.why)
+
+    def _found_exit(self, flight: Flight, finding: Exited) -> None:
+        exit_ = finding.exit
+        if flight.state is not State.JUDGING:
+            self.exited(flight.token, exit_, finding.data)
+        else:
+            flight.ended(exit_, finding.data)
+            if not flight.order.oracles:
+                self._judge(flight)
+        if flight.state is State.JUDGING:
+            self.out.commands.append(Ask(flight.order, exit_))
+
+    def _spoilt(self, flight: Flight, why: str) -> None:
+        """It was carried out to its end, whatever the policy is for those that were not; how it ended is not known."""
+        if flight.state is State.ADMITTED:
+            self.out.changes += flight.catch_up(State.STARTING, self._now())
+        self._end(flight, error_of(flight.order, why, FailureKind.INTERNAL, why))
+
+    def _lose(self, flight: Flight, why: str) -> None:
+        if flight.state is State.JUDGING:
+            self._end(flight, error_of(flight.order, Reason.LOST, FailureKind.LOST, why))
+            return
+        if flight.state is State.ADMITTED:
+            self.out.changes += flight.catch_up(State.STARTING, self._now())
+        self.out.changes.append(flight.move(State.LOST, self._now(), cause="orphan", held=why))
+        self._course(flight).lost += 1
+        self._leave(flight, holding=True)
