@@ -91,6 +91,7 @@ def test_a_hook_that_leaves(rejected) -> None:
         ("[Echo()]", _class("name = 'echo'"), "echo without `about`, one sentence that says what it is"),
         ("[Echo()]", _class("name = 'echo'; about = 'x'"), "echo without the method command"),
         ("[Echo()]", _class(NAMED + "; serves = True"), "echo without the method ready"),
+        ("[Echo()]", _class(NAMED + "; traces = True"), "echo without the method replay"),
         ("[Echo()]", _class(NAMED + "; __hash__ = None"), "echo, which cannot be hashed; providers are frozen"),
         (
             "[Echo()]",

@@ -1,4 +1,6 @@
-"""What a plugin may import: everything here, and nothing else of campaign (a reporter: ``results.py`` too).
+"""What a plugin may import: everything here, and nothing else of campaign.
+
+A reporter may import ``results.py`` too, and a tool that traces, with the program that it runs, ``traces.py``.
 
 A plugin is a module, named by an entry point of the group ``campaign.plugins``, with ``api = 1`` and hook
 implementations marked with ``@hookimpl`` (``hookspecs.py`` lists the hooks in pipeline order).  What the hooks
@@ -10,12 +12,13 @@ A provider's full name is ``<entry point>.<name>``: ``sqlite.writer``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
 from msgspec import Struct
 
+from campaign.plugins import traces
 from campaign.proc import Process, process_tree, running, send_signals
 from campaign.records import (
     Evidence,
@@ -87,7 +90,9 @@ class Step(Struct, frozen=True, kw_only=True):
     """What a tool is asked to run: its settings by name and the run's built-in values.
 
     ``workdir`` is the attempt's working directory; ``seed`` the run's seed; ``random`` a number drawn for this step
-    from the run's key, 0 to 2^64-1, the same in every attempt.
+    from the run's key, 0 to 2^64-1, the same in every attempt.  ``trace`` is where a tool with ``traces`` writes its
+    trace, an absolute path whose folder is there, and ``trace_bytes`` the most it may hold; None where nothing is to be
+    traced.
     """
 
     label: str
@@ -99,6 +104,8 @@ class Step(Struct, frozen=True, kw_only=True):
     cell: str
     attempt: int
     tier: str | None = None
+    trace: str | None = None
+    trace_bytes: int = 0
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -136,10 +143,43 @@ class Tool(Provider):
     metrics: ClassVar[tuple[Metric, ...]] = ()
     #: Whether ``ready`` is implemented; a served tool without it is ready as soon as it has started.
     serves: ClassVar[bool] = False
+    #: Whether it writes a trace to ``step.trace`` where that is given; it then brings ``replay`` too.
+    traces: ClassVar[bool] = False
 
     def command(self, step: Step) -> Command:
         """The command of one step.  Called in the planner for every run: quick, pure, no I/O."""
         raise NotImplementedError(f"{type(self).__name__}.command")
+
+    def replay(self, step: Step, trace: str) -> Command:
+        """The command that carries out the operations in the file ``trace`` again, in order, else as ``step`` says.
+
+        Where the trace ends because its tool was killed, the replay kills itself with SIGKILL at that point.  Called in
+        the planner, for every traced run too (the record shows how to replay it): quick, pure, the file may not be
+        there yet.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.replay")
+
+    def operations(self, trace: str) -> int:
+        """How many operations of a trace can be left out, each by itself, so that the rest still makes sense.
+
+        As it stands for traces of ``traces.py``: their units.  Called in the planner; raises UnableError or OSError for
+        what is no trace.
+        """
+        try:
+            return len(traces.units(trace))
+        except traces.TraceError as error:
+            raise UnableError(str(error)) from error
+
+    def keep(self, trace: str, indexes: Iterable[int], into: str) -> None:
+        """Write a trace to the new file ``into`` that holds of ``trace`` only the operations ``indexes``, from 0.
+
+        Replayed, it does what the tool would have done had it been asked for these alone; it ends as ``trace`` does.
+        Called in the planner; raises UnableError or OSError.
+        """
+        try:
+            traces.keep(trace, indexes, into)
+        except traces.TraceError as error:
+            raise UnableError(str(error)) from error
 
     def ready(self, service: Service) -> Mapping[str, str] | None:
         """What a served tool exports once it is ready (``{"port": "6379"}``), None while it is not.

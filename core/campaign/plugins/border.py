@@ -37,6 +37,8 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "minimizer": ("candidates",),
     "reporter": ("report",),
 }
+#: What a provider says of itself, and the method that it must then bring.
+_PROMISED = {"serves": "ready", "traces": "replay"}
 #: Methods that may stand for another one.
 _INSTEAD = {"report": "render"}
 
@@ -219,7 +221,10 @@ def _missing(kind: str, provider: Any, cls: type[api.Provider] | None) -> str | 
         return None
     if not isinstance(getattr(provider, "about", None), str):
         return "`about`, one sentence that says what it is"
-    needed = (*_METHODS.get(kind, ()), *(("ready",) if getattr(provider, "serves", False) else ()))
+    needed = (
+        *_METHODS.get(kind, ()),
+        *(method for flag, method in _PROMISED.items() if getattr(provider, flag, False)),
+    )
     inherited = (method for method in needed if not _brings(provider, cls, method))
     return next((f"the method {method}" for method in inherited), None)
 
