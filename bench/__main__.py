@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import check, dispatch, limits, matrix, output, queue, reports, results
+from bench import check, dispatch, limits, matrix, minimize, output, queue, reports, results
 from bench.measure import CAMPAIGN, machine, version_of
 
 PARTS = {
@@ -19,6 +19,7 @@ PARTS = {
     "limits": limits.measure,
     "output": output.measure,
     "reports": reports.measure,
+    "minimize": minimize.measure,
 }
 
 

@@ -41,8 +41,11 @@ class OneMatcher(_Named, Matcher):
 
 
 class OneMinimizer(_Named, Minimizer):
-    def candidates(self, start, settings):
-        yield start
+    def size(self, candidate):
+        return len(candidate)
+
+    def candidates(self, start, settings, slots):
+        yield [start[1:]]
 
 
 class OneReporter(_Named, Reporter):

@@ -34,7 +34,7 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "schedule": ("instants",),
     "oracle": ("judge",),
     "matcher": ("matches",),
-    "minimizer": ("candidates",),
+    "minimizer": ("size", "candidates"),
     "reporter": ("report",),
 }
 #: What a provider says of itself, and the method that it must then bring.
