@@ -13,12 +13,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
 from campaign.plugins.api import Quantity, Tunable, UnitError
 
-Number = int | Fraction | Quantity
+#: An int, a Fraction or a Quantity; within one parameter all of one kind.
+Number: TypeAlias = Any
 #: Yields batches of points, is sent whether each fails.
 Points = Generator["list[int]", "list[bool]", int]
 
@@ -42,12 +44,12 @@ class Scale(Struct, frozen=True):
         """The value at a point."""
         if self.allowed:
             return self.allowed[point]
-        return self.low if point == 0 else self.high - self.step * (self.top - point)  # type: ignore[operator]
+        return self.low if point == 0 else self.high - self.step * (self.top - point)
 
     def half(self, point: int) -> int:
         """The point of half the value at ``point`` or just below; -1 where there is none."""
         wanted = self.value(point) * Fraction(1, 2)
-        return bisect_right(range(point), wanted, key=self.value) - 1  # type: ignore[call-overload, no-any-return]
+        return bisect_right(range(point), wanted, key=self.value) - 1
 
 
 def scale_of(parameter: Tunable) -> Scale:
@@ -56,17 +58,17 @@ def scale_of(parameter: Tunable) -> Scale:
     So ``3s`` is made smaller by whole seconds, by milliseconds where the lowest value is ``1ms``; ``1.5s`` by tenths.
     Without a lowest value that is one step.
     """
-    high = parameter.value
+    high: Number = parameter.value
     if parameter.allowed:
-        allowed = tuple(each for each in parameter.allowed if each <= high)  # type: ignore[operator]
+        allowed = tuple(each for each in parameter.allowed if each <= high)
         return Scale(allowed[0], high, len(allowed) - 1, 1, allowed)
-    step = _step(high) if parameter.low is None else min(_step(high), _step(parameter.low))  # type: ignore[type-var]
+    step = _step(high) if parameter.low is None else min(_step(high), _step(parameter.low))
     if isinstance(high, Quantity) and isinstance(step, Quantity) and high.unit:
         high = high.with_unit(step.unit)
-    low = step if parameter.low is None else parameter.low
-    if low >= high:  # type: ignore[operator]
+    low: Number = step if parameter.low is None else parameter.low
+    if low >= high:
         return Scale(high, high, 0, step)
-    steps = (high - low) / step if isinstance(high, Quantity) else Fraction(high - low) / step  # type: ignore[operator]
+    steps = Fraction((high - low) * Fraction(1) / step)  # two quantities divide to a plain number
     return Scale(low, high, -int(-steps // 1), step)
 
 
