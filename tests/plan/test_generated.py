@@ -14,8 +14,9 @@ from campaign.language.parser import parse_expression
 from campaign.language.resolve import check
 from campaign.plan.compile import campaign_facts, compile_scenarios
 from campaign.plan.examine import examine
+from campaign.plan.listing import planned_steps
 from campaign.plan.matrix import runs
-from campaign.plan.render import planned_steps, render
+from campaign.plan.render import render
 from campaign.plan.supported import not_yet
 from campaign.plugins.registry import Registry
 

@@ -9,7 +9,9 @@ from tests.plan.spec import TOOL, all_runs, context, orders, scenarios
 from campaign.diagnostics import CampaignError
 from campaign.language.expressions import Missing, evaluate
 from campaign.language.syntax import Expr
-from campaign.plan.render import environment_problems, planned_steps, render
+from campaign.plan.listing import planned_steps
+from campaign.plan.render import render
+from campaign.plan.variables import environment_problems
 from campaign.records import late, order_digest
 from campaign.units import Value
 

@@ -23,6 +23,8 @@ from campaign.units import UnitError, format_exact
 TOOL = """
 tool t {
   command "bin/t" "--v={v:uV}" "{v}" "{d}/{d:ms}" "{r}" "{f}" "{n}" "{s}{workdir}x{n}" "{p}" "{fast}" "{b}" "{seed}"
+  env RAIL = "{v:mV}"
+  env NOTE = "{s} at {workdir}, {v}"
   param v: voltage = 900mV
   param d: duration = 1h30m
   param r: ratio = 90%
@@ -95,6 +97,21 @@ def test_arguments_that_are_not_made_of_the_values_are_refused(tmp_path: Path) -
         assert Limits().broken(replace(order, steps=(replace(step, argv=argv),))) is not None
     assert Limits().broken(replace(order, steps=(replace(step, argv=(*step.argv, "more")),))) is not None
     assert Limits().broken(changed(order, v="1V")) is not None, "the argument is that of 900mV"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("RAIL", "2000"), ("RAIL", None), ("NOTE", "a b at here, 2V"), ("CAMPAIGN_PARAM_V", "2V"),
+     ("CAMPAIGN_PARAM_V", None), ("CAMPAIGN_PARAM_N", "10001"), ("CAMPAIGN_PARAM_FAST", "true")],
+)  # fmt: skip
+def test_variables_that_are_not_made_of_the_values_are_refused(name: str, text: str | None, tmp_path: Path) -> None:
+    (order,) = orders("instance i { serve a: t; run t }", tmp_path)
+    for part in ("steps", "services"):
+        process = getattr(order, part)[0]
+        env = {key: value for key, value in {**process.env, name: text}.items() if value is not None}
+        said = Limits().broken(replace(order, **{part: (replace(process, env=env),)}))
+        assert said is not None
+        assert said == f"the variable {name} of {process.label} is not what its values come to"
 
 
 def test_the_rule_sets_are_those_of_now(tmp_path: Path) -> None:

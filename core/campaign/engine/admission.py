@@ -18,9 +18,10 @@ from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus, Span, fa
 from campaign.engine.capacity import Capacity
 from campaign.plan.admit import Demand, Machine, admit
 from campaign.plan.plan import Plan
-from campaign.plan.render import RenderContext, environment_problems, render
+from campaign.plan.render import RenderContext, render
 from campaign.plan.scenario import Scenario
 from campaign.plan.supported import not_yet
+from campaign.plan.variables import environment_problems
 from campaign.plugins.parameters import from_json
 from campaign.plugins.registry import Kind, Registry
 from campaign.records import FaultOrder, GuardOrder, HoldOrder, Order, ServiceOrder, StepOrder, mask_text, secrets_of

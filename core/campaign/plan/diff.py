@@ -8,10 +8,10 @@ from typing import Literal
 from msgspec import Struct
 
 from campaign.plan.explanation import explain_values
+from campaign.plan.listing import planned_steps
 from campaign.plan.lookup import NameReader
 from campaign.plan.matrix import Cell, cell_of, chosen, run_of
 from campaign.plan.plan import Plan
-from campaign.plan.render import planned_steps
 from campaign.plan.selection import Selected
 from campaign.plan.space import Space
 

@@ -6,7 +6,7 @@ searched for a run that has it: what is excluded, skipped or not selected breaks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -42,17 +42,20 @@ class Unbound(Struct, frozen=True):
     place: str | None = None
 
 
-def check_limits(selected: Iterable[Selected], name: str, seed: int, book: RuleBook) -> list[Diagnostic]:
+def check_limits(
+    selected: Iterable[Selected], name: str, seed: int, book: RuleBook, to_run: Callable[[str], bool] | None = None
+) -> list[Diagnostic]:
     """Every value of these scenarios that breaks a limit, all at once, each with the first run that would have it.
 
-    All are safety errors (status 4); a limit that is in force only because of an ``override`` is noted.
+    All are safety errors (status 4); a limit that is in force only because of an ``override`` is noted.  With
+    ``to_run`` only runs count whose key it takes.
     """
     if not book.limits and book.unbounded is None:
         return []
     found: dict[Diagnostic, None] = {}
     bound: set[str] = set()
     for each in selected:
-        found.update(dict.fromkeys(_Asking(each, name, seed, book, bound).diagnostics()))
+        found.update(dict.fromkeys(_Asking(each, name, seed, book, bound, to_run).diagnostics()))
     found.update(dict.fromkeys(_overrides(book, bound)))
     return list(found)
 
@@ -104,10 +107,19 @@ def _overrides(book: RuleBook, bound: set[str]) -> Iterator[Diagnostic]:
 class _Asking:
     """One scenario and the limits of one rule book."""
 
-    def __init__(self, selected: Selected, name: str, seed: int, book: RuleBook, bound: set[str]) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - a scenario, a rule book, and which runs are meant
+        self,
+        selected: Selected,
+        name: str,
+        seed: int,
+        book: RuleBook,
+        bound: set[str],
+        to_run: Callable[[str], bool] | None,
+    ) -> None:
         self.selected, self.scenario = selected, selected.scenario
         self.name, self.seed = name, seed
         self.book, self.bound = book, bound
+        self.to_run = to_run or (lambda _: True)
         self._axes = {name: axis for axis in self.scenario.axes for name in axis.names}
         self._told: set[tuple[Span | None, str, str]] = set()
         self._jittered = any(axis.jitter is not None for axis in self.scenario.axes)
@@ -225,7 +237,7 @@ class _Asking:
             )
             leaves_out = (*leaves_out, harmless)
         for run in runs(self.scenario, self.name, self.seed, leaves_out):
-            offences = fresh(run.cell.values, run.seed)
+            offences = fresh(run.cell.values, run.seed) if self.to_run(run.key) else []
             if offences:
                 return run, offences
         return None

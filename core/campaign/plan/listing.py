@@ -7,14 +7,26 @@ stands as the placeholder that it has in the spec: ``{workdir}``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
+from campaign.plan.identity import draw
 from campaign.plan.matrix import Run
 from campaign.plan.plan import Plan
-from campaign.plan.render import PlannedStep, planned_steps
+from campaign.plan.processes import Place, Rendered, render_processes
+from campaign.plan.program import as_written
+from campaign.plan.render import shared_builtins
 from campaign.units import Value, to_shown_json
+
+
+class PlannedStep(Struct, frozen=True):
+    """A step as ``plan --list`` shows it: what only an attempt decides stands as its placeholder."""
+
+    label: str
+    tool: str
+    argv: tuple[str, ...]
 
 
 class ListedRun(Struct, frozen=True):
@@ -50,6 +62,26 @@ def listed(run: Run, plan: Plan) -> ListedRun:
         tags=scenario.tags,
         needs=scenario.needs,
     )
+
+
+def planned_steps(run: Run, campaign_name: str, campaign_seed: int) -> tuple[PlannedStep, ...]:
+    """The steps of a run without an attempt: ``{workdir}``, ``{slot.gpu}``, ``{env.HOME}`` stay as they are."""
+    program, scenario = run.scenario.program, run.scenario
+    known = {**program.builtins, **shared_builtins(run, campaign_name, program)}
+    environment = program.environment(run.values, run.seed, known)
+    drawn = partial(draw, campaign_seed, run.key)
+    place = Place("{workdir}", run.seed, scenario.label_text, run.cell.name, 1, program.tier, drawn)
+    processes = render_processes(program, run.values, environment, place, as_written)
+    return tuple(
+        PlannedStep(_labelled(each), each.recipe.part.facts.name, each.argv)
+        for each in processes
+        if each.recipe.part.kind == "run"
+    )
+
+
+def _labelled(rendered: Rendered) -> str:
+    label = rendered.recipe.part.label
+    return label if rendered.index is None else f"{label}[{rendered.index}]"
 
 
 def _as_json(values: Mapping[str, Value]) -> dict[str, Any]:

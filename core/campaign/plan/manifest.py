@@ -34,7 +34,7 @@ class Manifest(Struct, frozen=True):
     """``file`` is the one that declares the tool: a first word with a slash is relative to it."""
 
     argv: tuple[Word, ...]
-    env: tuple[tuple[str, Closure], ...]
+    env: tuple[tuple[str, Word], ...]
     trace: Closure | None
     file: str
 
@@ -43,11 +43,16 @@ class Manifest(Struct, frozen=True):
         if self.trace is not None:
             local = {**local, f"{BUILTIN}trace": f"{local.get('@public', '{public}')}/{_text(self.trace, local)}"}
         argv = tuple(_text(w.text, local) for w in self.argv if w.switch is None or local.get(w.switch) is True)
-        return argv, {name: _text(value, local) for name, value in self.env}
+        return argv, {name: _text(word.text, local) for name, word in self.env}
 
     def templates(self, local: Mapping[str, Value]) -> tuple[Template, ...]:
         """How the arguments that ``command`` gives are made."""
         return tuple(w.template for w in self.argv if w.switch is None or local.get(w.switch) is True)
+
+    @property
+    def env_templates(self) -> dict[str, Template]:
+        """How the variables that ``command`` gives are made."""
+        return {name: word.template for name, word in self.env}
 
 
 def _text(closure: Closure, local: Mapping[str, Value]) -> str:
@@ -68,7 +73,10 @@ def manifest(facts: Facts, declared: Declared) -> Manifest:
     ]
     return Manifest(
         argv=tuple(words),
-        env=tuple((each.name.text, _closure(each.value, facts)) for each in declared.env),
+        env=tuple(
+            (each.name.text, Word(_closure(each.value, facts), None, _template(each.value, facts)))
+            for each in declared.env
+        ),
         trace=_closure(declared.trace.path, facts) if declared.trace is not None else None,
         file=declared.command.span.file,
     )

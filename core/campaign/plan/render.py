@@ -7,38 +7,27 @@ same order but for the token.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Struct
 
-from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus, Span
-from campaign.language.expressions import (
-    Closure,
-    EvaluationError,
-    references,
-)
-from campaign.language.items import label_of
-from campaign.language.names import shown
-from campaign.language.syntax import Expr, Hole
-from campaign.language.tools import holes
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.language.values import BUILTIN
+from campaign.plan.conditions import render_fault, render_holds, render_oracle
+from campaign.plan.evaluation import Evaluation, as_json
 from campaign.plan.expectations import render_expectations, searched
-from campaign.plan.identity import draw, drawn_instant, instant_purpose, run_id
+from campaign.plan.identity import draw, run_id
 from campaign.plan.matrix import Run
 from campaign.plan.names import run_directory
 from campaign.plan.processes import Place, Rendered, render_processes
-from campaign.plan.program import Environment, Program, Recipe, as_written
+from campaign.plan.program import Environment, Program, Recipe
+from campaign.plan.variables import undefined_variable
 from campaign.plugins.names import canonical
-from campaign.plugins.printing import printing_aside
 from campaign.records import (
     Directories,
-    FaultOrder,
     GuardOrder,
-    HoldOrder,
     MetricOrder,
-    OracleOrder,
     Order,
     PatternOrder,
     RetryOrder,
@@ -49,12 +38,14 @@ from campaign.records import (
     late,
     order_digest,
 )
-from campaign.records.order import Template
+from campaign.records.order import Template, parameter_variables, variable
 from campaign.rules.orders import broken, sentence
 from campaign.rules.structs import RuleBook
-from campaign.units import Quantity, UnitError, Value, format_value, to_json, to_shown_json
+from campaign.units import UnitError, Value, format_value, to_shown_json
 
 DEFAULT_TIMEOUT_S = 600.0
+#: Variables that begin so are set by nobody else.
+_OURS = "CAMPAIGN_"
 #: What every tool gets of the environment, beside ``LC_*`` and what the spec passes on.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER")
 
@@ -90,40 +81,7 @@ def render(run: Run, attempt: int, context: RenderContext) -> Order:
     return _Rendering(run, attempt, context).order()
 
 
-class PlannedStep(Struct, frozen=True):
-    """A step as ``plan --list`` shows it: what only an attempt decides stands as its placeholder."""
-
-    label: str
-    tool: str
-    argv: tuple[str, ...]
-
-
-def planned_steps(run: Run, campaign_name: str, campaign_seed: int) -> tuple[PlannedStep, ...]:
-    """The steps of a run without an attempt: ``{workdir}``, ``{slot.gpu}``, ``{env.HOME}`` stay as they are."""
-    program = run.cell.scenario.program
-    known = {**program.builtins, **_shared(run, campaign_name, program)}
-    environment = program.environment(run.values, run.seed, known)
-    place = Place(
-        "{workdir}", run.seed, run.cell.scenario.label_text, run.cell.name, 1, program.tier, _drawer(run, campaign_seed)
-    )
-    processes = render_processes(program, run.values, environment, place, as_written)
-    return tuple(
-        PlannedStep(_labelled(each), each.recipe.part.facts.name, each.argv)
-        for each in processes
-        if each.recipe.part.kind == "run"
-    )
-
-
-def _labelled(rendered: Rendered) -> str:
-    label = rendered.recipe.part.label
-    return label if rendered.index is None else f"{label}[{rendered.index}]"
-
-
-def _drawer(run: Run, campaign_seed: int) -> Callable[[str], int]:
-    return lambda purpose: draw(campaign_seed, run.key, purpose)
-
-
-def _shared(run: Run, campaign_name: str, program: Program) -> dict[str, Value]:
+def shared_builtins(run: Run, campaign_name: str, program: Program) -> dict[str, Value]:
     """The builtins that every attempt of a run has in common."""
     return {
         "@campaign": campaign_name,
@@ -145,6 +103,7 @@ class _Rendering:
         self.token = context.token()
         self.directories = self._directories()
         self.environment = self._environment()
+        self.evaluation = Evaluation(self.environment, self._path, self._draw)
         place = Place(
             workdir=self.directories.work,
             seed=run.seed,
@@ -196,7 +155,7 @@ class _Rendering:
 
     def _own_builtins(self) -> dict[str, Value]:
         return {
-            **_shared(self.run, self.context.campaign_name, self.program),
+            **shared_builtins(self.run, self.context.campaign_name, self.program),
             "@workdir": self.directories.work,
             "@chaindir": self.directories.chain or self.directories.work,
             "@public": self.directories.public,
@@ -229,6 +188,7 @@ class _Rendering:
             program.expectations, program.case.values, self.run.values, self.environment
         )
         settings = program.settings(self.run.values, self.run.seed)
+        labels = {each.recipe.part.label for each in self.processes}
         order = Order(
             token=self.token,
             epoch=self.context.epoch,
@@ -250,16 +210,16 @@ class _Rendering:
             needs=dict(scenario.needs),
             prefers=dict(scenario.prefers),
             directories=self.directories,
-            timeout_s=self._seconds(program.timeout, DEFAULT_TIMEOUT_S, "timeout"),
-            cooldown_s=self._seconds(program.cooldown, 0.0, "cooldown"),
+            timeout_s=self.evaluation.seconds(program.timeout, DEFAULT_TIMEOUT_S, "timeout"),
+            cooldown_s=self.evaluation.seconds(program.cooldown, 0.0, "cooldown"),
             retry=self._retry(),
             all_steps=program.word("steps", "all") == "all",
             services=tuple(self._service(each) for each in self.processes if each.recipe.part.kind == "serve"),
             steps=self._steps(),
-            holds=self._holds(),
+            holds=render_holds(self._recipes("hold"), self.evaluation),
             guards=self.context.guards,
-            faults=tuple(self._fault(each) for each in self._recipes("fault")),
-            oracles=tuple(self._oracle(each) for each in self._recipes("oracle")),
+            faults=tuple(render_fault(each, self.evaluation, labels) for each in self._recipes("fault")),
+            oracles=tuple(render_oracle(each, self.evaluation) for each in self._recipes("oracle")),
             patterns=self._patterns(patterns),
             expectations=expectations,
             rules=self._rules(),
@@ -300,21 +260,6 @@ class _Rendering:
     def _recipes(self, kind: str) -> list[Recipe]:
         return [each for each in self.program.recipes if each.part.kind == kind and each.applies(self.run.values)]
 
-    def _seconds(self, closure: Closure | None, otherwise: float, what: str) -> float:
-        if closure is None:
-            return otherwise
-        value = self._computed(closure)
-        seconds = float(value.value) if isinstance(value, Quantity) else otherwise
-        if seconds < 0:
-            raise _refused("CAMP112", f"{what} is {format_value(value)}, which is less than nothing", None)
-        return seconds
-
-    def _computed(self, closure: Closure) -> Value:
-        try:
-            return closure(self.environment)
-        except EvaluationError as error:
-            raise _refused("CAMP113", error.message, error.span) from None
-
     def _retry(self) -> RetryOrder | None:
         retry = self.program.retry
         if retry.attempts <= 1:
@@ -336,7 +281,7 @@ class _Rendering:
 
     def _step(self, rendered: Rendered, counts: bool) -> StepOrder:
         part, engine = rendered.recipe.part, rendered.recipe.engine
-        codes = self._computed(engine["ok-exits"][0]) if "ok-exits" in engine else (0,)
+        codes = self.evaluation.computed(engine["ok-exits"][0]) if "ok-exits" in engine else (0,)
         return StepOrder(
             label=part.label,
             tool=part.facts.name,
@@ -344,11 +289,12 @@ class _Rendering:
             env=self._env_of(rendered),
             values=as_json(rendered.values),
             index=rendered.index,
-            timeout_s=self._time(rendered.recipe, "timeout"),
+            timeout_s=self.evaluation.time(rendered.recipe, "timeout"),
             ok_exits=tuple(code for code in codes if isinstance(code, int)) if isinstance(codes, tuple) else (0,),
             counts=counts,
             metrics=_metrics(rendered.recipe),
             template=self._template(rendered),
+            env_template=self._env_template(rendered),
         )
 
     def _service(self, rendered: Rendered) -> ServiceOrder:
@@ -359,9 +305,10 @@ class _Rendering:
             argv=rendered.argv,
             env=self._env_of(rendered),
             values=as_json(rendered.values),
-            timeout_s=self._time(rendered.recipe, "timeout"),
+            timeout_s=self.evaluation.time(rendered.recipe, "timeout"),
             probe=part.facts.exports,
             template=self._template(rendered),
+            env_template=self._env_template(rendered),
         )
 
     def _template(self, rendered: Rendered) -> tuple[Template, ...]:
@@ -371,9 +318,12 @@ class _Rendering:
             return ()
         return made.templates({canonical(name): value for name, value in rendered.values.items()})
 
-    def _time(self, recipe: Recipe, name: str) -> float | None:
-        closures = recipe.engine.get(name)
-        return self._seconds(closures[0], 0.0, name) if closures else None
+    def _env_template(self, rendered: Rendered) -> dict[str, Template]:
+        """The same of its variables; those that are ours, whatever the tool declares, are held against by name."""
+        made = rendered.recipe.manifest
+        if made is None or self.context.rules is None:
+            return {}
+        return {name: each for name, each in made.env_templates.items() if not name.startswith(_OURS)}
 
     @property
     def _slots(self) -> tuple[str, ...]:
@@ -395,11 +345,11 @@ class _Rendering:
         if self.directories.chain is not None:
             own["CAMPAIGN_CHAINDIR"] = self.directories.chain
         for name in self._slots:
-            own[f"CAMPAIGN_SLOT_{_variable(name)}"] = late(f"slot.{name}")
+            own[f"CAMPAIGN_SLOT_{variable(name)}"] = late(f"slot.{name}")
         return own
 
     def _env_of(self, rendered: Rendered) -> dict[str, str]:
-        parameters = {f"CAMPAIGN_PARAM_{_variable(name)}": _env_text(value) for name, value in rendered.values.items()}
+        parameters = parameter_variables(rendered.values)
         return {**self.passed, **self._visible(), **rendered.env, **self.own, **parameters}
 
     def _judges_environment(self) -> dict[str, str]:
@@ -427,113 +377,6 @@ class _Rendering:
         secret |= {name for name in (*passed, *declared) if is_secret(name)}
         return passed, tuple(sorted(secret))
 
-    # --- holds, faults and oracles
-
-    def _holds(self) -> tuple[HoldOrder, ...]:
-        """The held conditions; raises CampaignError where two would change one thing."""
-        holds, owners = [], dict[str, Recipe]()
-        for recipe in self._recipes("hold"):
-            holds.append(hold := self._hold(recipe))
-            for name in hold.resources:
-                other = owners.setdefault(name if name.startswith("/") else canonical(name), recipe)
-                if other is not recipe:
-                    summary = f"the holds {shown(other.part.label)} and {shown(hold.label)} both change {shown(name)}"
-                    raise _refused("CAMP165", summary, recipe.part.placed.span)
-        return tuple(holds)
-
-    def _hold(self, recipe: Recipe) -> HoldOrder:
-        part, values = recipe.part, recipe.values(self.environment, self._path)
-        return HoldOrder(
-            label=part.label,
-            fault=part.facts.name,
-            settings=as_json(values),
-            target=_label(part.engine.get("target")),
-            random=self._draw(f"hold.{part.label}"),
-            resources=_resources(recipe, values),
-        )
-
-    def _fault(self, recipe: Recipe) -> FaultOrder:
-        part, values = recipe.part, recipe.values(self.environment, self._path)
-        return FaultOrder(
-            label=part.label,
-            fault=part.facts.name,
-            at_s=self._instant(recipe),
-            settings=as_json(values),
-            for_s=self._time(recipe, "for"),
-            sla_s=self._time(recipe, "sla"),
-            target=_label(part.engine.get("target")) or self._only_process(),
-            after=_label(part.engine.get("after")),
-            random=self._draw(f"fault.{part.label}"),
-            resources=_resources(recipe, values),
-        )
-
-    def _only_process(self) -> str | None:
-        labels = {each.recipe.part.label for each in self.processes}
-        return labels.pop() if len(labels) == 1 else None
-
-    def _instant(self, recipe: Recipe) -> float:
-        """Seconds after the start; out of a range one of its whole milliseconds is drawn."""
-        closures = recipe.engine.get("at", ())
-        ends = [value.value for closure in closures if isinstance(value := self._computed(closure), Quantity)]
-        if not ends:
-            return 0.0
-        if ends[0] < 0 or ends[-1] < ends[0]:
-            summary = f"the fault {shown(recipe.part.label)} has no instant between {ends[0]}s and {ends[-1]}s"
-            raise _refused("CAMP112", summary, recipe.part.engine["at"].span)
-        if len(ends) == 1:
-            return float(ends[0])
-        return float(drawn_instant(ends[0], ends[1], self._draw(instant_purpose(recipe.part.label))))
-
-    def _oracle(self, recipe: Recipe) -> OracleOrder:
-        return OracleOrder(
-            label=recipe.part.label,
-            oracle=recipe.part.facts.name,
-            settings=as_json(recipe.values(self.environment, self._path)),
-            required=self._flag(recipe, "required", True),
-            advisory=self._flag(recipe, "advisory", False),
-            timeout_s=self._time(recipe, "timeout"),
-        )
-
-    def _flag(self, recipe: Recipe, name: str, otherwise: bool) -> bool:
-        closures = recipe.engine.get(name)
-        return self._computed(closures[0]) is True if closures else otherwise
-
-
-def as_json(values: Mapping[str, Value]) -> dict[str, Any]:
-    """Values by name as JSON; raises CampaignError for one without an exact written form."""
-    try:
-        return {name: to_json(value) for name, value in values.items()}
-    except UnitError as error:
-        raise _refused("CAMP113", str(error), None) from None
-
-
-def undefined_variable(name: str, span: Span | None) -> Diagnostic:
-    """A variable that a spec asks for is not set where the campaign was submitted."""
-    summary = f"the environment variable {shown(name)} is not set"
-    return Diagnostic("CAMP180", summary, span, f"export {shown(name)}=… and try again", status=ExitStatus.SETUP)
-
-
-def environment_problems(programs: Iterable[Program], env: Mapping[str, str]) -> list[Diagnostic]:
-    """Every variable that a scenario asks for as ``{env.NAME}`` and that is not set; asked before anything runs."""
-    found: dict[str, Diagnostic] = {}
-    for program in programs:
-        for name in program.builtins:
-            variable = name.removeprefix("@env.")
-            if variable != name and variable not in env and variable not in found:
-                found[variable] = undefined_variable(variable, _place(program, f"env.{variable}"))
-    return [found[name] for name in sorted(found)]
-
-
-def _place(program: Program, name: str) -> Span | None:
-    """Where a text of a program names ``name``."""
-    case = program.case
-    written = [each for part in case.parts if part.facts.declared is not None for each in holes(part.facts.declared)]
-    exprs = [binding.expr for part in case.parts for binding in part.bindings.values() if binding.expr is not None]
-    settings = (node.definition.setting for node in case.values.nodes.values() if node.definition is not None)
-    exprs += [setting.value for setting in settings if setting is not None]
-    named = (*written, *(each for expr in exprs for each in references(expr) if isinstance(each, Hole)))
-    return next((each.span for each in named if each.name == name), None)
-
 
 def _metrics(recipe: Recipe) -> tuple[MetricOrder, ...]:
     facts = recipe.part.facts
@@ -545,39 +388,5 @@ def _metrics(recipe: Recipe) -> tuple[MetricOrder, ...]:
     return tuple(MetricOrder(each.name, each.pattern, each.type) for each in getattr(facts.provider, "metrics", ()))
 
 
-def _resources(recipe: Recipe, values: Mapping[str, Value]) -> tuple[str, ...]:
-    """What a fault or hold changes; whatever its plugin does wrong names it."""
-    try:
-        with printing_aside():
-            named = recipe.part.facts.provider.resources(values)
-    except (Exception, SystemExit) as error:  # a stranger's code: it must not take the plan down
-        raise _broken_fault(recipe, f"raises in resources(): {type(error).__name__}: {error}") from error
-    if not isinstance(named, tuple) or not all(isinstance(name, str) and name for name in named):
-        raise _broken_fault(recipe, "answers resources() with something else than names")
-    return named
-
-
-def _broken_fault(recipe: Recipe, what: str) -> CampaignError:
-    part = recipe.part
-    summary = f"the fault {part.facts.name} {what}"
-    return CampaignError([Diagnostic("CAMP181", summary, part.placed.provider.span, status=ExitStatus.SETUP)])
-
-
-def _label(expr: Expr | None) -> str | None:
-    return None if expr is None else label_of(expr)
-
-
-def _variable(name: str) -> str:
-    return name.upper().replace("-", "_")
-
-
-def _env_text(value: Value) -> str:
-    return msgspec.json.encode(to_json(value)).decode() if isinstance(value, tuple) else format_value(value)
-
-
 def _unsafe(summary: str) -> CampaignError:
     return CampaignError([Diagnostic("CAMP320", summary, status=ExitStatus.SAFETY)])
-
-
-def _refused(code: str, summary: str, span: Span | None) -> CampaignError:
-    return CampaignError([Diagnostic(code, summary, span)])

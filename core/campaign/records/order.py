@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
+from campaign.units import Value, format_value, to_json
+
 ORDER_SCHEMA = "campaign.order/1"
 
 
@@ -38,14 +40,14 @@ class MetricOrder(Struct, frozen=True, omit_defaults=True):
 
 
 class HoleOrder(Struct, frozen=True, array_like=True):
-    """Where an argument holds a parameter, in a unit or as it is; a ``switch`` is there only where that is true."""
+    """Where a text holds a parameter, in a unit or as it is; a ``switch`` is there only where that is true."""
 
     name: str
     unit: str | None = None
     switch: bool = False
 
 
-#: How one argument is made: texts, parameters, and None for what only the attempt knows.
+#: How one argument, or the value of a variable, is made: texts, parameters, and None for what only the attempt knows.
 Template: TypeAlias = "tuple[str | HoleOrder | None, ...]"
 
 
@@ -54,7 +56,8 @@ class StepOrder(Struct, frozen=True, omit_defaults=True):
 
     ``counts`` says whether its failure fails the run; ``values`` are the parameters by name, as JSON, and reach the
     tool as ``CAMPAIGN_PARAM_<NAME>`` in ``env``.  ``index`` (from 1) tells the repeats of a swept step apart.
-    ``template`` says how a declared tool's ``argv`` is made of them, where limits bind the values.
+    ``template`` and ``env_template`` say how a declared tool's ``argv`` and ``env`` are made of them, where rule sets
+    bind the values.
     """
 
     label: str
@@ -68,6 +71,7 @@ class StepOrder(Struct, frozen=True, omit_defaults=True):
     counts: bool = True
     metrics: tuple[MetricOrder, ...] = ()
     template: tuple[Template, ...] = ()
+    env_template: dict[str, Template] = {}
 
 
 class ServiceOrder(Struct, frozen=True, omit_defaults=True):
@@ -84,6 +88,7 @@ class ServiceOrder(Struct, frozen=True, omit_defaults=True):
     timeout_s: float | None = None
     probe: bool = False
     template: tuple[Template, ...] = ()
+    env_template: dict[str, Template] = {}
 
 
 class FaultOrder(Struct, frozen=True, omit_defaults=True):
@@ -240,6 +245,23 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     digest: str = ""
 
 
+def parameter_variables(values: Mapping[str, Value]) -> dict[str, str]:
+    """The environment in which a process finds its parameters: ``CAMPAIGN_PARAM_<NAME>``, lists as JSON.
+
+    Raises UnitError for a value without an exact written form.
+    """
+    return {f"CAMPAIGN_PARAM_{variable(name)}": _parameter_text(value) for name, value in values.items()}
+
+
+def variable(name: str) -> str:
+    """A name of a spec as it stands in a variable of the environment."""
+    return name.upper().replace("-", "_")
+
+
+def _parameter_text(value: Value) -> str:
+    return msgspec.json.encode(to_json(value)).decode() if isinstance(value, tuple) else format_value(value)
+
+
 def late(name: str) -> str:
     """The mark of a value that is known only when the attempt starts: ``slot.gpu``, ``srv.port``."""
     return f"\0{name}\0"
@@ -303,6 +325,8 @@ def order_digest(order: Order) -> str:
         [(guard.oracle, guard.every_s, sorted(guard.settings.items())) for guard in order.guards],
         sorted(order.environment.items()),
         [order.token, order.campaign, order.key, order.attempt, order.origin],
-        (order.rules, [each.template for each in processes]) if order.rules is not None else None,
+        (order.rules, [(each.template, sorted(each.env_template.items())) for each in processes])
+        if order.rules
+        else None,
     ]
     return blake2b(msgspec.json.encode(executed), digest_size=16).hexdigest()

@@ -13,7 +13,7 @@ from campaign.language.expressions import EvaluationError, text_of
 from campaign.plugins.names import canonical
 from campaign.plugins.parameter_rules import read_value
 from campaign.records import HoleOrder, Order, ServiceOrder, StepOrder
-from campaign.records.order import Template
+from campaign.records.order import Template, parameter_variables
 from campaign.rules.limits import Given, Violation, violations
 from campaign.rules.structs import RuleBook
 from campaign.units import Dimension, Quantity, UnitError, Value, format_exact, parse_quantity
@@ -51,13 +51,17 @@ def given_of(order: Order) -> Iterator[Given]:
 
 
 def differing(order: Order) -> Iterator[str]:
-    """Arguments of declared tools that are not what their values come to; raises UnitError."""
+    """Arguments and variables that are not what the values of their process come to; raises UnitError.
+
+    Those of declared tools are made again; of every tool those variables that hold its parameters.
+    """
     kinds = order.rules.kinds if order.rules is not None else {}
     processes: tuple[ServiceOrder | StepOrder, ...] = (*order.services, *order.steps)
     for process in processes:
         known = kinds.get(process.tool, {})
         plain = {name: kind for name in process.values if (kind := known.get(name)) in _PLAIN}
         values = {name: read(kind, process.values[name]) for name, kind in plain.items()}
+        yield from _differing_variables(process, values)
         if process.template and len(process.template) != len(process.argv):
             yield f"{process.label} has {len(process.argv)} arguments, its values make {len(process.template)}"
             continue
@@ -65,6 +69,15 @@ def differing(order: Order) -> Iterator[str]:
             # the first word may have become an absolute path, which only the planner knows
             if number and not _is_made(template, word, values):
                 yield f"{process.label} is given {word!r}, which is not what its values come to"
+
+
+def _differing_variables(process: ServiceOrder | StepOrder, values: Mapping[str, Value]) -> Iterator[str]:
+    for name, template in process.env_template.items():
+        if not _is_made(template, process.env.get(name, ""), values):
+            yield f"the variable {name} of {process.label} is not what its values come to"
+    for name, text in parameter_variables(values).items():
+        if process.env.get(name) != text:
+            yield f"the variable {name} of {process.label} is not what its values come to"
 
 
 def _is_made(template: Template, word: str, values: Mapping[str, Value]) -> bool:
