@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,3 +171,60 @@ def test_the_plan_holds_its_rule_sets_and_goes_on_with_them(campaign: Campaign, 
     run(campaign, bench)
     (other,) = (each for each in (bench / ".campaign/runs").iterdir() if each != folder)
     assert json.loads((other / "plan.json").read_text())["plan_hash"] != plan["plan_hash"]
+
+
+FAILS = 'echo "$1" >> "$HERE/given"; test "$1" = 800\n'
+TIGHT = RULES.replace("1100mV", "850mV")
+
+
+def told(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The values that are refused, by the lines that say so."""
+    return [line for line in done.stderr.splitlines() if "error[CAMP320]" in line]
+
+
+def test_a_retry_is_held_against_the_limits_of_now_before_anything_runs(campaign: Campaign, bench: Path) -> None:
+    (bench / "tool.sh").write_text(FAILS)
+    assert run(campaign, bench).returncode == 1
+    (bench / "rules/z.yaml").write_text(TIGHT)
+    for _ in range(2):
+        done = campaign("retry", "rails")
+        assert done.returncode == 4, done.stderr
+        assert len(told(done)) == 2
+        assert "900mV must be at most 850mV" in done.stderr
+        assert "1000mV must be at most 850mV" in done.stderr
+    assert given(bench) == ["800", "900", "1000"]
+    (bench / "rules/z.yaml").write_text(RULES.replace("min: 800mV", "min: 850mV"))  # 800mV has passed: it is over
+    assert campaign("retry", "rails").returncode == 0
+    (bench / "rules/z.yaml").unlink()
+    assert campaign("exec", "a.camp", "--resume").returncode == 4
+    assert given(bench) == ["800", "900", "1000"]
+
+
+def test_a_campaign_goes_on_only_within_the_limits_of_now(campaign: Campaign, bench: Path) -> None:
+    name = campaign("submit", "a.camp", env={"HERE": str(bench)}).stdout.strip()
+    (bench / "rules/z.yaml").write_text(TIGHT)
+    for arguments in (("a.camp", "--resume"), ("--resume", name)):
+        done = campaign("exec", *arguments, env={"HERE": str(bench)})
+        assert done.returncode == 4, done.stderr
+        assert len(told(done)) == 2
+    assert given(bench) == []
+    (bench / "rules/z.yaml").write_text(RULES)
+    assert campaign("exec", "--resume", name, env={"HERE": str(bench)}).returncode == 0
+    assert given(bench) == ["800", "900", "1000"]
+
+
+def test_what_was_queued_is_stopped_by_a_limit_that_was_tightened_since(
+    campaign: Campaign, bench: Path, clean_environ: dict[str, str]
+) -> None:
+    name = campaign("submit", "a.camp", env={"HERE": str(bench)}).stdout.strip()
+    (bench / "rules/z.yaml").write_text(TIGHT)
+    environ = {**clean_environ, "HOME": str(bench), "XDG_RUNTIME_DIR": str(bench)}
+    daemon = subprocess.Popen([sys.executable, "-m", "campaign", "daemon"], cwd=bench, env=environ)
+    try:
+        while daemon.poll() is None and campaign("wait", name).returncode == 3:
+            pass  # it does not serve yet
+        assert campaign("wait", name).returncode == 4
+    finally:
+        daemon.terminate()
+        daemon.wait(60)
+    assert given(bench) == ["800"]

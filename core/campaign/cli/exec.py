@@ -29,6 +29,7 @@ from campaign.engine.asking import ask, call, now
 from campaign.engine.desk import new_submission
 from campaign.engine.execute import carry_out, conclude
 from campaign.engine.prepare import Prepared, Wishes, prepare, prepare_again
+from campaign.engine.tightened import refuse_going_on
 from campaign.engine.workspace import Workspace
 from campaign.plan.plan import Options
 from campaign.records import Summary
@@ -80,7 +81,7 @@ def command(
         writer.say("stage", "plan", spec=spec)
         live = daemon_of(workspace)
         prepared = _prepared(spec, options, resume, wishes, environment(live, os.environ))
-        confirm_rules(prepared.plan, yes=yes or prepared.resume)
+        confirm_rules(prepared.plan, prepared.campaign, workspace, yes=yes or prepared.resume)
         return execute(prepared, workspace, writer, progress, output_format, reports, daemon=live)
 
 
@@ -181,7 +182,10 @@ def _prepared(
     word = None if resume == _NEWEST else resume
     if spec is None and word is not None and os.path.isfile(word):
         spec, word = word, None  # `exec --resume SPEC`
-    return prepare_again(word, spec, wishes, read_file, environ)
+    prepared = prepare_again(word, spec, wishes, read_file, environ)
+    where, campaign = prepared.snapshot.directory, prepared.campaign.id
+    warnings = refuse_going_on(prepared.plan, where, campaign, wishes.workspace, read_file)
+    return msgspec.structs.replace(prepared, warnings=(*prepared.warnings, *warnings))
 
 
 def _reporters(prepared: Prepared, names: Sequence[str]) -> list[Wanted]:

@@ -47,7 +47,7 @@ def command(
     prepared = prepare(spec, options, wishes, read_file, environment(live, os.environ))
     if prepared.warnings:
         print_diagnostics(prepared.warnings, sys.stderr)
-    confirm_rules(prepared.plan, yes=yes)
+    confirm_rules(prepared.plan, prepared.campaign, workspace, yes=yes)
     served = False
 
     def send(asked: wire.Submit) -> wire.Done:

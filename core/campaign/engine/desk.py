@@ -24,7 +24,7 @@ from campaign.records import Decision, Failure, FailureKind, Reason, Verdict
 
 #: The most characters of a remark.
 LONGEST_REMARK = 4_000
-_RETRIED = (Verdict.FAIL, Verdict.ERROR, Verdict.CANCELED)
+RETRIED = (Verdict.FAIL, Verdict.ERROR, Verdict.CANCELED)
 
 
 class Desk:
@@ -93,7 +93,7 @@ class Desk:
             hint = "campaign wait waits for its end; campaign cancel ends it"
             raise refused("CAMP523", f"{row.id} is not finished: it is {row.state}", hint)
         self._release_lost(row.id)
-        count = self._ledger.retry(row.id, [str(verdict) for verdict in _RETRIED])
+        count = self._ledger.retry(row.id, [str(verdict) for verdict in RETRIED])
         canceled = row.exit_status == ExitStatus.CANCELED  # then runs of its plan may never have been admitted
         if count or canceled:
             self._ledger.enqueue(row.id, asked.submission)

@@ -15,15 +15,15 @@ from typing import Any
 from msgspec import Struct, structs
 
 from campaign import __version__
-from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus, Severity, failed
+from campaign.diagnostics import CampaignError, Diagnostic, Severity, failed
 from campaign.engine.admission import objections
 from campaign.engine.capacity import Capacity, capacity_of, doubts
 from campaign.engine.host import processors
+from campaign.engine.tightened import refused_by_now
 from campaign.language.files import Reader
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow
 from campaign.plan import snapshot as snapshots
-from campaign.plan.limits import check_limits
 from campaign.plan.names import directory_name
 from campaign.plan.plan import Options, Plan, make_plan
 from campaign.plan.render import PASSED, RenderContext
@@ -35,7 +35,6 @@ from campaign.plugins.parameters import parameter_types
 from campaign.plugins.registry import Registry
 from campaign.records import GuardOrder, RulesOrder
 from campaign.records.plan import PlanCounts, PlanInstance, PlanPlugin, PlanTool, PlanView
-from campaign.rules.files import bind_paths
 from campaign.rules.structs import Guard, RuleBook
 from campaign.units import to_json
 
@@ -119,24 +118,11 @@ def prepare_rerun(
     if changed:
         raise CampaignError(changed)
     here = _relative_to(snapshot.directory, read)
-    refused = _refused_by_now(plan, snapshot.directory, read)
+    refused = refused_by_now(plan, snapshot.directory, read)
     if refused:
         raise CampaignError(refused)
     found = [*found, *map(_changed, snapshots.changed_files(snapshot, here))]
     return _begun(plan, found, registries[0], snapshot.spec, snapshot.directory, wishes, environ)
-
-
-def _refused_by_now(plan: Plan, directory: str, read: Reader) -> list[Diagnostic]:
-    """What the rule sets of a recorded plan say of its values as they are by now; one that is gone refuses it whole."""
-    if plan.rules is None:
-        return []
-    try:
-        now = bind_paths([os.path.join(directory, path) for path in plan.rules.paths], read)
-    except CampaignError as error:
-        return [structs.replace(each, status=ExitStatus.SAFETY) for each in error.diagnostics]
-    then = {os.path.join(directory, path): data for path, data in plan.rules.files.items()}
-    found = [] if now.files == then else check_limits(plan.selected, plan.name, plan.seed, now.book)
-    return [each for each in found if each.severity is Severity.ERROR]
 
 
 def over(before: Options, now: Options) -> Options:
