@@ -23,7 +23,7 @@ group g {
   needs gpu = 1
   instance good { seeds 1..2; run t }
 }
-instance bad { script = "exit 3"; retry { attempts = 2 }; run t }
+instance bad { prefer gpu = 2; script = "exit 3"; retry { attempts = 2 }; run t }
 """
 PATIENCE_S = 60.0
 
@@ -124,6 +124,7 @@ def test_tokens_tell_the_same_where_a_daemon_carries_it_out(yard: Yard) -> None:
     assert states == ["admitted", "starting", "running", "judging", "done"]
     results = [each for each in told if "result" in each]
     assert {each["granted"] for each in results if each["run"].startswith("g.")} == {"gpu=0"}
+    assert {each.get("fallback") for each in results if each["run"] == "bad#0"} == {"too_few_gpu"}
     assert [(each["attempt"], each["final"], each["failure"]) for each in results if each["run"] == "bad#0"] == [
         ("1", "false", "exit"),
         ("2", "true", "exit"),

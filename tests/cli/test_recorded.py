@@ -1,5 +1,6 @@
 """Which campaign and which run a word means."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from campaign.cli.recorded import choose_campaign, choose_run, means_run, open_ledger
 from campaign.diagnostics import CampaignError
+from campaign.engine.wire import listen
 
 RUNS = [("crash.off", 1, ["fail: x", "pass"]), ("crash.off", 2, ["pass"])]
 
@@ -78,3 +80,14 @@ def test_a_campaign_of_a_dead_exec_is_interrupted_wherever_it_is_told(in_process
     assert "interrupted, of exec" in in_process("status").stdout
     assert " is interrupted, and no daemon runs here" in in_process("wait").stderr
     assert "kept: it is interrupted" in in_process("clean", "--older-than", "1s", "--dry-run").stdout
+    assert json.loads(in_process("list", "--format", "json").stdout)[0]["state"] == "interrupted"
+    assert json.loads(in_process("show", "--format", "json").stdout)["state"] == "interrupted"
+    assert "running; nobody watches it" in in_process("show", "crash.off#1").stdout
+
+
+def test_while_somebody_serves_it_a_campaign_runs(in_process: Any, recorded: Any, tmp_path: Path) -> None:
+    recorded([("crash.off", 1, ["running"])], state="running", finished_at=None, exit_status=None)
+    with listen(str(tmp_path / ".campaign")):
+        assert json.loads(in_process("list", "--format", "json").stdout)[0]["state"] == "running"
+        assert json.loads(in_process("show", "--format", "json").stdout)["state"] == "running"
+        assert "nobody" not in in_process("show", "crash.off#1").stdout

@@ -20,7 +20,7 @@ from campaign.engine.recover import Boot, boot_of_admissions, make_folder, mark_
 from campaign.proc import Process, boot_id, identify
 from campaign.records import Directories, FaultOrder, Order
 from campaign.records.exit import sealed
-from campaign.supervise.claim import ClaimedError, take
+from campaign.supervise.claim import PRIVATE_MODE, ClaimedError, take
 
 from .conftest import make_exit, make_order
 
@@ -104,6 +104,21 @@ def test_a_folder_that_was_removed_proves_nothing(order: Order, started: bool, l
     assert isinstance(finding, Unknown)
     assert f"{private} is gone" in finding.why
     assert not private.exists()
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_an_empty_folder_in_its_place_proves_nothing(order: Order, started: bool) -> None:
+    os.mkdir(Path(order.directories.private).parent, PRIVATE_MODE)
+    make_folder(order.directories.private)
+    os.rmdir(order.directories.private)
+    os.mkdir(order.directories.private, 0o700)
+    finding = examine(order, started)
+    assert isinstance(finding, Unknown)
+    assert "was replaced by another one" in finding.why
+    for attempt in (lambda: revoke(order.directories.private), lambda: take(order, identified())):
+        with pytest.raises(FileNotFoundError, match="replaced"):
+            attempt()
+    assert os.listdir(order.directories.private) == []
 
 
 def test_a_held_lock_means_a_living_supervisor(order: Order) -> None:

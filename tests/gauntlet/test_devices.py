@@ -94,6 +94,31 @@ def test_g9_nor_with_two_workspaces(arena: Arena) -> None:
     assert [run["attempt"] for run in runs] == [1] * 16, "a busy device is no failure"
 
 
+def test_g10_two_workspaces_take_turns_however_long_the_queue_of_one_is(arena: Arena) -> None:
+    """Without turns the one that waits would have to look in the instant between two runs of the other."""
+    effects = arena.folder / "effects"
+
+    def start(name: str, runs: int) -> tuple[Path, dict[str, str]]:
+        path = arena.folder / f"{name}.camp"
+        command = f'"sh" "-c" "echo {name} >> {effects}; sleep 0.3" "{arena.token}"'
+        tool = f"tool t {{ command {command} }}\ninstance i {{ seeds 1..{runs}; needs gpu = 1; run t }}\n"
+        path.write_text(f'campaign "{name}" {{ }}\n{tool}')
+        return path, environ(arena, CAMPAIGN_SLOTS="gpu=1", CAMPAIGN_WORKSPACE=str(arena.folder / "ws" / name))
+
+    long, long_environ = start("long", 500)
+    short, short_environ = start("short", 5)
+    with ThreadPoolExecutor(1) as pool:
+        going_on = pool.submit(lambda: arena.call("exec", long, env=long_environ).returncode)
+        arena.wait_for(effects.exists)
+        assert arena.call("exec", short, env=short_environ).returncode == 0
+        arena.call("cancel", "--all", env=long_environ)
+        assert going_on.result(60) == 5
+    between = [each.count("long") for each in effects.read_text().split("short")[1:-1]]
+    assert len(between) == 4
+    assert max(between) <= 3, between
+    assert sum(between) >= 2, between
+
+
 def test_g10_a_device_of_another_workspace_is_waited_for_and_holds_up_nobody(arena: Arena) -> None:
     """One place: what needs no device goes on while the first run waits; ``status`` says what for."""
     ours = str(arena.folder / "ws" / "ours")

@@ -8,7 +8,7 @@ import click
 from msgspec import Struct
 
 from campaign.cli.options import format_option, workspace_option
-from campaign.cli.recorded import open_ledger
+from campaign.cli.recorded import as_it_stands, open_ledger
 from campaign.cli.tables import print_json, table, utc_now, when
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow
@@ -42,7 +42,7 @@ def command(output_format: str, limit: int | None, workspace: str) -> int:
     with open_ledger(workspace) as ledger:
         marked = ledger.marked()
         found = [
-            _listed(ledger, row, row.id in marked)
+            _listed(ledger, as_it_stands(workspace, row), row.id in marked)
             for row, _ in zip(ledger.campaigns(), range(limit or 10**9), strict=False)
         ]
     if output_format == "json":

@@ -7,15 +7,38 @@ from collections.abc import Iterator, Sequence
 
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import AttemptRow, CampaignRow
+from campaign.ledger.rows import AttemptRow, CampaignRow, left_alone
 
 #: How many of the campaigns that a word may mean are named.
 _MOST_NAMED = 5
+#: Whoever serves a workspace takes calls, however busy it is, unless very many wait.
+_PATIENCE_S = 2.0
 
 
 def open_ledger(workspace: str) -> LedgerReader:
     """The ledger of a workspace, to read; raises LedgerError."""
     return LedgerReader(os.path.join(workspace, "ledger.sqlite"))
+
+
+def is_served(workspace: str) -> bool:
+    """Whether anyone holds the workspace; also where that cannot be told."""
+    # Late: only a campaign that does not seem to be over is asked about.
+    from campaign.engine.wire import connect
+
+    try:
+        sock = connect(workspace, _PATIENCE_S)
+    except OSError:
+        return True
+    if sock is None:
+        return False
+    sock.close()
+    return True
+
+
+def as_it_stands(workspace: str, row: CampaignRow) -> CampaignRow:
+    """A campaign as it is now: the ``exec`` that carried it out may be gone and could not say so."""
+    alone = left_alone(row)
+    return row if alone == row or is_served(workspace) else alone
 
 
 def choose_campaign(ledger: LedgerReader, word: str | None) -> CampaignRow:

@@ -12,7 +12,7 @@ from campaign.analysis.beside import Beside, read_beside
 from campaign.analysis.recorded import summary_of, view_of
 from campaign.cli import complete
 from campaign.cli.options import format_option, workspace_option
-from campaign.cli.recorded import choose_campaign, choose_run, means_run, open_ledger
+from campaign.cli.recorded import as_it_stands, choose_campaign, choose_run, is_served, means_run, open_ledger
 from campaign.cli.remarks import remarks_text
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import cut, facts, print_json, table, took, utc_now, when
@@ -22,6 +22,9 @@ from campaign.ledger.rows import AttemptRow, CampaignRow
 from campaign.records import RunView, StepView
 
 _WIDTH = 80
+#: The states of an attempt in which something of it may run.
+_UNDER_WAY = ("admitted", "starting", "running", "judging")
+_ALONE = "nobody watches it: campaign daemon, or campaign exec --resume, finds out what became of it"
 
 
 @click.command("show")
@@ -42,11 +45,11 @@ def command(campaign: str | None, run: str | None, list_runs: bool, output_forma
             campaign, run = None, campaign
         if run is not None:
             within = None if campaign is None else choose_campaign(ledger, campaign)
-            _show_run(ledger, choose_run(ledger, run, within), as_json)
+            _show_run(ledger, choose_run(ledger, run, within), workspace, as_json)
         elif list_runs:
             _show_runs(ledger, choose_campaign(ledger, campaign), as_json)
         else:
-            _show_campaign(ledger, choose_campaign(ledger, campaign), as_json)
+            _show_campaign(ledger, as_it_stands(workspace, choose_campaign(ledger, campaign)), as_json)
     return 0
 
 
@@ -96,7 +99,7 @@ def _word(row: AttemptRow) -> str:
 # --- a run ------------------------------------------------------------------------------------------------------
 
 
-def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], as_json: bool) -> None:
+def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], workspace: str, as_json: bool) -> None:
     """The last of the attempts in full, the ones before by their verdicts."""
     record = ledger.record(attempts[-1].token)
     assert record is not None
@@ -107,7 +110,7 @@ def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], as_json: boo
         print_json(view)
         return
     parts = [
-        _run_facts(view, record.row),
+        _run_facts(view, record.row, workspace),
         remarks_text(view.remarks, utc_now()),
         _steps(view),
         _faults(view),
@@ -118,7 +121,7 @@ def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], as_json: boo
     click.echo("\n\n".join(part for part in parts if part))
 
 
-def _run_facts(view: RunView, row: AttemptRow) -> str:
+def _run_facts(view: RunView, row: AttemptRow, workspace: str) -> str:
     now = utc_now()
     values = {**view.settings, **view.axes}
     return facts(
@@ -129,7 +132,7 @@ def _run_facts(view: RunView, row: AttemptRow) -> str:
             ("instance", view.instance),
             ("tier", view.tier),
             ("settings", ", ".join(f"{name} = {value}" for name, value in values.items())),
-            ("state", view.state),
+            ("state", _state(view.state, workspace)),
             ("verdict", _word(row)),
             ("reason", view.reason),
             ("why", _why(view)),
@@ -140,6 +143,11 @@ def _run_facts(view: RunView, row: AttemptRow) -> str:
             ("took", took(view.duration_s)),
         ]
     )
+
+
+def _state(state: str, workspace: str) -> str:
+    """What the ledger says, and that nobody is there who would say otherwise."""
+    return f"{state}; {_ALONE}" if state in _UNDER_WAY and not is_served(workspace) else state
 
 
 def _why(view: RunView) -> str | None:

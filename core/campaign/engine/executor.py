@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -13,11 +14,12 @@ from campaign.engine import recover
 from campaign.engine.findings import Exited, Finding, Gone, Running, Uncleared, Unknown
 from campaign.engine.machine import Machine, ThisMachine
 from campaign.engine.recover import Boot
+from campaign.engine.turns import Turns
 from campaign.engine.watchdog import Watchdog, carrying_out_s, ending_s, judging_s
 from campaign.records import Exit, OracleRecord, Order, Stop
 from campaign.records.messages import Clear, Cleared, Halt, Judge, Judged, Quit, Refused, Started, Waiting
 from campaign.supervise.channel import Channel
-from campaign.supervise.devices import busy_units, is_busy
+from campaign.supervise.devices import is_taken, units, waiter
 from campaign.supervise.launch import SupervisorHandle
 from campaign.supervise.loop import Loop
 from campaign.supervise.rescue import rescue
@@ -27,7 +29,7 @@ MUTE = Gone("its supervisor did not answer and was killed, and nothing of it run
 #: A supervisor makes its claim a moment after its lock; who finds it between the two looks again after this.
 _LOOK_AGAIN_S = 0.1
 #: How often a device that another workspace uses is looked at, while there is one.
-_DEVICES_S = 0.5
+_DEVICES_S = 0.25
 
 
 class Listener(Protocol):
@@ -179,6 +181,7 @@ class LocalExecutor:
         self._clearing: dict[str, tuple[Order, _Place]] = {}
         self._followed: dict[str, Watchdog] = {}  # supervisors of earlier owners, by token
         self._busy: dict[tuple[str, int], str] = {}  # devices that other workspaces use, with their locks
+        self._turns = Turns(loop.now)
 
     def capacity(self) -> int:
         """The supervisors that are there."""
@@ -237,6 +240,7 @@ class LocalExecutor:
                 self._look_for_devices(place, message.token)
             case Started():
                 place.begun(message.token)
+                self._had_its_turn(place.orders.get(message.token))
                 self._listener.started(message.token, message.at)
             case _Exited():
                 order = place.orders.get(message.token)
@@ -293,24 +297,32 @@ class LocalExecutor:
     def _look_for_devices(self, place: _Place, token: str) -> None:
         """Whether it is for a device that it waits, and for which one."""
         try:
-            busy = busy_units(place.orders[token])
+            order = place.orders[token]
+            busy = {unit: path for unit, path in units(order) if is_taken(path, waiter(order))}
         except (KeyError, OSError):
             return  # its supervisor says what is wrong
         if busy:
-            if not self._busy:
+            if not (self._busy or self._turns.wanted):
                 self._loop.call_later(_DEVICES_S, self._look_at_devices)
+            self._turns.want(waiter(order), frozenset(path for _, path in units(order)))
             self._busy |= busy
             self._listener.busy(token, _by_slot(busy))
 
     def _look_at_devices(self) -> None:
         """That a lock was let go is told to nobody who does not wait for it, and who waits would be given it."""
-        freed = [unit for unit, path in self._busy.items() if not _in_use(path)]
+        self._turns.look()
+        freed = [unit for unit, path in self._busy.items() if not self._turns.is_taken(path)]
         for unit in freed:
             del self._busy[unit]
-        if self._busy:
+        if self._busy or self._turns.wanted:
             self._loop.call_later(_DEVICES_S, self._look_at_devices)
         if freed:
             self._listener.free(_by_slot(freed))
+
+    def _had_its_turn(self, order: Order | None) -> None:
+        if order is not None and order.granted and self._turns.wanted:
+            with suppress(OSError):
+                self._turns.had({path for _, path in units(order)})
 
     # --- attempts of earlier owners -----------------------------------------------------------------------------
 
@@ -381,13 +393,6 @@ class LocalExecutor:
 
     def _look_again(self, order: Order, started: bool = True) -> None:
         self._listener.found(order.token, self._examine(order, started))
-
-
-def _in_use(path: str) -> bool:
-    try:
-        return is_busy(path)
-    except OSError:
-        return False  # whoever takes it next says what is wrong
 
 
 def _by_slot(units: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:

@@ -27,7 +27,7 @@ from campaign.proc import Process
 from campaign.records import Exit, Order
 from campaign.records.exit import unbroken
 from campaign.supervise import undo
-from campaign.supervise.claim import EXIT_FILE
+from campaign.supervise.claim import EXIT_FILE, PRIVATE_MODE, refuse_replaced
 
 #: What the claim of a revoked attempt leads to: nowhere.
 _REVOKED = "revoked"
@@ -100,7 +100,8 @@ def _look(order: Order, started: bool, machine: Machine, boot: Boot) -> Finding 
             return Unknown(f"its private folder {private} is gone, and with it whether it ran")
         if os.path.islink(private):
             return Unknown(f"its private folder {private} was replaced by a link, and with it whether it ran")
-        if not started and (revoke(private) if boot is Boot.PRESENT else _revoked(private)):
+        replaced = _replaced(private)
+        if not (started or replaced) and (revoke(private) if boot is Boot.PRESENT else _revoked(private)):
             return NeverStarted()
         if lock_held(private):
             return Running()
@@ -109,6 +110,8 @@ def _look(order: Order, started: bool, machine: Machine, boot: Boot) -> Finding 
         return _unreadable(private, error)
     if isinstance(record, Exited):
         return record
+    if replaced:
+        return Unknown(f"{replaced}, and with it whether it ran: {private}")
     claimed_by = owner(private)
     elsewhere = claimed_by is not None and claimed_by.boot_id != machine.boot
     return _Dead(record, rebooted=elsewhere or boot is Boot.EARLIER)
@@ -140,7 +143,7 @@ def _unreadable(private: str, error: OSError) -> Unknown:
 def make_folder(private: str) -> None:
     """Make an attempt's folder before the ledger admits it, so that a missing one was removed.  Raises OSError."""
     reach("engine.folder.before")
-    os.mkdir(private, 0o700)
+    os.mkdir(private, PRIVATE_MODE)
     reach("engine.folder.after")
 
 
@@ -149,10 +152,11 @@ def revoke(private: str) -> bool:
 
     True also where an engine before us took it and died before its ledger knew.  A link bears its text from the instant
     that it is there, as a file does not: it cannot be taken for a supervisor's claim.  A claim behind a link to
-    elsewhere would prove nothing, so none is followed.
+    elsewhere would prove nothing, so none is followed; nor would one in a folder that was put in the place of its own.
     """
     folder = os.open(private, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
+        refuse_replaced(folder, private)
         reach("engine.revoke.before")
         os.symlink(_REVOKED, "claim", dir_fd=folder)
         reach("engine.revoke.after")
@@ -161,6 +165,18 @@ def revoke(private: str) -> bool:
     finally:
         os.close(folder)
     return True
+
+
+def _replaced(private: str) -> str | None:
+    """What is said where another folder stands in its place.  Raises OSError."""
+    folder = os.open(private, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        refuse_replaced(folder, private)
+    except FileNotFoundError as error:
+        return error.strerror
+    finally:
+        os.close(folder)
+    return None
 
 
 def _revoked(private: str) -> bool:

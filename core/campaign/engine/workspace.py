@@ -9,6 +9,7 @@ import time
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.ledger.opening import was_here
+from campaign.supervise.claim import PRIVATE_MODE
 
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _PAUSE_S = 0.02
@@ -47,7 +48,7 @@ class Workspace:
         """Make the folders that are missing, for the user alone; raises WorkspaceError."""
         try:
             os.makedirs(self.path, 0o700, exist_ok=True)
-            os.makedirs(self.attempts, 0o700, exist_ok=True)
+            os.makedirs(self.attempts, PRIVATE_MODE, exist_ok=True)
             _refuse_strangers(self.path)
         except OSError as error:
             raise WorkspaceError(f"the workspace {self.path} cannot be used: {error.strerror}", _HINT) from error

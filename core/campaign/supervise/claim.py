@@ -13,8 +13,10 @@ The lock is taken before the claim is made, so that no one can see a claim whose
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 
 import msgspec
 
@@ -28,6 +30,9 @@ ORDER_FILE = "order.json"
 EXIT_FILE = "exit.json"
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _encode = msgspec.json.Encoder().encode
+#: The mode of a private folder, and of the folder of them all.  The sticky bit changes nothing in a folder of one user:
+#: it is a mark.  What somebody put in the place of such a folder lacks it, and that it holds no claim proves nothing.
+PRIVATE_MODE = 0o1700
 
 
 class ClaimedError(Exception):
@@ -58,6 +63,12 @@ class Claim:
             os.close(fd)
 
 
+def refuse_replaced(folder: int, private: str) -> None:
+    """Raise OSError for an open private folder that no engine made: it lacks the mark that the one above it has."""
+    if not os.fstat(folder).st_mode & stat.S_ISVTX and os.stat("..", dir_fd=folder).st_mode & stat.S_ISVTX:
+        raise FileNotFoundError(errno.ENOENT, "its private folder was replaced by another one", private)
+
+
 def take(order: Order, owner: Process) -> Claim:
     """Claim an attempt for ``owner``; raises ClaimedError where someone else has, OSError where it cannot be done.
 
@@ -66,6 +77,7 @@ def take(order: Order, owner: Process) -> Claim:
     folder = os.open(order.directories.private, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     held: list[int] = [folder]
     try:
+        refuse_replaced(folder, order.directories.private)
         reach("claim.lock.before")
         held.append(_locked(folder, "lock"))
         reach("claim.make.before")
