@@ -9,10 +9,11 @@ from shlex import quote
 from msgspec.structs import replace
 
 from campaign.analysis.beside import Beside, read_beside, read_excerpt
-from campaign.analysis.failures import marked
+from campaign.analysis.failures import Classes
 from campaign.analysis.overview import only_shmoo, overview_of
+from campaign.analysis.quarantine import remarks
 from campaign.analysis.reporting import Wanted
-from campaign.analysis.ruled import quarantined_in
+from campaign.analysis.ruled import quarantined_in, rule_book
 from campaign.analysis.summarize import summarize
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.failpoints import reach
@@ -22,16 +23,31 @@ from campaign.ledger.rows import AttemptRecord, CampaignRow
 from campaign.plugins.api import UnableError
 from campaign.plugins.printing import printing_aside
 from campaign.plugins.results import Results, Target
-from campaign.records import RunView, Summary
+from campaign.records import Decision, RunView, Summary
+from campaign.rules.failures import quarantined
 
 
-def view_of(record: AttemptRecord, beside: Beside) -> RunView:
-    """The record of one attempt as ``run.json`` tells it."""
+class Views:
+    """Tells the attempts of a campaign as ``run.json`` does."""
+
+    def __init__(self, ledger: LedgerReader, campaign: CampaignRow) -> None:
+        self._ledger, self._beside = ledger, read_beside(campaign.run_root)
+        self._classes = Classes(ledger.first_of, quarantined_in(ledger, campaign))
+
+    def of(self, record: AttemptRecord) -> RunView:
+        """One of them.  Raises LedgerError."""
+        row = record.row
+        failed = bool(row.fingerprint) and row.again is not None
+        recovered = failed and self._ledger.recovered(row.campaign, row.key, row.origin, row.attempt)
+        return _view(record, self._classes.told(record.order, record.decision, recovered=recovered), self._beside)
+
+
+def _view(record: AttemptRecord, decision: Decision | None, beside: Beside) -> RunView:
     return run_view(
         record.order,
         record.exit,
         record.oracles,
-        record.decision,
+        decision,
         state=record.row.state,
         host_id=beside.host.id if beside.host else None,
         flaky=record.row.flaky,
@@ -41,23 +57,23 @@ def view_of(record: AttemptRecord, beside: Beside) -> RunView:
 
 def runs_of(ledger: LedgerReader, campaign: CampaignRow) -> Iterator[RunView]:
     """The attempts of a campaign in order of cell, seed and attempt; constant memory."""
-    beside = read_beside(campaign.run_root)
-    return (view_of(record, beside) for record in ledger.records_by_cell(campaign.id))
+    return map(Views(ledger, campaign).of, ledger.records_by_cell(campaign.id))
 
 
 def summary_of(ledger: LedgerReader, campaign: CampaignRow) -> Summary:
     """The summary of a campaign as far as it has come."""
-    beside = read_beside(campaign.run_root)
+    beside, book = read_beside(campaign.run_root), rule_book(ledger, campaign)
+    failures = list(ledger.failures(campaign.id))
     summary = summarize(
         campaign,
         ledger.deciding_attempts(campaign.id),
-        ledger.failures(campaign.id),
+        failures,
         planned=beside.instances,
+        quarantined=quarantined(book, campaign.created_at[:10]),
         environment=beside.environment,
     )
-    summary = replace(summary, next_steps=(*_releases(ledger, campaign), *summary.next_steps))
-    known = quarantined_in(ledger, campaign)
-    summary = replace(summary, failures=tuple(marked(each, known) for each in summary.failures))
+    steps = (*_releases(ledger, campaign), *summary.next_steps, *remarks(ledger, campaign, book, failures))
+    summary = replace(summary, next_steps=steps)
     return replace(summary, remarks=tuple(ledger.remarks(campaign.id)))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from shlex import quote
 
-from campaign.analysis.failures import unique_failure
+from campaign.analysis.failures import Quarantines, unique_failure
 from campaign.analysis.statistics import wilson
 from campaign.diagnostics import ExitStatus
 from campaign.ledger.rows import INTERRUPTED, QUEUED, RUNNING, AttemptRow, CampaignRow, FailureRow
@@ -23,11 +23,13 @@ _NAMED = 3
 class Tally:
     """Counts the runs of a campaign as they are decided; feed it the attempt that decides each run."""
 
-    def __init__(self) -> None:
+    def __init__(self, quarantined: Container[str | None] = ()) -> None:
+        self._quarantined = quarantined
         self.runs = 0
         self.flaky = 0
         self.open = 0
         self.verdicts: Counter[str] = Counter()
+        self.spared: Counter[str] = Counter()  # of those, what is quarantined
         self.reasons: Counter[str] = Counter()
         self.instances: dict[str, Counter[str]] = {}
 
@@ -39,6 +41,7 @@ class Tally:
             return
         self.verdicts[row.verdict] += 1
         self.flaky += row.flaky
+        self.spared[row.verdict] += row.fingerprint in self._quarantined
         self.instances.setdefault(row.instance, Counter())[row.verdict] += 1
         if row.verdict != Verdict.PASS:
             self.reasons[reason_of(row)] += 1
@@ -54,23 +57,26 @@ def reason_of(row: AttemptRow) -> str:
 _REASONS = frozenset(Reason)
 
 
-def summarize(
+def summarize(  # noqa: PLR0913 - what the ledger holds of it, and what stands beside
     campaign: CampaignRow,
     attempts: Iterable[AttemptRow],
     failures: Iterable[FailureRow] = (),
     *,
     planned: Iterable[str] = (),
+    quarantined: Quarantines | None = None,
     environment: Environment | None = None,
 ) -> Summary:
     """What a campaign came to; ``attempts`` are those that decide (``LedgerReader.deciding_attempts``).
 
-    Instances stand in the order ``planned``, so that two executions can be compared line by line.
+    Instances stand in the order ``planned``, so that two executions can be compared line by line.  ``quarantined`` is
+    what a rule set says does not count, by fingerprint.
     The win rate is passes over valid trials: runs that passed or failed, errors and canceled runs apart.
     """
-    tally = Tally()
+    known = quarantined or {}
+    tally = Tally(known)
     for row in attempts:
         tally.add(row)
-    unique = tuple(unique_failure(row, campaign.run_root) for row in failures)
+    unique = tuple(unique_failure(row, campaign.run_root, known) for row in failures)
     passes = tally.verdicts[Verdict.PASS]
     trials = passes + tally.verdicts[Verdict.FAIL]
     total = tally.runs if campaign.total is None else max(campaign.total, tally.runs)
@@ -86,6 +92,8 @@ def summarize(
         verdicts={verdict.value: tally.verdicts[verdict] for verdict in Verdict},
         reasons=dict(tally.reasons.most_common()),
         flaky=tally.flaky,
+        quarantined=tally.spared.total(),
+        classes=dict(Counter(each.classification for each in unique if each.classification is not None)),
         win_rate=passes / trials if trials else None,
         win_rate_interval=wilson(passes, trials),
         instances=tuple(_in_order(tally.instances, planned)),
@@ -135,7 +143,7 @@ def counted(
 def _status(campaign: CampaignRow, tally: Tally) -> int:
     if campaign.exit_status is not None:
         return campaign.exit_status
-    return int(exit_status(tally.verdicts, interrupted=campaign.state == INTERRUPTED))
+    return int(exit_status(tally.verdicts - tally.spared, interrupted=campaign.state == INTERRUPTED))
 
 
 def _seconds(start: str, end: str | None) -> float | None:
@@ -156,7 +164,7 @@ def _next_steps(campaign: CampaignRow, tally: Tally, failures: Sequence[UniqueFa
         stopped = f": {why}" if total > tally.runs else ""  # nothing else leaves runs that never began
         how = stopped if campaign.finished else f"; to go on: campaign exec {quote(campaign.spec)} --resume"
         yield f"{runs} not carried out{how}"
-    bad = [failure for failure in failures if failure.classification != "flaky"]
+    bad = [failure for failure in failures if failure.classification not in ("flaky", "quarantined")]
     for failure in bad[:_NAMED]:
         yield f"look at {failure.first}: campaign show {quote(f'{campaign.id}/{failure.first}')}"
     if len(bad) > _NAMED:

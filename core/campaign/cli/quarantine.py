@@ -17,7 +17,8 @@ from campaign.diagnostics import CampaignError, Diagnostic
 @click.option("--issue", required=True, metavar="ID", help="Where the failure is followed up.")
 @click.option("--until", required=True, metavar="DATE", help="The last day on which it does not count: 2027-01-31.")
 @click.option("--owner", metavar="WHO", help="Who sees to it.")
-def command(fingerprint: str, path: str, issue: str, until: str, owner: str | None) -> None:
+@click.option("--runs", metavar="N", help="So many runs without it, and the campaign says that it is gone.")
+def command(fingerprint: str, path: str, issue: str, until: str, owner: str | None, runs: str | None) -> None:
     """Quarantine the failure of FINGERPRINT: it does not count until DATE.
 
     The rule set is written whole or not at all; its comments and order stay.
@@ -25,8 +26,7 @@ def command(fingerprint: str, path: str, issue: str, until: str, owner: str | No
     from campaign.rules.writing import already, quarantined  # late: a verb's help needs no YAML
 
     entry = {"fingerprint": fingerprint, "issue": issue, "until": until}
-    if owner is not None:
-        entry["owner"] = owner
+    entry |= {name: given for name, given in (("owner", owner), ("runs", runs)) if given is not None}
     refuse_wrong(entry, {"fingerprint": "FINGERPRINT"})
     data = read(path)
     before = already(path, data, fingerprint)

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 import click
 import msgspec
 
-from campaign.analysis.beside import Beside, read_beside
-from campaign.analysis.recorded import summary_of, view_of
+from campaign.analysis.recorded import Views, summary_of
 from campaign.cli import complete
 from campaign.cli.options import format_option, workspace_option
 from campaign.cli.recorded import as_it_stands, choose_campaign, choose_run, is_served, means_run, open_ledger
@@ -104,7 +103,8 @@ def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], workspace: s
     record = ledger.record(attempts[-1].token)
     assert record is not None
     campaign = ledger.campaign(record.row.campaign)
-    view = view_of(record, read_beside(campaign.run_root) if campaign else Beside())
+    assert campaign is not None
+    view = Views(ledger, campaign).of(record)
     view = msgspec.structs.replace(view, remarks=tuple(ledger.remarks(record.row.campaign, record.row.key)))
     if as_json:
         print_json(view)
@@ -136,7 +136,7 @@ def _run_facts(view: RunView, row: AttemptRow, workspace: str) -> str:
             ("verdict", _word(row)),
             ("reason", view.reason),
             ("why", _why(view)),
-            ("fingerprint", view.failure.fingerprint if view.failure else None),
+            ("fingerprint", _fingerprint(view)),
             ("slots", ", ".join(f"{name}: {held}" for name, held in view.resources.granted.items())),
             ("fallback", view.resources.fallback_reason),
             ("started", when(view.started_at, now)),
@@ -148,6 +148,15 @@ def _run_facts(view: RunView, row: AttemptRow, workspace: str) -> str:
 def _state(state: str, workspace: str) -> str:
     """What the ledger says, and that nobody is there who would say otherwise."""
     return f"{state}; {_ALONE}" if state in _UNDER_WAY and not is_served(workspace) else state
+
+
+def _fingerprint(view: RunView) -> str | None:
+    """With its class and what it is a duplicate of."""
+    failure = view.failure
+    if failure is None or failure.fingerprint is None:
+        return None
+    duplicate = f", first {failure.duplicate_of}" if failure.duplicate_of else ""
+    return f"{failure.fingerprint} ({failure.classification or 'new'}{duplicate})"
 
 
 def _why(view: RunView) -> str | None:

@@ -12,6 +12,7 @@ from campaign.records import InstanceCounts, Summary, Verdict
 _WIDTH = 70  # of a failure's message
 _MOST_INSTANCES = 40
 _MOST_FAILURES = 10
+_CLASSES = ("new", "known", "flaky", "quarantined")
 
 
 def summary_text(summary: Summary, run_root: str) -> str:
@@ -29,6 +30,8 @@ def _parts(summary: Summary, run_root: str) -> Iterator[str]:
 def headline(summary: Summary) -> str:
     """One line: what came out, of how many runs, how surely, in what time."""
     counts = [f"{count:,} {verdict}" for verdict, count in summary.verdicts.items() if count]
+    if summary.quarantined:
+        counts.append(f"{summary.quarantined:,} of them quarantined")
     if summary.flaky:
         counts.append(f"{summary.flaky:,} of them flaky" if counts else f"{summary.flaky:,} flaky")
     runs = "1 run" if summary.total == 1 else f"{summary.total:,} runs"
@@ -69,8 +72,16 @@ def _failures(summary: Summary, run_root: str) -> str:
         times = "once" if each.count == 1 else f"{each.count:,} times"
         kind = f"{each.classification or 'new'}, {each.kind}, {times}"
         evidence = os.path.normpath(os.path.join(run_root, each.evidence))
-        lines = [f"{each.fingerprint}  {cut(each.message, _WIDTH)}", f"  {kind}; first {each.first}", f"  {evidence}"]
+        known = f"; first of all {each.duplicate_of}" if each.duplicate_of else ""
+        held = f"; {each.quarantine.issue}, until {each.quarantine.until}" if each.quarantine else ""
+        lines = [
+            f"{each.fingerprint}  {cut(each.message, _WIDTH)}",
+            f"  {kind}; first {each.first}{known}{held}",
+            f"  {evidence}",
+        ]
         blocks.append("\n".join(visible(line) for line in lines))
     left = len(summary.failures) - len(blocks)
     more = [f"… and {left:,} more: campaign failures {summary.campaign}"] if left else []
-    return "\n".join([f"Unique failures: {len(summary.failures):,}", *blocks, *more])
+    classes = ", ".join(f"{count:,} {name}" for name in _CLASSES if (count := summary.classes.get(name)))
+    head = f"Unique failures: {len(summary.failures):,}" + (f" ({classes})" if classes else "")
+    return "\n".join([head, *blocks, *more])

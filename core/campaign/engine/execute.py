@@ -10,7 +10,7 @@ conclude     the summary and the reports, from what the ledger holds
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from campaign.analysis.beside import read_beside
@@ -34,7 +34,7 @@ from campaign.plan.plan import Plan
 from campaign.plan.render import render
 from campaign.records import PlanTool, Summary
 from campaign.rules.failures import quarantined
-from campaign.rules.structs import RuleBook
+from campaign.rules.structs import Quarantine, RuleBook
 
 
 def carry_out(prepared: Prepared, workspace: Workspace, watcher: Watcher, connect: Connect | None = None) -> Outcome:
@@ -129,10 +129,10 @@ def _errand(prepared: Prepared, workspace: Workspace) -> Errand:
     )
 
 
-def _quarantined(prepared: Prepared) -> frozenset[str]:
-    """The failures that do not count on the day on which the campaign began."""
+def _quarantined(prepared: Prepared) -> Mapping[str, Quarantine]:
+    """The failures that do not count on the day (UTC) on which the campaign began."""
     rules = prepared.plan.rules
-    return quarantined(rules.book, prepared.campaign.created_at[:10]) if rules is not None else frozenset()
+    return quarantined(rules.book, prepared.campaign.created_at[:10]) if rules is not None else {}
 
 
 def _lanes(plan: Plan) -> Iterator[tuple[Lane, Iterator[Run]]]:

@@ -23,14 +23,14 @@ from campaign.engine import protocol
 from campaign.engine.client import Connect, EngineDefectError
 from campaign.engine.project import EVENTS, RUN, Projector
 from campaign.engine.releasing import all_held
+from campaign.engine.telling import Facts, Teller, facts_of
 from campaign.failpoints import reach
-from campaign.judge.triage import triage
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import FINISHED, INTERRUPTED, CampaignRow
 from campaign.plan.matrix import Run
-from campaign.records import Decision, Exit, Order, RunView, Verdict
+from campaign.records import Exit, Order, RunView, Verdict
 from campaign.records.event import EventView
-from campaign.rules.structs import RuleBook
+from campaign.rules.structs import Quarantine, RuleBook
 from campaign.supervise.loop import Loop
 
 _encode = msgspec.json.Encoder().encode
@@ -91,7 +91,7 @@ class Errand(Struct, frozen=True, kw_only=True):
     slots: Mapping[str, int] = {}
     stop_on_fail: bool = False
     resume: bool = False
-    quarantined: frozenset[str] = frozenset()
+    quarantined: Mapping[str, Quarantine] = {}
     book: RuleBook = RuleBook()
 
 
@@ -111,6 +111,7 @@ class Planner:
         self._connect = connect
         self._seen = 0  # the number of the last event that was projected from the ledger
         self._errand, self._projector = errand, projector
+        self._teller = Teller(errand.ledger, projector, errand.book, errand.quarantined)
         self._watcher, self._events = watcher, events
         self._loop = Loop()
         self._render: Renderer | None = None
@@ -256,35 +257,24 @@ class Planner:
         order, cause, parent = known
         if message.fallback:
             order = msgspec.structs.replace(order, fallback_reason=message.fallback)
-        exit_ = _decode_exit(message.exit)
-        decision = self._classified(message.decision)
-        view = self._projector.view(order, exit_, message.oracles, decision, cause=cause, parent=parent)
-        view = self._triaged(view, order, exit_, message)
-        self._done(order, view, final=message.again is None)
-
-    def _triaged(self, view: RunView, order: Order, exit_: Exit | None, message: protocol.Finished) -> RunView:
-        """With the ids of the triage rules that know the failure."""
-        if view.failure is None or exit_ is None or not self._errand.book.triage:
-            return view
-        found = triage(self._errand.book, order, exit_, message.oracles, message.decision)
-        failure = msgspec.structs.replace(view.failure, triage=tuple(each.id for each in found))
-        return msgspec.structs.replace(view, failure=failure)
-
-    def _classified(self, decision: Decision | None) -> Decision | None:
-        """What a rule set knows of a failure is said in its record."""
-        failure = decision.failure if decision is not None else None
-        if decision is None or failure is None or failure.fingerprint not in self._errand.quarantined:
-            return decision
-        known = msgspec.structs.replace(failure, classification="quarantined")
-        return msgspec.structs.replace(decision, failure=known)
-
-    def _done(self, order: Order, view: RunView, *, final: bool) -> None:
-        public = order.directories.public
-        self._write(os.path.join(public, RUN), lambda: self._projector.run(public, view))
-        self._tell("campaign_run_finished", campaign=order.campaign, run=view)
+        facts = Facts(order, _decode_exit(message.exit), message.oracles, message.decision, cause, parent)
+        final = message.again is None
+        view = self._told(facts)
         self._watcher.finished(view, final=final)
         if final:
             self._runs.pop(order.key, None)
+
+    def _told(self, facts: Facts) -> RunView:
+        """Write down what an attempt came to, and in other words by now what those before it came to."""
+        view = self._teller.view(facts)
+        self._put(facts.order.directories.public, view)
+        for earlier, told in self._teller.retold(facts):
+            self._put(earlier, told, decides=False)
+        self._tell("campaign_run_finished", campaign=facts.order.campaign, run=view)
+        return view
+
+    def _put(self, public: str, view: RunView, *, decides: bool = True) -> None:
+        self._write(os.path.join(public, RUN), lambda: self._projector.run(public, view, decides=decides))
 
     def _recorded(self, token: str) -> tuple[Order, str, str | None] | None:
         """The order of an attempt that an earlier planner rendered."""
@@ -306,12 +296,7 @@ class Planner:
         for row in ledger.attempts(event.campaign, event.key):
             record = ledger.record(row.token) if row.attempt == event.attempt else None
             if record is not None:
-                view = self._projector.view(
-                    *(record.order, record.exit, record.oracles, record.decision), cause=row.cause, parent=row.parent
-                )
-                path = os.path.join(row.directory, RUN)
-                self._write(path, lambda: self._projector.run(row.directory, view))  # noqa: B023 - called at once
-                self._tell("campaign_run_finished", campaign=row.campaign, run=view)
+                self._told(facts_of(record))
 
     def _write(self, file: str, projection: Callable[[], None]) -> None:
         """A projection that fails costs a complaint and nothing else: the ledger has it all."""

@@ -25,6 +25,7 @@ from campaign.supervise.folders import create_file, open_below, open_folder, wri
 EVENTS = "events.ldjson"
 RUN = "run.json"
 HOST = "host.json"
+DUPLICATE = "duplicate-of"
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _TAIL = 1 << 16
 
@@ -69,8 +70,11 @@ class Projector:
         told = {"cause": cause, "parent": parent}
         return run_view(order, exit_, oracles, decision, host_id=self._host_id, flaky=flaky, provenance=told)
 
-    def run(self, public: str, view: RunView) -> None:
-        """``run.json`` of an attempt and, as the newest one decides, of its run; raises OSError."""
+    def run(self, public: str, view: RunView, *, decides: bool = True) -> None:
+        """``run.json`` of an attempt and, as the newest one decides, of its run; raises OSError.
+
+        Beside it ``duplicate-of``, where another attempt failed so first: which one.
+        """
         path = os.path.relpath(public, self.folder)
         *above, attempt = path.split("/")
         seed = self._walk(above)
@@ -78,7 +82,10 @@ class Projector:
             own = open_below(seed, attempt)
             try:
                 _replace(own, RUN, _encode(view) + b"\n")
-                _share(own, seed)
+                if decides:
+                    _share(own, seed)
+                if view.failure is not None and view.failure.duplicate_of is not None:
+                    _replace(own, DUPLICATE, view.failure.duplicate_of.encode() + b"\n")
             finally:
                 os.close(own)
         finally:

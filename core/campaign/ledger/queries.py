@@ -7,13 +7,14 @@ Rows are streamed, so that a campaign of 100,000s of runs costs constant memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from campaign.ledger import sightings
 from campaign.ledger.opening import LedgerError, errors, reader, unreadable
 from campaign.ledger.rows import (
     AttemptRecord,
@@ -25,6 +26,7 @@ from campaign.ledger.rows import (
     HoldRow,
     JudgementRow,
     RemovalRow,
+    Sighting,
 )
 from campaign.records import Decision, Exit, OracleRecord, Order, Remark, Verdict
 from campaign.records.event import EventView
@@ -38,28 +40,6 @@ _EVENT = 'seq, at, campaign, key, attempt, origin, "from", "to", cause, epoch, v
 _DECIDES = """
 NOT EXISTS (SELECT 1 FROM attempt b WHERE b.campaign = a.campaign AND b.key = a.key AND b.origin = a.origin
             AND b.attempt > a.attempt)
-"""
-#: One row a fingerprint; the first attempt of each gives the words, ``?1`` is a campaign or NULL for all.
-_FAILURES = """
-SELECT f.fingerprint, f.count, f.campaigns, f.recovered,
-       EXISTS (SELECT 1 FROM attempt e
-               WHERE e.fingerprint = f.fingerprint AND e.campaign != a.campaign AND e.id < a.id
-               AND e.campaign IN (SELECT id FROM campaign)),
-       a.verdict, a.kind, a.message, a.campaign, a.key, a.attempt, a.directory, f.first_seen, f.last_seen
-FROM (SELECT fingerprint, count(*) AS count, count(DISTINCT campaign) AS campaigns, min(id) AS first,
-             min(finished_at) AS first_seen, max(finished_at) AS last_seen,
-             sum(EXISTS (SELECT 1 FROM attempt b WHERE b.campaign = attempt.campaign AND b.key = attempt.key
-                         AND b.origin = attempt.origin AND b.attempt > attempt.attempt AND b.verdict = 'pass'))
-                 AS recovered
-      FROM attempt WHERE fingerprint != '' AND (?1 IS NULL OR campaign = ?1)
-            AND campaign IN (SELECT id FROM campaign) GROUP BY fingerprint) f
-JOIN attempt a ON a.id = f.first ORDER BY f.count DESC, f.first
-"""
-#: The campaign of the first attempt of each fingerprint.
-_FIRST_SEEN = """
-SELECT DISTINCT campaign FROM attempt
-WHERE id IN (SELECT min(id) FROM attempt
-             WHERE fingerprint != '' AND campaign IN (SELECT id FROM campaign) GROUP BY fingerprint)
 """
 _REMARKS = """
 SELECT at, text, key, 0 FROM note WHERE campaign = ?1 AND (?2 IS NULL OR key = ?2)
@@ -273,9 +253,40 @@ class LedgerReader:
 
     def failures(self, campaign: str | None = None) -> Iterator[FailureRow]:
         """The failures of a campaign, or of all, by fingerprint, the most frequent first."""
-        names = FailureRow.__struct_fields__
-        rows = (dict(zip(names, row, strict=True)) for row in self._rows(_FAILURES, campaign))
-        return (FailureRow(**{**row, "known": bool(row["known"])}) for row in rows)
+        rows = self._rows(sightings.FAILURES if campaign is None else sightings.FAILURES_OF, campaign)
+        return map(sightings.failure_row, rows)
+
+    def first_of(self, fingerprint: str) -> Sighting | None:
+        """The attempt of the plan that failed so before all others, as the ledger came to know it."""
+        row = self._one(sightings.FIRST, fingerprint)
+        return Sighting(*row) if row else None
+
+    def cells_of(self, fingerprint: str, campaign: str | None = None, most: int = -1) -> list[str]:
+        """The cells that a failure came in, of a campaign or of all, as first admitted."""
+        return [str(cell) for (cell,) in self._rows(sightings.CELLS, campaign, fingerprint, most)]
+
+    def last_of(self, fingerprint: str, name: str, at: str) -> tuple[str, int] | None:
+        """Where a failure was judged last, in campaigns of a name that had begun by then: campaign and attempt."""
+        row = self._one(sightings.LAST, fingerprint, name, at)
+        return (str(row[0]), int(row[1])) if row else None
+
+    def failed_runs(self, fingerprint: str, campaign: str) -> int:
+        """How many runs of a campaign failed so."""
+        return self._count(sightings.FAILED_RUNS, fingerprint, campaign)
+
+    def named(self, name: str, at: str, most: int) -> list[str]:
+        """The campaigns of a name that had begun by then, newest first."""
+        return [str(campaign) for (campaign,) in self._rows(sightings.NAMED, name, at, most)]
+
+    def decided_runs(self, campaign: str, cells: Sequence[str] | None = None, after: int = 0) -> int:
+        """How many runs (of these cells) passed or failed, in attempts whose ids are above ``after``."""
+        if cells is None:
+            return self._count(sightings.DECIDED_RUNS, campaign, after)
+        return sum(self._count(sightings.DECIDED_RUNS_OF, campaign, after, cell) for cell in cells)
+
+    def recovered(self, campaign: str, key: str, origin: str, attempt: int) -> bool:
+        """Whether a later attempt of that run passed."""
+        return self._one(sightings.RECOVERED, campaign, key, origin, attempt) is not None
 
     def judgements(self, token: str) -> list[JudgementRow]:
         """The judgements of an attempt, oldest first."""
@@ -315,7 +326,7 @@ class LedgerReader:
 
     def first_seen(self) -> set[str]:
         """The campaigns in which some fingerprint was seen first."""
-        return {str(campaign) for (campaign,) in self._rows(_FIRST_SEEN)}
+        return {str(campaign) for (campaign,) in self._rows(sightings.FIRST_CAMPAIGNS)}
 
     def unsettled(self) -> set[str]:
         """The campaigns of which something is not done, or still holds slots."""
@@ -329,7 +340,8 @@ class LedgerReader:
         query = f"""
             SELECT {_ATTEMPT}, o.data, e.data, j.oracles, j.decision FROM attempt a
             JOIN blob o ON o.id = a.order_blob LEFT JOIN blob e ON e.id = a.exit_blob
-            LEFT JOIN judgement j ON j.id = (SELECT max(id) FROM judgement WHERE token = a.token) WHERE {where}
+            LEFT JOIN judgement j
+                   ON j.id = (SELECT max(id) FROM judgement WHERE token = a.token AND source = 'exec') WHERE {where}
         """
         return (self._record(row) for row in self._rows(query, *values))
 
@@ -362,6 +374,10 @@ class LedgerReader:
             cursor = self._db.execute(query, values)
             while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
                 yield from rows
+
+    def _count(self, query: str, *values: Any) -> int:
+        row = self._one(query, *values)
+        return int(row[0] or 0) if row else 0
 
     def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
         return next(self._rows(query, *values), None)

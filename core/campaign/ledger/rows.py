@@ -135,17 +135,34 @@ class Glance(Struct, frozen=True, kw_only=True):
         return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
 
 
-class FailureRow(Struct, frozen=True, kw_only=True):
-    """The attempts of one fingerprint: how many, the first one in full, and when it was first and last seen.
+class Sighting(Struct, frozen=True):
+    """An attempt that failed with a fingerprint, and when."""
 
-    ``recovered`` counts those whose run passed on a later attempt; ``known``: it was seen in an earlier campaign.
+    fingerprint: str
+    campaign: str
+    key: str
+    attempt: int
+    at: str
+
+    @property
+    def run(self) -> str:
+        """How every verb takes it: ``campaign/key@attempt``."""
+        return f"{self.campaign}/{self.key}@{self.attempt}"
+
+
+class FailureRow(Struct, frozen=True, kw_only=True):
+    """The attempts of one fingerprint, in a campaign or in all: how many, and the one that was judged first in full.
+
+    ``runs`` and ``cells`` count those it came in; ``recovered`` are attempts whose run passed on a later one.
+    ``last`` was judged last; ``origin`` was first in the whole workspace.
     """
 
     fingerprint: str
     count: int
     campaigns: int
+    runs: int
+    cells: int
     recovered: int
-    known: bool
     verdict: str
     kind: str
     message: str
@@ -155,6 +172,13 @@ class FailureRow(Struct, frozen=True, kw_only=True):
     directory: str
     first_seen: str
     last_seen: str
+    last: Sighting
+    origin: Sighting
+
+    @property
+    def known(self) -> bool:
+        """Whether an earlier campaign saw it; of all campaigns: whether a later one saw it again."""
+        return self.origin.campaign != self.last.campaign
 
 
 class JudgementRow(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ Every record is a msgspec Struct: read strictly from JSON (unknown shapes are re
 whole.  Their JSON Schemas are in ``records/schemas`` and made from these definitions.
 """
 
-from campaign.records.campaign import Environment, InstanceCounts, Remark, Summary, UniqueFailure
+from campaign.records.campaign import Environment, InstanceCounts, QuarantineView, Remark, Summary, UniqueFailure
 from campaign.records.event import EventView, StepLine
 from campaign.records.evidence import Evidence
 from campaign.records.exit import Exit, FaultExit, GuardExit, HoldExit, OutputRecord, ProcessExit, StepExit, Stop
@@ -98,6 +98,7 @@ __all__ = [
     "PlanTool",
     "PlanView",
     "ProcessExit",
+    "QuarantineView",
     "Reason",
     "Remark",
     "Resources",

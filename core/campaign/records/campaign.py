@@ -11,10 +11,20 @@ from campaign.records.plan import PlanTool
 SUMMARY_SCHEMA = "campaign.summary/1"
 
 
+class QuarantineView(Struct, frozen=True, kw_only=True):
+    """A failure that does not count up to and with the day ``until``: where it is followed up, by whom, who says so."""
+
+    issue: str
+    owner: str | None = None
+    until: str
+    rule_set: str
+
+
 class UniqueFailure(Struct, frozen=True, kw_only=True):
     """Failures of one fingerprint: how many, the first one, and where its evidence is, relative to the run root.
 
-    ``verdict`` tells a failure from an error; ``class`` is ``new known quarantined flaky``.
+    ``verdict`` tells a failure from an error; ``class`` is ``new known quarantined flaky``; ``duplicate_of`` the run
+    of an earlier campaign (``campaign/key@attempt``) that failed so first.
     """
 
     fingerprint: str
@@ -22,8 +32,11 @@ class UniqueFailure(Struct, frozen=True, kw_only=True):
     kind: str
     message: str
     count: int
+    runs: int | None = None
     first: str
     classification: str | None = field(default=None, name="class")
+    duplicate_of: str | None = None
+    quarantine: QuarantineView | None = None
     evidence: str
 
 
@@ -54,7 +67,10 @@ class Remark(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """What a campaign came to; ``win_rate`` is passes over valid trials (errors apart) with its Wilson interval."""
+    """What a campaign came to; ``win_rate`` is passes over valid trials (errors apart) with its Wilson interval.
+
+    ``classes`` counts unique failures by class; ``quarantined`` the runs that failed and do not count.
+    """
 
     schema: str = SUMMARY_SCHEMA
     campaign: str
@@ -68,6 +84,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     verdicts: dict[str, int]
     reasons: dict[str, int] = {}
     flaky: int = 0
+    quarantined: int = 0
+    classes: dict[str, int] = {}
     win_rate: float | None = None
     win_rate_interval: tuple[float, float] | None = None
     instances: tuple[InstanceCounts, ...] = ()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from campaign.language.expressions import Closure, EvaluationError, Missing, compile_expression
-from campaign.rules.structs import RuleBook, Triage
+from campaign.rules.structs import Quarantine, RuleBook, Triage
 from campaign.units import UnitError, Value
 
 
-def quarantined(book: RuleBook, day: str) -> frozenset[str]:
-    """The fingerprints that do not count on a day (``2027-01-31``); the last day of a quarantine is still in it."""
-    return frozenset(each.fingerprint for each in book.quarantine.values() if day <= each.until)
+def quarantined(book: RuleBook, day: str) -> Mapping[str, Quarantine]:
+    """What does not count on a day (UTC, ``2027-01-31``), by fingerprint; the last day of one is still in it."""
+    return {mark: each for mark, each in book.quarantine.items() if day <= each.until}
 
 
 def triaged(book: RuleBook, lookup: Callable[[str], Value]) -> Iterator[Triage]:

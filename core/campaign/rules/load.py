@@ -242,6 +242,7 @@ class _Loader:
             issue=schema.text_of(entry.entries["issue"]),
             until=schema.date_of(entry.entries["until"]),
             owner=_text(entry.entries.get("owner")),
+            runs=schema.count_of(entry.entries["runs"]) if "runs" in entry.entries else None,
             origin=self._origin(entry.entries["fingerprint"], entry.entries.get("why")),
         )
 

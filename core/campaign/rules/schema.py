@@ -90,6 +90,14 @@ def whole_of(node: Node) -> int:
     return value
 
 
+def count_of(node: Node) -> int:
+    """A whole number of at least one, quoted or not; raises UnitError."""
+    value = number_of(node)
+    if not isinstance(value, int) or not 1 <= value <= _MOST_PRIORITY:
+        raise UnitError(f"takes a whole number from 1 to {_MOST_PRIORITY:,}")
+    return value
+
+
 def flag_of(node: Node) -> bool:
     """True or false; raises UnitError."""
     value = node.value if isinstance(node, Scalar) else None
@@ -152,6 +160,7 @@ _GIVEN: Mapping[str, Callable[[Node], object]] = {
     "issue": text_of,
     "until": date_of,
     "owner": text_of,
+    "runs": count_of,
     "min": number_of,
     "max": number_of,
     "why": text_of,
@@ -241,6 +250,7 @@ SCHEMA: dict[str, Any] = {
                 "issue": _leaf(text_of, required=True),
                 "until": _leaf(date_of, required=True),
                 "owner": _leaf(text_of),
+                "runs": _leaf(count_of),
                 "why": _leaf(text_of),
             }
         )

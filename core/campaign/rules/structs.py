@@ -113,12 +113,16 @@ class Triage(Struct, frozen=True, kw_only=True):
 
 
 class Quarantine(Struct, frozen=True, kw_only=True):
-    """A failure that does not count until a date (``2027-01-31``, that day still in)."""
+    """A failure that does not count until a date (``2027-01-31``, that day still in).
+
+    ``runs`` that do not fail so are enough to say that it is gone; None: as many as the rate at which it came asks for.
+    """
 
     fingerprint: str
     issue: str
     until: str
     owner: str | None = None
+    runs: int | None = None
     origin: Origin
 
 
