@@ -16,7 +16,7 @@ from campaign.engine.flight import Flight
 from campaign.engine.outbox import Begin, Outbox
 from campaign.engine.states import State
 from campaign.judge.classify import decide, one_line
-from campaign.judge.fingerprint import fingerprint
+from campaign.judge.fingerprint.signature import fingerprint, grounds_of
 from campaign.ledger.rows import INTERRUPTED, CampaignState
 from campaign.records import Decision, Exit, Failure, FailureKind, Order, Reason, Stop, Verdict
 
@@ -237,5 +237,5 @@ class Attempts:
 def error_of(order: Order, reason: str, kind: FailureKind, message: str) -> Decision:
     """The decision that campaign could not tell, with the fingerprint of why."""
     names = (order.token, order.key, order.cell, order.id)
-    signature = fingerprint(f"{Verdict.ERROR} {kind}", "engine", message, names)
-    return Decision(Verdict.ERROR, reason, Failure(kind, message, signature))
+    grounds = grounds_of(f"{Verdict.ERROR} {kind}", "engine", message, names)
+    return Decision(Verdict.ERROR, reason, Failure(kind, message, fingerprint(grounds), grounds=grounds))

@@ -12,11 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from campaign.judge.expectations import Holds, Outcome, condition, evaluate_expectation
-from campaign.judge.fingerprint import fingerprint
+from campaign.judge.fingerprint.signature import fingerprint, grounds_of, signed
 from campaign.judge.observed import Observation, ending, named, timed_out, within_sla
 from campaign.language.expressions import EvaluationError
 from campaign.records import (
     Decision,
+    Excerpt,
     Exit,
     ExpectOrder,
     Failure,
@@ -39,13 +40,15 @@ class Objection(Struct, frozen=True):
     """One thing that keeps a run from passing.
 
     ``subject`` is what objects and how, the same in every run (an expectation as written, ``step writer exit 1``);
-    it enters the fingerprint as it is, ``message`` only masked.
+    it enters the fingerprint as it is, ``message`` only masked.  ``excerpt`` is what the output of what objects, or of
+    what it objects to, says of the cause.
     """
 
     verdict: Verdict
     kind: FailureKind
     subject: str
     message: str
+    excerpt: Excerpt | None = None
 
 
 def decide(order: Order, exit: Exit, oracles: Sequence[OracleRecord] = (), *, signature: str | None = None) -> Decision:
@@ -117,7 +120,7 @@ def _stopped(exit: Exit) -> Iterator[Objection]:
         label = f"served tool {ended.label}" if ended else "a served tool"
         how = f": {ending(ended.exit)}" if ended else ""
         kind = FailureKind.SIGNAL if ended and ended.exit.signal else FailureKind.EXIT
-        yield Objection(Verdict.FAIL, kind, f"{label}{how}", f"{label} ended by itself{how}")
+        yield Objection(Verdict.FAIL, kind, f"{label}{how}", f"{label} ended by itself{how}", exit.excerpt)
 
 
 def _timeouts(order: Order, exit: Exit) -> Iterator[Objection]:
@@ -128,13 +131,12 @@ def _timeouts(order: Order, exit: Exit) -> Iterator[Objection]:
     if exit.stopped is Stop.TIMEOUT:
         step = f" in step {named(exit.steps[-1])}" if exit.steps else ""
         message = f"timeout after {order.timeout_s:g} s{step}"
-        yield Objection(Verdict.FAIL, FailureKind.TIMEOUT, f"run{step}", message)
+        yield Objection(Verdict.FAIL, FailureKind.TIMEOUT, f"run{step}", message, exit.excerpt)
     elif late is not None:
         limit = next((step.timeout_s for step in order.steps if step.label == late.label), None)
         after = f" after {limit:g} s" if limit is not None else ""
-        yield Objection(
-            Verdict.FAIL, FailureKind.TIMEOUT, f"step {late.label}", f"timeout{after} of step {named(late)}"
-        )
+        message = f"timeout{after} of step {named(late)}"
+        yield Objection(Verdict.FAIL, FailureKind.TIMEOUT, f"step {late.label}", message, exit.excerpt)
 
 
 def _asks_for_timeout(expectation: ExpectOrder) -> bool:
@@ -153,7 +155,8 @@ def _exits(order: Order, exit: Exit) -> Iterator[Objection]:
             continue
         how = ending(step.exit)
         kind = FailureKind.SIGNAL if step.exit.signal else FailureKind.EXIT
-        yield Objection(Verdict.FAIL, kind, f"step {step.label} {how}", f"{how} of step {named(step)}")
+        message = f"{how} of step {named(step)}"
+        yield Objection(Verdict.FAIL, kind, f"step {step.label} {how}", message, exit.excerpt)
 
 
 def _not_started(exit: Exit) -> Iterator[Objection]:
@@ -227,7 +230,8 @@ def _oracle(oracle: OracleOrder, record: OracleRecord | None) -> Iterator[Object
     elif record.error is not None:
         yield Objection(Verdict.ERROR, FailureKind.ORACLE, subject, f"{subject} could not judge: {record.error}")
     elif record.ok is False:
-        yield Objection(Verdict.FAIL, FailureKind.ORACLE, subject, f"{oracle.label}: {record.message or 'not ok'}")
+        message = f"{oracle.label}: {record.message or 'not ok'}"
+        yield Objection(Verdict.FAIL, FailureKind.ORACLE, subject, message, record.excerpt)
     elif record.ok is None and oracle.required:
         why = f": {record.skipped}" if record.skipped else ""
         yield Objection(Verdict.ERROR, FailureKind.SETUP, subject, f"{subject} is not available{why}")
@@ -240,7 +244,7 @@ def _expectations(exit: Exit, outcomes: Sequence[Outcome], *, all_injected: bool
         if exit.steps and any(name.startswith("exit.") for name in outcome.names):
             subject += f" {ending(exit.steps[-1].exit)}"  # a crash and an exit 1 are two bugs
         if outcome.holds is Holds.NO and all_injected:
-            yield Objection(Verdict.FAIL, FailureKind.EXPECT, subject, outcome.sentence)
+            yield Objection(Verdict.FAIL, FailureKind.EXPECT, subject, outcome.sentence, exit.excerpt)
         elif outcome.holds is Holds.UNDECIDED:
             message = f"cannot tell whether {outcome.expectation.text}: {outcome.detail}"
             yield Objection(Verdict.ERROR, FailureKind.EXPECT, subject, message)
@@ -250,13 +254,17 @@ def _expectations(exit: Exit, outcomes: Sequence[Outcome], *, all_injected: bool
 
 
 def _decision(order: Order, objection: Objection, reason: str, signature: str | None) -> Decision:
-    subject, message = (objection.subject, objection.message) if signature is None else ("signature", signature)
-    own = () if signature is not None else _own_names(order)
-    secrets = secrets_of(order)  # an expectation's own words may hold one
+    kind, secrets = f"{objection.verdict} {objection.kind}", secrets_of(order)  # an expectation's words may hold one
+    if signature is None:
+        subject, message = mask_text(objection.subject, secrets), mask_text(objection.message, secrets)
+        grounds = grounds_of(kind, subject, message, _own_names(order), objection.excerpt)
+    else:
+        grounds = signed(kind, signature)
     failure = Failure(
         kind=objection.kind,
         message=one_line(mask_text(objection.message, secrets)),
-        fingerprint=fingerprint(f"{objection.verdict} {objection.kind}", subject, message, own),
+        fingerprint=fingerprint(grounds),
+        grounds=grounds,
     )
     return Decision(objection.verdict, one_line(mask_text(reason, secrets)), failure)
 

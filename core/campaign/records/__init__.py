@@ -7,6 +7,7 @@ whole.  Their JSON Schemas are in ``records/schemas`` and made from these defini
 from campaign.records.campaign import Environment, InstanceCounts, QuarantineView, Remark, Summary, UniqueFailure
 from campaign.records.event import EventView, StepLine
 from campaign.records.evidence import Evidence
+from campaign.records.excerpt import Excerpt, Grounds
 from campaign.records.exit import Exit, FaultExit, GuardExit, HoldExit, OutputRecord, ProcessExit, StepExit, Stop
 from campaign.records.host import HostRecord
 from campaign.records.judgement import (
@@ -63,6 +64,7 @@ __all__ = [
     "Environment",
     "EventView",
     "Evidence",
+    "Excerpt",
     "Exit",
     "ExpectOrder",
     "Failure",
@@ -72,6 +74,7 @@ __all__ = [
     "FaultExit",
     "FaultOrder",
     "FaultView",
+    "Grounds",
     "GuardExit",
     "GuardOrder",
     "GuardView",

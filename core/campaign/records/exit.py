@@ -7,6 +7,8 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
+from campaign.records.excerpt import Excerpt
+
 EXIT_SCHEMA = "campaign.exit/1"
 _SEAL = b',"check":"'
 
@@ -118,7 +120,7 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
 
     ``setup_error``: nothing of the run's own was started, and why.  ``stopped``: ended before its natural end.
     ``tree_empty`` false: processes survived, the slots stay held.  ``late`` are the late values that became known, by
-    name.  Times are UTC, RFC 3339.
+    name.  ``excerpt`` is what the output says of the cause, where it did not end well.  Times are UTC, RFC 3339.
     """
 
     token: str
@@ -135,6 +137,7 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
     faults: tuple[FaultExit, ...] = ()
     matched: tuple[str, ...] = ()
     output: OutputRecord = OutputRecord()
+    excerpt: Excerpt | None = None
     granted: dict[str, tuple[int, ...]] = {}
     late: dict[str, str] = {}
     stopped: Stop | None = None

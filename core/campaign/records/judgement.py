@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from campaign.records.excerpt import Excerpt, Grounds
+
 
 class Verdict(StrEnum):
     """The closed list of verdicts; they combine fail > error > pass."""
@@ -75,7 +77,8 @@ class Judgement(Struct, frozen=True, omit_defaults=True):
 class OracleRecord(Struct, frozen=True, omit_defaults=True):
     """An oracle's judgement in a run's record; ``error`` says why there is none (crashed, hung, nonsense).
 
-    ``skipped``: not required and not available, so not judged.  ``paths`` are relative to the attempt.
+    ``skipped``: not required and not available, so not judged.  ``paths`` are relative to the attempt.  ``excerpt`` is
+    the stack in what the program that it asked wrote, where there is one.
     """
 
     label: str
@@ -89,12 +92,14 @@ class OracleRecord(Struct, frozen=True, omit_defaults=True):
     duration_s: float = 0.0
     details: dict[str, Any] = {}
     paths: tuple[str, ...] = ()
+    excerpt: Excerpt | None = None
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):
     """Why a run did not pass.
 
-    ``classification`` is ``new``, ``known``, ``quarantined`` or ``flaky``; ``class`` in files.
+    ``classification`` is ``new``, ``known``, ``quarantined`` or ``flaky``; ``class`` in files.  ``grounds`` are what
+    the fingerprint was made from.
     """
 
     kind: FailureKind
@@ -102,6 +107,7 @@ class Failure(Struct, frozen=True, omit_defaults=True):
     fingerprint: str = ""
     classification: str | None = None
     duplicate_of: str | None = None
+    grounds: Grounds | None = None
 
 
 class Decision(Struct, frozen=True, omit_defaults=True):

@@ -20,6 +20,7 @@ from campaign.failpoints import reach
 from campaign.records import Exit, OracleRecord, Order, OutputRecord, Stop, mask_text, secrets_of
 from campaign.records.messages import Exited, FromSupervisor, Judged, Refused, Started
 from campaign.supervise.claim import Claim, ClaimedError, take
+from campaign.supervise.excerpting import excerpt_of_attempt
 from campaign.supervise.folders import open_folder
 from campaign.supervise.guards import Guards
 from campaign.supervise.hostmessages import Failed, Load, Reply
@@ -318,7 +319,9 @@ class Attempt:
     def _exit(self, tree_empty: bool) -> Exit:
         if self._scene is not None:
             self._close_recording(self._scene)
-        return replace(self._exit_so_far(), finished_at=utc_now(), tree_empty=tree_empty)
+        record = replace(self._exit_so_far(), finished_at=utc_now(), tree_empty=tree_empty)
+        excerpt = excerpt_of_attempt(self.order, record, self._scene.place.public) if self._scene is not None else None
+        return record if excerpt is None else replace(record, excerpt=excerpt)
 
     def _exit_so_far(self) -> Exit:
         scene, late, secrets = self._scene, self._late(), self._secrets

@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec.structs import replace
 
-from campaign.records import Evidence, Exit, Judgement, OracleOrder, OracleRecord, Order, Stop, fill_json, show_late
+from campaign.records import (
+    Evidence,
+    Excerpt,
+    Exit,
+    Judgement,
+    OracleOrder,
+    OracleRecord,
+    Order,
+    Stop,
+    fill_json,
+    show_late,
+)
+from campaign.supervise.excerpting import stack_in
 from campaign.supervise.folders import closing_fd, open_below, write_file
 from campaign.supervise.hostmessages import Answered, Ask, Failed, Load, Reply, Sign, Signed, Skipped
 from campaign.supervise.recording import OUTPUT_FILE
@@ -161,14 +173,20 @@ def oracle_record(order: OracleOrder, reply: Reply, duration_s: float) -> Oracle
     )
     match reply:
         case Answered(judgement=answer):
-            return replace(
+            record = replace(
                 blank, ok=answer.ok, message=answer.message, exit_code=answer.exit_code, details=answer.details
             )
+            return record if answer.ok else replace(record, excerpt=_stack(answer, stem))
         case Skipped(why=why):
             return replace(blank, skipped=why)
         case Failed(error=error):
             return replace(blank, error=error)
     return replace(blank, error=f"the provider host answered {type(reply).__name__}")
+
+
+def _stack(answer: Judgement, stem: str) -> Excerpt | None:
+    """The stack that the program wrote which the oracle asked, to its stderr or else to its stdout."""
+    return stack_in(answer.stderr, f"{stem}.stderr") or stack_in(answer.stdout, f"{stem}.stdout")
 
 
 def file_stem(label: str) -> str:

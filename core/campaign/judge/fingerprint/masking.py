@@ -1,19 +1,10 @@
-"""A signature for a failure, so that a thousand failures of one cause are one line in a report.
-
-Version 1: BLAKE2b over the kind of failure, what failed first (an expectation as written, an oracle, a step and how
-it ended) and the first line of the message with everything masked that differs from run to run: numbers,
-hexadecimal, addresses, paths, times, and the names of cells and runs.  The seed, the cell and paths never enter.
-"""
+"""Take out of a line what differs from run to run."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from hashlib import blake2b
 
-import msgspec
-
-VERSION = 1
 _LONGEST = 2000  # of a message; what differs only behind that is the same failure
 _MASK = "#"
 
@@ -26,15 +17,6 @@ _NUMBER = re.compile(
 )
 #: Dates, clock times, versions, lists of numbers: as many numbers as may be, one mask.
 _RUN_OF_NUMBERS = re.compile(r"[+-]?#(?:[\s.,:;tTzZ+-]*#)*(?:[zZ]\b)?")
-
-
-def fingerprint(kind: str, subject: str, message: str, names: Iterable[str] = ()) -> str:
-    """16 hexadecimal digits for a failure of ``kind`` whose ``subject`` (taken as it is) failed first.
-
-    ``names`` are the run's own: its cell, its key, its directories; masked wherever ``message`` quotes them.
-    """
-    signature = msgspec.json.encode([VERSION, kind, subject, masked(message, names)])
-    return blake2b(signature, digest_size=8).hexdigest()
 
 
 def masked(message: str, names: Iterable[str] = ()) -> str:
@@ -54,3 +36,11 @@ def _without(line: str, name: str) -> str:
     for quote in "\"'`":
         line = line.replace(f"{quote}{name}{quote}", _MASK)
     return line if name.isalpha() else re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", _MASK, line)
+
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+
+
+def unquoted(message: str) -> str:
+    """``masked``, with what stands in quotes, mostly data, left out too."""
+    return masked(_QUOTED.sub("#", message[:_LONGEST]))

@@ -6,10 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign.judge.fingerprint import fingerprint, masked
+from campaign.judge.fingerprint.masking import masked
+from campaign.judge.fingerprint.signature import fingerprint as of_grounds
+from campaign.judge.fingerprint.signature import grounds_of, signed
+from campaign.records import Excerpt
 
 NUMBERS = st.integers(min_value=0, max_value=2**63)
 WORDS = st.from_regex(r"[a-z]{1,12}", fullmatch=True)
+
+
+def fingerprint(kind: str, subject: str, message: str, excerpt: Excerpt | None = None) -> str:
+    return of_grounds(grounds_of(kind, subject, message, (), excerpt))
 
 
 def test_it_is_16_hexadecimal_digits() -> None:
@@ -66,3 +73,29 @@ def test_a_word_of_the_sentence_is_not_taken_for_a_cell() -> None:
 @given(st.text(max_size=5000), st.lists(st.text(max_size=20), max_size=3))
 def test_masking_never_fails_and_stays_on_one_line(message: str, names: list[str]) -> None:
     assert len(masked(message, names).splitlines()) <= 1
+
+
+def test_a_stack_goes_before_the_message() -> None:
+    stack = Excerpt("python", "ValueError", ("a.py:f", "b.py:g"))
+    assert fingerprint("k", "s", "one", stack) == fingerprint("k", "s", "other", stack)
+    assert fingerprint("k", "s", "one", stack) != fingerprint("k", "s", "one")
+    other = Excerpt("python", "ValueError", ("a.py:f", "b.py:h"))
+    assert fingerprint("k", "s", "one", stack) != fingerprint("k", "s", "one", other)
+
+
+def test_what_was_dropped_and_where_it_stood_do_not_matter() -> None:
+    stack = Excerpt("python", "ValueError", ("a.py:f",))
+    same = Excerpt("python", "ValueError", ("a.py:f",), ("json.py:loads",), "output.log")
+    assert fingerprint("k", "s", "m", stack) == fingerprint("k", "s", "m", same)
+
+
+def test_error_lines_stand_beside_the_message() -> None:
+    lines = Excerpt("lines", "", ("cannot sync 'x.1'",))
+    grounds = grounds_of("k", "s", "exit 1", ("x.1",), lines)
+    assert grounds.lines == ("exit #", "cannot sync #")
+    assert of_grounds(grounds) != fingerprint("k", "s", "exit 1")
+
+
+def test_a_plugins_own_name_is_all_that_counts_beside_the_kind() -> None:
+    assert of_grounds(signed("fail oracle", "torn page 7")) == of_grounds(signed("fail oracle", "torn page 9"))
+    assert of_grounds(signed("fail oracle", "torn page")) != of_grounds(signed("fail exit", "torn page"))
