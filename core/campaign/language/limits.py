@@ -265,13 +265,14 @@ def bounds_of(case: Case, name: str) -> tuple[Any, Any]:
     for part in case.parts:
         for binding in part.bindings.values():
             if binding.key == name:
-                low, high = _ends(part, binding.parameter)
+                low, high = ends_of(part, binding.parameter)
                 lows += [low] if low is not None else []
                 highs += [high] if high is not None else []
     return max(lows, default=None), min(highs, default=None)
 
 
-def _ends(part: Part, parameter: Parameter) -> tuple[Any, Any]:
+def ends_of(part: Part, parameter: Parameter) -> tuple[Any, Any]:
+    """The least and the most that one parameter takes, None where there is none."""
     if part.facts.provider is not None:
         rules = compiled(part.facts.provider)[parameter.name]
         return rules.get("min"), rules.get("max")
@@ -280,6 +281,15 @@ def _ends(part: Part, parameter: Parameter) -> tuple[Any, Any]:
     ends = (parameter.limits.first, parameter.limits.last)
     low, high = (None if end is None else compile_expression(end, _unbound)(None) for end in ends)
     return low, high
+
+
+def choices_of(part: Part, parameter: Parameter) -> tuple[Value, ...]:
+    """The values that alone a parameter takes; none where it takes others too."""
+    if part.facts.provider is not None:
+        return tuple(compiled(part.facts.provider)[parameter.name].get("allowed", ()))
+    if not isinstance(parameter.limits, ListOf):
+        return ()
+    return tuple(compile_expression(each, _unbound)(None) for each in parameter.limits.items)
 
 
 def _unbound(name: str) -> Closure:

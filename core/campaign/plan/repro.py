@@ -1,0 +1,312 @@
+"""``repro.camp``: a spec that holds one run and nothing else, for a colleague to run.
+
+Everything that reaches the run is written into one instance, at its label, so that cell, key and with them every draw
+are the same: the axes with the one value that they have here, the settings as they came out, the items as they stand
+in the spec.  Paths are written absolute, because the file stands elsewhere; only an axis of paths changes the key.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from campaign.diagnostics import CampaignError, Diagnostic, Span
+from campaign.language.format import format_source
+from campaign.language.instances import literal_units
+from campaign.language.items import Binding
+from campaign.language.providers import ProviderLookup
+from campaign.language.resolve import check
+from campaign.language.scopes import AxisDraft, Merged, Placed
+from campaign.language.source import Source
+from campaign.language.syntax import Choice, Clause, Setting, Sweep, Text
+from campaign.language.typecheck import PATH
+from campaign.language.values import BUILTIN, SEED
+from campaign.plan.matrix import Run
+from campaign.plan.plan import Plan, plan_checked
+from campaign.plan.program import Program
+from campaign.plugins.names import canonical
+from campaign.records.plan import PlanOptions
+from campaign.units import Quantity, Value, format_value
+
+FILE = "repro.camp"
+#: Clauses of the run that have their innermost form in the instance.
+_KEPT = ("timeout", "steps", "clock", "trace", "schedule", "cooldown")
+_UNUSED = "CAMP104"
+_MOST_PRUNED = 100
+
+
+class Edit(Struct, frozen=True):
+    """A stretch of a spec and what is written in its place."""
+
+    span: Span
+    text: str
+
+
+def repro(  # noqa: PLR0913, PLR0917 - a run of a plan, and what is written above it
+    plan: Plan,
+    run: Run,
+    root: str,
+    remarks: Iterable[str],
+    providers: Callable[[], ProviderLookup],
+    without: Collection[str] = (),
+) -> str:
+    """The text of a spec whose only run is ``run``, in canonical layout; ``remarks`` stand above as comments.
+
+    ``root`` is the folder to which the spec's own paths are relative; ``without`` are labels of faults left out.
+    Raises CampaignError where no such spec can be written.
+    """
+    writer = _Writer(plan, run, root, frozenset(without))
+    unused: set[str] = set()
+    for _ in range(_MOST_PRUNED):
+        text = format_source(Source(FILE, writer.text(remarks, unused)))
+        found = _wrong(text, plan, providers)
+        names = {each.span.line for each in found if each.code == _UNUSED and each.span is not None}
+        if not found:
+            return text
+        if not names:
+            break
+        lines = text.splitlines()
+        unused |= {lines[line - 1].partition("=")[0].strip() for line in names}
+    raise CampaignError(found)
+
+
+def _wrong(text: str, plan: Plan, providers: Callable[[], ProviderLookup]) -> list[Diagnostic]:
+    """What keeps the text from being a spec of one run."""
+
+    def read(path: str) -> bytes:
+        if path != FILE:
+            raise FileNotFoundError(2, "No such file", path)
+        return text.encode()
+
+    registry = providers()
+    checked, found = check(FILE, read, registry)
+    if checked is None or not checked.sound:
+        return found
+    again, found = plan_checked(checked, PlanOptions(), registry, plan.rules)
+    if again is None:
+        return found
+    keys = [each.key for each in again.runs()]
+    return [] if len(keys) == 1 else [Diagnostic("CAMP112", f"{len(keys)} runs are left where there should be one")]
+
+
+class _Writer:
+    def __init__(self, plan: Plan, run: Run, root: str, without: frozenset[str]) -> None:
+        self._plan, self._run, self._root, self._without = plan, run, root, without
+        self._program: Program = run.cell.scenario.program
+        self._case = self._program.case
+        self._merged: Merged = self._case.merged
+        checked = plan.checked
+        assert checked is not None
+        self._checked = checked
+        self._lines: dict[str, list[str]] = {}
+        self._settings = self._program.settings(run.values, run.seed)
+
+    # --- the whole
+
+    def text(self, remarks: Iterable[str], unused: Collection[str]) -> str:
+        """The whole text, before it is laid out."""
+        scope = self._merged.scope
+        labels = [group.label.text for group in scope.groups]
+        body = [*self._instance(unused)]
+        return "\n".join(
+            [
+                *(f"# {line}" for remark in remarks for line in remark.splitlines()),
+                "",
+                *self._declarations(),
+                "",
+                *(f"group {label} {{" for label in labels),
+                f"instance {scope.instance.label.text} {{",
+                *body,
+                "}" * (len(labels) + 1),
+                "",
+            ]
+        )
+
+    def _declarations(self) -> Iterator[str]:
+        if self._checked.uses:
+            yield f"use {', '.join(self._checked.uses)}"
+        for rules in self._checked.rules:
+            paths = [quoted(self._path(text.plain or "", rules.span.file)) for text in rules.paths]
+            yield "rules auto" if rules.auto else f"rules {', '.join(paths)}"
+        yield ""
+        yield f"campaign {quoted(self._plan.name)} {{"
+        yield f"seed {self._plan.seed}"
+        yield from self._counts("slots")
+        yield "}"
+        declared = (part.facts.name for part in self._case.parts if part.facts.declared is not None)
+        for name in dict.fromkeys(declared):
+            yield ""
+            yield self._tool(name)
+
+    def _tool(self, name: str) -> str:
+        """A declared tool as it is written, its program and its paths absolute."""
+        facts = self._checked.tools[name]
+        assert facts.declared is not None
+        edits = [
+            Edit(word.span, quoted(self._path(word.plain, word.span.file)))
+            for vector in (facts.declared.command, facts.declared.replay)
+            if vector is not None
+            for word in vector.arguments[:1]
+            if word.span is not None and word.plain is not None and "/" in word.plain
+        ]
+        return self._slice(facts.declared.span, edits)
+
+    # --- the instance
+
+    def _instance(self, unused: Collection[str]) -> Iterator[str]:
+        merged = self._merged
+        yield f"seeds [{self._run.seed}]"
+        if merged.tags:
+            yield f"tags {', '.join(dict.fromkeys(word.text for word in merged.tags))}"
+        for draft in merged.axes:
+            yield from self._axis(draft)
+        for key, value in self._settings.items():
+            definition = self._case.values.nodes[key].definition
+            if definition is None or definition.setting is None or definition.name in unused or self._is_axis(key):
+                continue
+            yield f"{definition.name} = {self._setting(key, definition.setting, definition.override, value)}"
+        yield from self._default_paths()
+        for names in merged.pass_env:
+            yield f"pass-env {'secret ' if names[1] else ''}{names[0].text}"
+        yield from self._counts("needs")
+        yield from self._counts("prefer")
+        for keyword in _KEPT:
+            clause = merged.once.get(keyword)
+            if clause is not None:
+                yield self._slice(clause.span)
+        yield from self._items()
+        for expectation in self._case.expectations:
+            yield self._slice(expectation.expect.span)
+
+    def _default_paths(self) -> Iterator[str]:
+        """Paths that a declared tool gets by default belong to the file that declares it."""
+        found: dict[str, str] = {}
+        for part in self._case.parts:
+            for binding in part.bindings.values() if part.facts.declared is not None else ():
+                parameter, unset = binding.parameter, binding.key is None and binding.expr is None
+                if unset and parameter.type == PATH and isinstance(parameter.default, str) and parameter.span:
+                    found[f"{part.facts.name}.{parameter.name}"] = self._path(parameter.default, parameter.span.file)
+        return (f"{name} = {quoted(path)}" for name, path in found.items())
+
+    def _items(self) -> Iterator[str]:
+        for placed in self._merged.items:
+            if placed.condition is None and not (placed.kind == "fault" and placed.label in self._without):
+                yield self._slice(placed.span, self._own(placed))
+
+    def _counts(self, keyword: str) -> Iterator[str]:
+        counts = self._merged.counts.get(keyword, {})
+        if counts:
+            yield f"{keyword} {', '.join(f'{name} = {self._slice(each.value.span)}' for name, each in counts.items())}"
+
+    # --- axes
+
+    def _is_axis(self, key: str) -> bool:
+        return any(canonical(key) in draft.keys for draft in self._merged.axes)
+
+    def _axis(self, draft: AxisDraft) -> Iterator[str]:
+        units = dict(zip(draft.names, literal_units(self._case, draft), strict=True))
+        for sweep in draft.parts:
+            if sweep.kind is not None:
+                yield self._provider_axis(sweep)
+                continue
+            names = [word.text for word in sweep.names]
+            texts = [literal(self._point(name, units[name], sweep.span.file)) for name in names]
+            value, name = (_joined(texts), _joined(names)) if sweep.joint else (texts[0], names[0])
+            jitter = "" if sweep.jitter is None else f" jitter {self._slice(sweep.jitter.span)}"
+            yield f"sweep {name} = [{value}]{jitter}"
+
+    def _point(self, name: str, unit: str | None, file: str) -> Value:
+        value = self._run.cell.values[name]
+        if isinstance(value, str):
+            return self._path(value, file) if self._reaches_path(name) else value
+        return value.with_unit(unit) if isinstance(value, Quantity) and unit else value
+
+    def _provider_axis(self, sweep: Sweep) -> str:
+        name = sweep.names[0].text
+        chosen = next(each for each in sweep.choices if each.label.text == self._run.cell.values[name])
+        return f"sweep {name} = {sweep.kind} {{\n{self._slice(chosen.span, self._chosen(chosen))}\n}}"
+
+    def _chosen(self, choice: Choice) -> list[Edit]:
+        placed = [each for each in self._merged.items if each.span == choice.span]
+        return [edit for each in placed for edit in self._own(each)]
+
+    # --- values
+
+    def _setting(self, key: str, setting: Setting, override: bool, value: Value) -> str:
+        node = self._case.values.nodes[key]
+        if any(name.startswith(BUILTIN) and name != SEED for name in node.varies):
+            return self._slice(setting.value.span)
+        file = None if override else setting.span.file
+        return literal(self._path(value, file) if self._reaches_path(key) and isinstance(value, str) else value)
+
+    def _reaches_path(self, key: str) -> bool:
+        return any(
+            binding.key == key and binding.parameter.type == PATH
+            for part in self._case.parts
+            for binding in part.bindings.values()
+        )
+
+    def _own(self, placed: Placed) -> list[Edit]:
+        """What is written differently in a provider's own block: what ``--set`` went before, and paths."""
+        part = next((each for each in self._case.parts if each.placed is placed), None)
+        return [] if part is None else [edit for each in placed.body for edit in self._edited(each, part.bindings)]
+
+    def _edited(self, clause: Clause, bindings: dict[str, Binding]) -> Iterator[Edit]:
+        binding = bindings.get(canonical(clause.name.text)) if isinstance(clause, Setting) else None
+        if not isinstance(clause, Setting) or binding is None or clause.value.span is None:
+            return
+        if binding.overridden and binding.key is not None:
+            yield Edit(clause.span, "")
+        elif binding.parameter.type == PATH and isinstance(clause.value, Text) and clause.value.plain:
+            yield Edit(clause.value.span, quoted(self._path(clause.value.plain, clause.span.file)))
+
+    def _path(self, text: str, file: str | None) -> str:
+        folder = "" if file is None else os.path.dirname(file)
+        return os.path.normpath(os.path.join(self._root, folder, text)) if text else text
+
+    # --- the source
+
+    def _slice(self, span: Span | None, edits: Sequence[Edit] = ()) -> str:
+        """A stretch of a file as it was written, but for the edits."""
+        if span is None:
+            return ""
+        lines = self._source(span.file)
+        text, at = [], (span.line, span.column)
+        for edit in sorted(edits, key=lambda each: (each.span.line, each.span.column)):
+            text += [_between(lines, at, (edit.span.line, edit.span.column)), edit.text]
+            at = (edit.span.end_line, edit.span.end_column)
+        return "".join([*text, _between(lines, at, (span.end_line, span.end_column))])
+
+    def _source(self, file: str) -> list[str]:
+        if file not in self._lines:
+            self._lines[file] = self._checked.files[file].decode("utf-8-sig").splitlines(keepends=True)
+        return self._lines[file]
+
+
+def _between(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    """From one place to another, lines and columns from 1."""
+    if start[0] == end[0]:
+        return lines[start[0] - 1][start[1] - 1 : end[1] - 1]
+    last = lines[end[0] - 1][: end[1] - 1] if end[0] <= len(lines) else ""
+    return "".join([lines[start[0] - 1][start[1] - 1 :], *lines[start[0] : end[0] - 1], last])
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return f"({', '.join(texts)})"
+
+
+def literal(value: Value) -> str:
+    """A value as the language writes it."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(literal, value))}]"
+    return format_value(value)
+
+
+def quoted(text: str) -> str:
+    """A string of the language that is this text."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return '"' + escaped.replace("{", "{{").replace("}", "}}") + '"'
