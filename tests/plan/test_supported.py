@@ -14,7 +14,6 @@ WITH: dict[str, str] = {
     "watch": 'instance a { run t; watch text.contains { text = "x"; every = 1s } }',
     "minimize": "instance a { run t; minimize { attempts = 3 } }",
     "clock virtual": "instance a { run t; clock virtual }",
-    "trace on": "instance a { run t; trace on }",
     "chain seeds": "instance a { run t; chain seeds }",
     "cooldown": "instance a { run t; cooldown 5s }",
     "sla": 'instance a { run t; fault process.stop { at = 1s; sla = 5s }; watch text.contains { text = "x" } }',

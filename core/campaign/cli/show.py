@@ -225,5 +225,6 @@ def _files(view: RunView, directory: str) -> str:
 
 def _below(view: RunView, directory: str) -> Iterator[str]:
     """The files of an attempt that are worth a look, where they exist."""
-    names = [view.output.path, *(path for oracle in view.oracles for path in oracle.paths)]
+    traces = (step.trace.path for step in (*view.steps, *view.services) if step.trace is not None)
+    names = [view.output.path, *traces, *(path for oracle in view.oracles for path in oracle.paths)]
     return (f"  {name}" for name in names if name and os.path.exists(os.path.join(directory, name)))

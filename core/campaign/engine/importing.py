@@ -348,4 +348,6 @@ def _paths(exit_: Exit | None, each: ArchivedAttempt) -> Iterator[str]:
     """Every path that an attempt's records name, to be opened below its directory."""
     outputs = (exit_.output, *(step.output for step in (*exit_.steps, *exit_.services))) if exit_ else ()
     yield from (output.path for output in outputs if output.path is not None)
+    ended = (*exit_.steps, *exit_.services) if exit_ else ()
+    yield from (step.trace.path for step in ended if step.trace is not None)
     yield from (path for judged in each.judgements for oracle in judged.oracles for path in oracle.paths)

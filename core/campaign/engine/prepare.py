@@ -26,7 +26,7 @@ from campaign.ledger.rows import CampaignRow
 from campaign.plan import snapshot as snapshots
 from campaign.plan.names import directory_name
 from campaign.plan.plan import Options, Plan, make_plan
-from campaign.plan.render import PASSED, RenderContext
+from campaign.plan.render import DEFAULT_TRACE_BYTES, PASSED, RenderContext
 from campaign.plan.ruled import Host
 from campaign.plan.selection import Selected
 from campaign.plan.snapshot import Snapshot
@@ -36,10 +36,13 @@ from campaign.plugins.registry import Registry
 from campaign.records import GuardOrder, RulesOrder
 from campaign.records.plan import PlanCounts, PlanInstance, PlanPlugin, PlanTool, PlanView
 from campaign.rules.structs import Guard, RuleBook
-from campaign.units import to_json
+from campaign.units import Dimension, UnitError, parse_quantity, to_json
 
 #: Combinations that an exclusion is asked about before the campaign starts; a tenth of a second or so.
 _MOST_ASKED = 20_000
+#: The variable that says what the traces of an attempt may hold; it is read where the campaign is submitted.
+TRACE_SIZE = "CAMPAIGN_TRACE_SIZE"
+_MOST_TRACE_BYTES = 1 << 40
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -76,6 +79,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
             rules=_rules(self.plan, self.snapshot.directory),
             book=self.plan.rules.book if self.plan.rules is not None else RuleBook(),
             devices=self.capacity.devices,
+            trace_bytes=trace_bytes(self.snapshot.environment.get(TRACE_SIZE)),
         )
 
 
@@ -326,9 +330,24 @@ def _variables(plan: Plan) -> list[str]:
     names = dict.fromkeys([*PASSED, "LC_*"])
     for scenario in plan.scenarios:
         program = scenario.program
+        names.update({TRACE_SIZE: None} if program.word("trace", "off") == "on" else {})
         names.update(dict.fromkeys(word.text for word, _ in program.case.merged.pass_env))
         names.update(dict.fromkeys(name.removeprefix("@env.") for name in program.builtins if name.startswith("@env.")))
     return list(names)
+
+
+def trace_bytes(text: str | None) -> int:
+    """What ``CAMPAIGN_TRACE_SIZE`` says that the traces of an attempt may hold; raises CampaignError."""
+    if text is None or not text.strip():
+        return DEFAULT_TRACE_BYTES
+    try:
+        size = parse_quantity(text.strip())
+    except (UnitError, ValueError):
+        size = None
+    if size is None or size.dimension is not Dimension.SIZE or not 0 < size.value <= _MOST_TRACE_BYTES:
+        summary = f"{TRACE_SIZE} is {text!a:.60}, which is no size above 0B up to 1024GiB"
+        raise CampaignError([Diagnostic("CAMP513", summary, hint=f"write a size: {TRACE_SIZE}=256MiB")])
+    return int(size.value)
 
 
 def _plugins(registry: Registry) -> list[PlanPlugin]:

@@ -29,6 +29,8 @@ from campaign.records import (
     StepExit,
     StepOrder,
     StepView,
+    TraceExit,
+    TraceView,
     Verdict,
     mask_text,
     secrets_of,
@@ -84,12 +86,15 @@ def run_view(  # noqa: PLR0913 - three facts, the rest named and with a default
 def _carried_out(order: Order, exit: Exit, host_id: str | None) -> dict[str, Any]:
     """The part of the record that an exit record gives."""
     granted = exit.granted or order.granted
+    steps = _processes(order, exit, order.steps, exit.steps)
+    services = _processes(order, exit, order.services, exit.services)
     return {
         "started_at": exit.started_at,
         "finished_at": exit.finished_at,
         "duration_s": exit.duration_s,
-        "steps": _processes(order, exit, order.steps, exit.steps),
-        "services": _processes(order, exit, order.services, exit.services),
+        "steps": steps,
+        "services": services,
+        "trace": next((each.trace for each in (*steps, *services) if each.trace is not None), None),
         "holds": tuple(map(_hold, exit.holds)),
         "guards": tuple(map(_guard, exit.guards)),
         "faults": _faults(order.faults, exit.faults),
@@ -142,6 +147,20 @@ def _process(
         output_path=ended.output.path,
         metrics=_metrics(asked, ended.metrics) if ended.metrics else {},
         error=None if ended.error is None else mask_text(ended.error, secrets),
+        trace=None if ended.trace is None else _trace(secrets, late, asked, ended.trace),
+    )
+
+
+def _trace(
+    secrets: Sequence[str], late: Mapping[str, str], asked: StepOrder | ServiceOrder | None, left: TraceExit
+) -> TraceView:
+    """A truncated trace has no arguments that would carry it out: what came after it is not known."""
+    replay = () if asked is None or asked.trace is None or left.truncated else asked.trace.replay
+    return TraceView(
+        path=left.path,
+        bytes=left.bytes,
+        truncated=left.truncated,
+        replay=tuple(mask_text(show_late(word, late), secrets) for word in replay),
     )
 
 

@@ -79,7 +79,7 @@ class Declared(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """A provider: its parameters by canonical name, what it needs, what it measures.
+    """A provider: its parameters by canonical name, what it needs, what it measures, whether it can write a trace.
 
     ``declared`` is a spec's own tool, ``provider`` a plugin's.  One that is not ``complete`` could not be loaded, which
     was reported.
@@ -93,6 +93,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     declared: Declared | None = None
     provider: Any = None
     exports: bool = False
+    traces: bool = False
     complete: bool = True
 
 
@@ -169,6 +170,7 @@ class Providers:
             metrics={metric.name: named(metric.type) for metric in getattr(provider, "metrics", ())},
             provider=provider,
             exports=bool(getattr(provider, "serves", False)),
+            traces=bool(getattr(provider, "traces", False)),
         )
 
     def _unknown(self, kind: str, name: str, span: Span) -> Diagnostic:

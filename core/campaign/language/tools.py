@@ -111,6 +111,7 @@ class _Tool:
                 replay=self.vectors.get("replay"),
                 metrics=tuple(self.metrics.values()),
             ),
+            traces=self.trace is not None,
             complete=not self.damaged,
         )
 
@@ -127,6 +128,7 @@ class _Tool:
             if self.trace is not None:
                 self._twice("trace", clause.span, self.trace.span)
             self.trace = clause
+            self._trace_file(clause.path)
             self._texts((clause.path, *clause.enable), trace=True)
         elif isinstance(clause, MetricPattern):
             self._metric(clause)
@@ -134,6 +136,16 @@ class _Tool:
             self._needs(clause)
         elif not isinstance(clause, Param):
             self._wrong("CAMP120", "this clause does not stand in a tool", clause.span)
+
+    def _trace_file(self, path: Text) -> None:
+        """It lies in the attempt's folder for traces, so that it can never be a file of campaign's own."""
+        written = "".join(part if isinstance(part, str) else "x" for part in path.parts).removeprefix("trace/")
+        if not all(name.strip(".") for name in written.split("/")):
+            hint = 'a trace lies in the attempt\'s folder trace: trace "trace/ops.bin"'
+            self._wrong("CAMP141", "this is no file below trace/", path.span, hint)
+        for hole in path.parts:
+            if isinstance(hole, Hole) and hole.name == "trace":
+                self._wrong("CAMP142", "where the trace goes is what stands here", hole.span)
 
     def _once(self, kept: dict[str, Any], name: str, clause: Any, span: Span) -> None:
         if name in kept:

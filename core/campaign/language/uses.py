@@ -1,4 +1,4 @@
-"""Settings that nothing uses and axes that change nothing: almost always a misspelt name."""
+"""Settings that nothing uses, axes that change nothing, traces that no tool writes: almost always a misspelt name."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ from campaign.language.syntax import (
     Quantities,
     Setting,
     Sweep,
+    Words,
 )
 from campaign.language.values import definition_key
 from campaign.plugins.names import canonical, is_reserved
 
 Report = Callable[[Diagnostic], None]
+_HOW_TO_TRACE = 'leave it out, or say how a declared tool does it: trace "trace/ops.bin" enable "--trace={trace}"'
 
 
 class Uses:
@@ -38,6 +40,8 @@ class Uses:
         self._unused: dict[Span, tuple[str, frozenset[str]]] = {}
         self._idle: dict[Span, tuple[str, str, frozenset[str]]] = {}
         self._ordered: dict[Span, tuple[str, frozenset[str]]] = {}
+        self._traced: set[Span] = set()
+        self._untraced: dict[Span, dict[str, None]] = {}
 
     def count(self, case: Case) -> None:
         """Look at one instance in one tier."""
@@ -45,6 +49,7 @@ class Uses:
         known = frozenset(parameter.name for part in case.parts for parameter in part.facts.parameters.values())
         lost = any(not part.facts.complete for part in case.parts) or len(case.parts) != len(case.merged.items)
         self._order(case, known.union(case.values.names()), lost)
+        self._trace(case, lost)
         for key, definitions in case.merged.definitions.items():
             self._bare(definitions, lost or key in names, known, case.merged.scope.text)
         for key, definitions in case.merged.qualified.items():
@@ -54,6 +59,16 @@ class Uses:
                 f"{p.facts.name}.{each.name}" for p in case.parts for each in p.facts.parameters.values()
             )
             self._settings(definitions, lost or reached, qualified)
+
+    def _trace(self, case: Case, lost: bool) -> None:
+        """A ``trace on`` is for nothing where none of all the runs that it governs has a tool that can write one."""
+        clause = case.merged.once.get("trace")
+        if not isinstance(clause, Words) or clause.words[0].text != "on":
+            return
+        tools = [part.facts for part in case.parts if part.kind in {"run", "serve"}]
+        if lost or any(each.traces for each in tools):
+            self._traced.add(clause.span)
+        self._untraced.setdefault(clause.span, {}).update(dict.fromkeys(each.name for each in tools))
 
     def _order(self, case: Case, known: frozenset[str], lost: bool) -> None:
         """The names in ``minimize { order = … }``: what only other instances have is none the less known."""
@@ -94,6 +109,10 @@ class Uses:
             if span not in self._used:
                 summary = f"nothing is called {shown(name)} here"
                 report(Diagnostic("CAMP100", summary, span, meant(name, sorted(known))))
+        for span, tools in self._untraced.items():
+            if span not in self._traced:
+                names = ", ".join(map(shown, tools))
+                report(Diagnostic("CAMP107", f"no tool here can write a trace: {names}", span, _HOW_TO_TRACE))
         for span, (name, instance, known) in self._idle.items():
             if is_reserved(name):
                 continue

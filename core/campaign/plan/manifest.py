@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.language.expressions import Closure, EvaluationError, compile_expression, references
+from campaign.language.names import shown
 from campaign.language.providers import Declared, Facts
 from campaign.language.syntax import Hole, Text
 from campaign.language.values import BUILTIN
@@ -17,6 +18,11 @@ from campaign.plugins.names import canonical
 from campaign.records import HoleOrder
 from campaign.records.order import Template
 from campaign.units import Value
+
+#: Which of a tool's argument vectors is meant: to run it, to run it and trace, to carry a trace out again.
+Choose = Literal["run", "trace", "replay"]
+#: The folder of an attempt in which traces lie.
+TRACE_FOLDER = "trace"
 
 
 class Word(Struct, frozen=True):
@@ -31,23 +37,41 @@ class Word(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """``file`` is the one that declares the tool: a first word with a slash is relative to it."""
+    """``file`` is the one that declares the tool: a first word with a slash is relative to it.
+
+    ``enable`` are the arguments that have it trace, ``replay`` what carries a trace out again.  ``always``: its own
+    command names the file of its trace.
+    """
 
     argv: tuple[Word, ...]
     env: tuple[tuple[str, Word], ...]
     trace: Closure | None
+    enable: tuple[Word, ...]
+    replay: tuple[Word, ...]
+    always: bool
     file: str
 
-    def command(self, local: Mapping[str, Value]) -> tuple[tuple[str, ...], dict[str, str]]:
+    def trace_path(self, local: Mapping[str, Value]) -> str:
+        """Where the trace goes, relative to the attempt; raises CampaignError where that is not below ``trace/``."""
+        assert self.trace is not None
+        path = _text(self.trace, local)
+        names = path.removeprefix(f"{TRACE_FOLDER}/").split("/")
+        if not all(name.strip(".") for name in names) or "\0" in path:
+            raise CampaignError([Diagnostic("CAMP141", f"{shown(path)} is no file below {TRACE_FOLDER}/")])
+        return "/".join((TRACE_FOLDER, *names))
+
+    def command(self, local: Mapping[str, Value], chosen: Choose) -> tuple[tuple[str, ...], dict[str, str]]:
         """Arguments and environment; ``local`` has parameters by canonical name and builtins with ``@``."""
-        if self.trace is not None:
-            local = {**local, f"{BUILTIN}trace": f"{local.get('@public', '{public}')}/{_text(self.trace, local)}"}
-        argv = tuple(_text(w.text, local) for w in self.argv if w.switch is None or local.get(w.switch) is True)
+        argv = tuple(_text(word.text, local) for word in self._words(local, chosen))
         return argv, {name: _text(word.text, local) for name, word in self.env}
 
-    def templates(self, local: Mapping[str, Value]) -> tuple[Template, ...]:
+    def templates(self, local: Mapping[str, Value], chosen: Choose) -> tuple[Template, ...]:
         """How the arguments that ``command`` gives are made."""
-        return tuple(w.template for w in self.argv if w.switch is None or local.get(w.switch) is True)
+        return tuple(word.template for word in self._words(local, chosen))
+
+    def _words(self, local: Mapping[str, Value], chosen: Choose) -> Iterator[Word]:
+        words = {"run": self.argv, "trace": (*self.argv, *self.enable), "replay": self.replay}[chosen]
+        return (word for word in words if word.switch is None or local.get(word.switch) is True)
 
     @property
     def env_templates(self) -> dict[str, Template]:
@@ -78,16 +102,28 @@ def manifest(facts: Facts, declared: Declared) -> Manifest:
             for each in declared.env
         ),
         trace=_closure(declared.trace.path, facts) if declared.trace is not None else None,
+        enable=tuple(_word(text, facts) for text in (declared.trace.enable if declared.trace is not None else ())),
+        replay=tuple(_word(text, facts) for text in (declared.replay.arguments if declared.replay is not None else ())),
+        always="trace" in _named(_texts(declared, facts), facts),
         file=declared.command.span.file,
     )
 
 
 def placeholders(facts: Facts, declared: Declared) -> set[str]:
     """The names in a declared tool's strings that are not its parameters: ``workdir``, ``env.HOME``, ``srv.port``."""
-    trace = (declared.trace.path,) if declared.trace is not None else ()
-    texts = (*declared.command.arguments, *(each.value for each in declared.env), *trace)
+    trace = (declared.trace.path, *declared.trace.enable) if declared.trace is not None else ()
+    replay = declared.replay.arguments if declared.replay is not None else ()
+    return _named((*_texts(declared, facts), *trace, *replay), facts)
+
+
+def _texts(declared: Declared, facts: Facts) -> tuple[Text, ...]:
+    """What a run of it is started with, traced or not."""
     flags = tuple(each.flag for each in facts.parameters.values() if each.flag is not None)
-    names = {each.name for text in (*texts, *flags) for each in references(text) if isinstance(each, Hole)}
+    return (*declared.command.arguments, *(each.value for each in declared.env), *flags)
+
+
+def _named(texts: Iterable[Text], facts: Facts) -> set[str]:
+    names = {each.name for text in texts for each in references(text) if isinstance(each, Hole)}
     return {name for name in names if canonical(name) not in facts.parameters}
 
 

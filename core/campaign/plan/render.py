@@ -46,6 +46,7 @@ from campaign.units import UnitError, Value, format_value, to_shown_json
 DEFAULT_TIMEOUT_S = 600.0
 #: Variables that begin so are set by nobody else.
 _OURS = "CAMPAIGN_"
+DEFAULT_TRACE_BYTES = 64 << 20
 #: What every tool gets of the environment, beside ``LC_*`` and what the spec passes on.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER")
 
@@ -57,6 +58,8 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     (``.campaign/attempts``), ``root`` the folder to which the paths of spec files are relative.  ``env`` is the
     captured environment, ``token`` makes a new token each time.  ``devices`` are what CUDA calls the units of a slot,
     ``guards`` what the rule sets have watched, ``book`` what they come to, and ``rules`` where they are to be found.
+    ``trace_bytes`` is what the traces of an attempt may hold in all; ``replays`` are traces that steps carry out again,
+    absolute paths by their names.
     """
 
     campaign: str
@@ -74,6 +77,8 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     guards: tuple[GuardOrder, ...] = ()
     rules: RulesOrder | None = None
     book: RuleBook = RuleBook()
+    trace_bytes: int = DEFAULT_TRACE_BYTES
+    replays: Mapping[str, str] = {}
 
 
 def render(run: Run, attempt: int, context: RenderContext) -> Order:
@@ -112,9 +117,11 @@ class _Rendering:
             attempt=attempt,
             tier=self.program.tier,
             draw=self._draw,
+            public=self.directories.public,
+            trace_bytes=context.trace_bytes,
+            replays=context.replays,
         )
-        processes = render_processes(self.program, run.values, self.environment, place, self._path)
-        self.processes = list(processes)
+        self.processes = render_processes(self.program, run.values, self.environment, place, self._path)
         self.passed, self.masked = self._passed()
         self.own = self._own_variables()
 
@@ -295,6 +302,7 @@ class _Rendering:
             metrics=_metrics(rendered.recipe),
             template=self._template(rendered),
             env_template=self._env_template(rendered),
+            trace=rendered.trace,
         )
 
     def _service(self, rendered: Rendered) -> ServiceOrder:
@@ -309,6 +317,7 @@ class _Rendering:
             probe=part.facts.exports,
             template=self._template(rendered),
             env_template=self._env_template(rendered),
+            trace=rendered.trace,
         )
 
     def _template(self, rendered: Rendered) -> tuple[Template, ...]:
@@ -316,7 +325,8 @@ class _Rendering:
         made = rendered.recipe.manifest
         if made is None or self.context.rules is None:
             return ()
-        return made.templates({canonical(name): value for name, value in rendered.values.items()})
+        values = {canonical(name): value for name, value in rendered.values.items()}
+        return made.templates(values, rendered.chosen)
 
     def _env_template(self, rendered: Rendered) -> dict[str, Template]:
         """The same of its variables; those that are ours, whatever the tool declares, are held against by name."""

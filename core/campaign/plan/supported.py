@@ -18,7 +18,6 @@ _NOT_YET: dict[str, str] = {
     "minimize": "minimizing failures",
     "iterate": "iterating towards a target",
     "clock virtual": "the virtual clock",
-    "trace on": "capturing traces",
     "chain seeds": "chains of seeds on one set of served tools",
     "cooldown": "pauses between runs",
     "sla": "recovery within a time",

@@ -126,6 +126,11 @@ def header(path: str) -> Header:
         return _header(file, path)
 
 
+def ended(header: bytes) -> bytes | None:
+    """The state in the first 32 bytes of a file, None where they are of no trace."""
+    return header[len(MAGIC) : len(MAGIC) + 1] if header.startswith(MAGIC) else None
+
+
 def read(path: str, operations: str | None = None) -> Iterator[Operation]:
     """The operations of a trace in order, up to what is torn; a few hundred KiB of memory, whatever is in it.
 
@@ -208,6 +213,7 @@ def _bodies(file: IO[bytes]) -> Iterator[bytes]:
 
 __all__ = [
     "CLOSED",
+    "HEADER_BYTES",
     "MOST_DATA_BYTES",
     "OPEN",
     "TRUNCATED",
@@ -215,6 +221,7 @@ __all__ = [
     "Operation",
     "TraceError",
     "TraceWriter",
+    "ended",
     "framed",
     "header",
     "keep",

@@ -8,7 +8,17 @@ from campaign.records.campaign import Environment, InstanceCounts, QuarantineVie
 from campaign.records.event import EventView, StepLine
 from campaign.records.evidence import Evidence
 from campaign.records.excerpt import Excerpt, Grounds
-from campaign.records.exit import Exit, FaultExit, GuardExit, HoldExit, OutputRecord, ProcessExit, StepExit, Stop
+from campaign.records.exit import (
+    Exit,
+    FaultExit,
+    GuardExit,
+    HoldExit,
+    OutputRecord,
+    ProcessExit,
+    StepExit,
+    Stop,
+    TraceExit,
+)
 from campaign.records.host import HostRecord
 from campaign.records.judgement import (
     Decision,
@@ -35,6 +45,7 @@ from campaign.records.order import (
     RulesOrder,
     ServiceOrder,
     StepOrder,
+    TraceOrder,
     devices_of,
     fill,
     fill_json,
@@ -54,6 +65,7 @@ from campaign.records.run import (
     Resources,
     RunView,
     StepView,
+    TraceView,
 )
 from campaign.records.secrets import MASK, is_secret, mask_json, mask_text, secrets_of, shown_environment
 
@@ -115,6 +127,9 @@ __all__ = [
     "StepView",
     "Stop",
     "Summary",
+    "TraceExit",
+    "TraceOrder",
+    "TraceView",
     "UniqueFailure",
     "Verdict",
     "devices_of",

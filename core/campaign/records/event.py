@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from campaign.records.exit import ProcessExit
+from campaign.records.exit import ProcessExit, TraceExit
 
 EVENT_SCHEMA = "campaign.event/1"
 STEP_SCHEMA = "campaign.step/1"
@@ -51,3 +51,4 @@ class StepLine(Struct, frozen=True, kw_only=True):
     output_path: str | None = None
     metrics: dict[str, Any] = {}
     error: str | None = None
+    trace: TraceExit | None = None

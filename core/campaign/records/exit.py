@@ -42,6 +42,17 @@ class OutputRecord(Struct, frozen=True, omit_defaults=True):
     dropped_bytes: int = 0
 
 
+class TraceExit(Struct, frozen=True, omit_defaults=True):
+    """What is left of a trace: ``bytes`` are kept, ``truncated`` says whether something is missing at its end.
+
+    ``path`` is relative to the attempt's public directory.
+    """
+
+    path: str
+    bytes: int
+    truncated: bool = False
+
+
 class StepExit(Struct, frozen=True, omit_defaults=True):
     """A step that was started (times in seconds from the attempt's start).
 
@@ -62,6 +73,7 @@ class StepExit(Struct, frozen=True, omit_defaults=True):
     metrics: dict[str, str] = {}
     output: OutputRecord = OutputRecord()
     error: str | None = None
+    trace: TraceExit | None = None
 
 
 class FaultExit(Struct, frozen=True, omit_defaults=True):

@@ -51,6 +51,17 @@ class HoleOrder(Struct, frozen=True, array_like=True):
 Template: TypeAlias = "tuple[str | HoleOrder | None, ...]"
 
 
+class TraceOrder(Struct, frozen=True, omit_defaults=True):
+    """Where a process writes its trace, relative to the attempt's public directory: always below ``trace/``.
+
+    At most ``most_bytes`` of it are kept; ``replay`` are the arguments that carry it out again, empty where none can.
+    """
+
+    path: str
+    most_bytes: int
+    replay: tuple[str, ...] = ()
+
+
 class StepOrder(Struct, frozen=True, omit_defaults=True):
     """One command of the run.
 
@@ -72,6 +83,7 @@ class StepOrder(Struct, frozen=True, omit_defaults=True):
     metrics: tuple[MetricOrder, ...] = ()
     template: tuple[Template, ...] = ()
     env_template: dict[str, Template] = {}
+    trace: TraceOrder | None = None
 
 
 class ServiceOrder(Struct, frozen=True, omit_defaults=True):
@@ -89,6 +101,7 @@ class ServiceOrder(Struct, frozen=True, omit_defaults=True):
     probe: bool = False
     template: tuple[Template, ...] = ()
     env_template: dict[str, Template] = {}
+    trace: TraceOrder | None = None
 
 
 class FaultOrder(Struct, frozen=True, omit_defaults=True):

@@ -23,6 +23,18 @@ class FailureView(Struct, frozen=True, kw_only=True):
     triage: tuple[str, ...] = ()
 
 
+class TraceView(Struct, frozen=True, kw_only=True):
+    """A trace: ``bytes`` are kept of it, ``truncated`` where its end is missing, ``replay`` the arguments for people.
+
+    ``path`` is relative to the attempt; ``replay`` is empty where nothing can carry it out again.
+    """
+
+    path: str
+    bytes: int
+    truncated: bool = False
+    replay: tuple[str, ...] = ()
+
+
 class StepView(Struct, frozen=True, kw_only=True):
     """One step: ``env`` names the variables and redacts the values of secrets; paths relative to the attempt."""
 
@@ -38,6 +50,7 @@ class StepView(Struct, frozen=True, kw_only=True):
     output_path: str | None = None
     metrics: dict[str, Any] = {}
     error: str | None = None
+    trace: TraceView | None = None
 
 
 class FaultView(Struct, frozen=True, kw_only=True):
@@ -140,7 +153,7 @@ class RunView(Struct, frozen=True, kw_only=True):
     faults: tuple[FaultView, ...] = ()
     oracles: tuple[OracleView, ...] = ()
     resources: Resources = Resources()
-    trace: dict[str, Any] | None = None
+    trace: TraceView | None = None
     minimized: dict[str, Any] | None = None
     output: OutputRecord = OutputRecord()
     host: HostView | None = None

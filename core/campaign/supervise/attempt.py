@@ -359,6 +359,7 @@ class Attempt:
         for running in (*scene.services, *scene.steps):
             scene.excuse(running)
         scene.recording.finish()
+        scene.finish_traces()
         problem = scene.recording.error or scene.place.problem() or self._write_steps(scene)
         self._internal_error = self._internal_error or problem
 

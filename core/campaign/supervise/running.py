@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from typing import NoReturn
 
 from campaign.proc import Process
 from campaign.records import (
@@ -13,6 +14,7 @@ from campaign.records import (
     StepExit,
     StepLine,
     StepOrder,
+    TraceExit,
     fill,
     mask_text,
     show_late,
@@ -43,6 +45,7 @@ class Running:
         self.timed_out = False
         self.excused = False
         self.error: str | None = None
+        self.trace: TraceExit | None = None
 
     @property
     def name(self) -> str:
@@ -81,16 +84,17 @@ class Running:
                 self.argv = (*dress[1], find_program(self.argv, env), *self.argv[1:])
             self.pid = spawn(self.argv, env, folder, self.stream.open(), tree_lock)
         except KeyError as error:
-            self._failed(f"{error.args[0]} is not known: no served tool exports it, no slot bears that name")
+            self.fail(f"{error.args[0]} is not known: no served tool exports it, no slot bears that name")
         except StartError as error:
-            self._failed(str(error))
+            self.fail(str(error))
         except OSError as error:
-            self._failed(f"{self.order.argv[0]} could not be started: {error.strerror}")
+            self.fail(f"{self.order.argv[0]} could not be started: {error.strerror}")
         else:
             self.stream.started()
             station.children.started(self.pid, lambda status: self._ended(status, station.loop.now() - epoch))
 
-    def _failed(self, why: str) -> None:
+    def fail(self, why: str) -> NoReturn:
+        """It could not be started.  Raises StartError."""
         self.stream.close()
         self.error = why
         self.ended_at_s = self.started_at_s
@@ -125,6 +129,7 @@ class Running:
             metrics=self._sink.metrics,
             output=self._sink.record(),
             error=None if self.error is None else mask_text(self.error, secrets),
+            trace=self.trace,
         )
 
     def line(self, late: Mapping[str, str], secrets: tuple[str, ...]) -> StepLine:
@@ -147,6 +152,7 @@ def _line(record: StepExit, order: StepOrder | ServiceOrder, env: dict[str, str]
         output_path=record.output.path,
         metrics=dict(record.metrics),
         error=record.error,
+        trace=record.trace,
     )
 
 

@@ -12,6 +12,7 @@ from campaign.supervise.holds import Holds
 from campaign.supervise.recording import Recording
 from campaign.supervise.running import Running
 from campaign.supervise.station import Station
+from campaign.supervise.traces import Traces
 from campaign.supervise.workplace import Workplace
 
 
@@ -31,6 +32,7 @@ class Scene:
         self.values = slot_values(order, order.granted)
         self.faults = Faults(order, station, claim, self.values, changed)
         self.holds = Holds(order, station, claim, self.values, changed)
+        self.traces = Traces(station.loop, place.public)
         self.services: list[Running] = []
         self.steps: list[Running] = []
 
@@ -44,6 +46,11 @@ class Scene:
             among = self.services
         running = Running(order, stream, sink, self._station.loop.now() - self.epoch)
         among.append(running)
+        try:
+            if order.trace is not None:
+                self.traces.expect(order.trace)
+        except OSError as error:
+            running.fail(f"the folder of its trace could not be made: {error.strerror}")
         dress = self.holds.dress(order.label) if self.holds.any else ({}, ())
         running.start(self._station, self.place.work, self._claim.tree_lock, self.values, self.epoch, dress)
         if self.faults.any and running.pid is not None:
@@ -70,7 +77,15 @@ class Scene:
         """Note whether a fault of the campaign hit this very process."""
         running.excused = self.faults.any and self.faults.hit(running.process)
 
+    def finish_traces(self) -> None:
+        """Cut what is too long of the traces, and note what is left of them; every tool has ended."""
+        self.traces.close()
+        for running in self.started:
+            if running.order.trace is not None and running.pid is not None:
+                running.trace = self.traces.finish(running.order.trace)
+
     def close(self) -> None:
         """Let go of everything that is open."""
+        self.traces.close()
         self.recording.finish()
         self.place.close()
