@@ -9,8 +9,9 @@ from tests.plan.spec import all_runs, orders
 
 from campaign.diagnostics import CampaignError
 from campaign.engine.prepare import trace_bytes
+from campaign.plan.listing import planned_steps
 from campaign.plan.processes import distinct
-from campaign.plan.render import DEFAULT_TRACE_BYTES, planned_steps
+from campaign.plan.render import DEFAULT_TRACE_BYTES
 from campaign.records import RulesOrder, StepOrder, TraceOrder
 from campaign.rules.orders import differing
 
