@@ -11,6 +11,7 @@ from campaign.analysis import cells as counting
 from campaign.analysis.cells import CellTally, scale_of
 from campaign.analysis.overview import only_shmoo
 from campaign.diagnostics import CampaignError
+from campaign.records import PlanAxis, PlanInstance
 from campaign.records.overview import Choice, Tally
 
 VOLTS, CLOCKS = ["800mV", "0.9V", "1V"], ["1GHz", "900MHz"]
@@ -122,3 +123,56 @@ def test_a_scale_is_ordered_by_value_where_all_are_of_one_dimension() -> None:
     assert scale_of("v", ["1V", "900mV", "0.5V"]).values == ("0.5V", "900mV", "1V")
     assert not scale_of("v", ["1V", "1s"]).numeric
     assert scale_of("v", ["b", "a"]).values == ("b", "a")
+
+
+def planned(*sweeps: PlanAxis, instance: str = "m") -> PlanInstance:
+    return PlanInstance(instance=instance, axes=tuple(n for each in sweeps for n in each.names), sweeps=sweeps)
+
+
+def axis(name: str, *values: Any) -> PlanAxis:
+    return PlanAxis((name,), tuple((value,) for value in values))
+
+
+def test_what_was_planned_and_never_ran_is_not_run(glance: Any) -> None:
+    plan = planned(axis("v", "800mV", "0.9V", "1V"), axis("f", "900MHz", "1GHz"))
+    shmoo = only_shmoo([glance({"v": "0.9V", "f": "1GHz"})], Choice(), [plan])
+    assert shmoo is not None
+    assert (shmoo.y.values, shmoo.x.values) == (("800mV", "0.9V", "1V"), ("900MHz", "1GHz"))
+    assert states(shmoo) == [[None, None], [None, "pass"], [None, None]]
+    assert len(shmoo.panels) == 1
+
+
+def test_a_panel_and_an_instance_that_never_ran_are_there(glance: Any) -> None:
+    two = (axis("v", 1, 2), axis("f", 1, 2))
+    plans = [planned(*two, axis("load", "a", "b")), planned(*two, instance="other"), planned(axis("x", 1))]
+    shmoo = only_shmoo([glance({"v": 1, "f": 2, "load": "b"})], Choice(), plans)
+    assert shmoo is not None
+    assert [(each.instance, each.axes) for each in shmoo.panels] == [
+        ("m", {"load": "a"}),
+        ("m", {"load": "b"}),
+        ("other", {}),
+    ]
+    assert states(shmoo, 0) == states(shmoo, 2) == [[None, None], [None, None]]
+    assert states(shmoo, 1) == [[None, "pass"], [None, None]]
+
+
+def test_axes_that_go_together_make_no_panel_that_was_not_meant(glance: Any) -> None:
+    two = (axis("v", 1, 2), axis("f", 1, 2))
+    joint = PlanAxis(("a", "b"), ((1, "x"), (2, "y"), (3, "z")))
+    run = glance({"v": 1, "f": 2, "a": 2, "b": "y"})
+    shmoo = only_shmoo([run], Choice(x="f", y="v"), [planned(*two, joint)])
+    assert shmoo is not None
+    assert [each.axes for each in shmoo.panels] == [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}, {"a": "3", "b": "z"}]
+    shmoo = only_shmoo([run], Choice(x="f", y="a"), [planned(*two, joint)])
+    assert shmoo is not None
+    assert [each.axes for each in shmoo.panels] == [{"v": "1", "b": "y"}]
+    shmoo = only_shmoo([run], Choice(x="f", y="v", panels=2), [planned(*two, joint)])
+    assert shmoo is not None
+    assert (shmoo.summed, len(shmoo.panels)) == (("a", "b"), 1)
+
+
+def test_where_nothing_ran_yet_all_is_not_run() -> None:
+    shmoo = only_shmoo([], Choice(), [planned(axis("v", 1, 2), axis("f", 1, 2))])
+    assert shmoo is not None
+    assert states(shmoo) == [[None, None], [None, None]]
+    assert only_shmoo([], Choice(), [planned(axis("v", 1, 2))]) is None

@@ -95,3 +95,15 @@ def test_a_finished_campaign_is_not_resumed(summed: Any) -> None:
 )
 def test_the_exit_status_of_a_campaign(verdicts: dict[str, int], interrupted: bool, status: int) -> None:
     assert exit_status(verdicts, interrupted=interrupted) == status
+
+
+def test_what_is_quarantined_is_no_next_step(recorded: Any, tmp_path: Path) -> None:
+    row = recorded([("crash.off", 1, ["fail: row 7 missing"]), ("crash.wal", 1, ["fail: a torn page"])])
+    with LedgerReader(str(tmp_path / ".campaign" / "ledger.sqlite")) as ledger:
+        failures = list(ledger.failures(row.id))
+        known = {failures[0].fingerprint}
+        summary = summarize(row, ledger.deciding_attempts(row.id), failures, quarantined=known)
+    assert [each.classification for each in summary.failures] == ["quarantined", "new"]
+    looks = [step for step in summary.next_steps if step.startswith("look at")]
+    assert len(looks) == 1
+    assert failures[1].key in looks[0]

@@ -194,3 +194,15 @@ def _everything(fd: int) -> bytes:
         if not piece:
             return text
         text += piece
+
+
+def test_a_file_that_a_reporter_cannot_write_is_refused_at_its_place(in_process: Any, tmp_path: Path) -> None:
+    spec = 'campaign "x" { }\ntool t { command "true" }\ninstance i { run t }\nreport shmoo { file = "a.jpg" }\n'
+    (tmp_path / "x.camp").write_text(spec)
+    for verb in ("check", "plan", "exec"):
+        done = in_process(verb, "x.camp")
+        assert done.exit_code == 2
+        said = done.stdout + done.stderr
+        assert 'x.camp:4:23: error[CAMP112]: a.jpg cannot be written: a shmoo is drawn as .svg, .png, .txt' in said
+    (tmp_path / "x.camp").write_text(spec.replace('"a.jpg"', '"a.jpg"; form = "png"'))
+    assert in_process("check", "x.camp").exit_code == 0

@@ -18,7 +18,7 @@ from campaign.analysis.overview import overview_of
 from campaign.ledger.rows import CampaignRow, Glance
 from campaign.plugins.api import UnableError
 from campaign.plugins.results import Overview, Results, Target
-from campaign.records import Environment, HostRecord, PlanTool, PlanView, UniqueFailure
+from campaign.records import Environment, HostRecord, PlanSkip, PlanTool, PlanView, Remark, UniqueFailure
 from campaign.records.plan import PlanFile
 from campaign_standard.html import HtmlReporter
 
@@ -188,6 +188,10 @@ def test_hostile_text_is_only_text(page: Any) -> None:
         "next_steps": (HOSTILE,),
         "reasons": {HOSTILE: 1},
         "plan_hash": HOSTILE,
+        "remarks": (Remark(at=HOSTILE, text=HOSTILE, key=HOSTILE),),
+        "skipped": (
+            PlanSkip(instance=HOSTILE, cells=HOSTILE, why=HOSTILE, issue=HOSTILE, rule_set=HOSTILE, place=HOSTILE),
+        ),
     }
     for beside in (False, True):
         text = page(text=HOSTILE, summary=changes, about=HOSTILE, beside=beside)
@@ -197,6 +201,19 @@ def test_hostile_text_is_only_text(page: Any) -> None:
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\ud800-\udfff]", text)
         assert "{{7*7}}" in text
         assert "etc" not in "".join(str(attrs.get("href")) for _, attrs in tags.seen)
+
+
+def test_remarks_and_what_was_skipped(page: Any) -> None:
+    remarks = (Remark(at=START, text="the fan was off", key="m#3", mark=True), Remark(at=START, text="rerun it"))
+    skip = PlanSkip(instance="memory", cells="memory.*", why="it burns", issue="DB-7", rule_set="z", place="z.yaml:4:5")
+    text = page(summary={"remarks": remarks, "skipped": (skip,)})
+    ids = [attrs.get("id") for tag, attrs in Tags(text).seen if tag == "section"]
+    assert {"remarks", "skipped"} <= set(ids)
+    for words in ("the fan was off", "m#3", "marked", "rerun it", "memory.*", "it burns", "DB-7", "z.yaml:4:5"):
+        assert words in text, words
+    text = page(summary={"remarks": remarks * 200, "skipped": (skip,) * 300})
+    assert "200 more remarks" in text
+    assert "100 more stand in" in text
 
 
 def test_huge_texts_make_no_huge_page(page: Any) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from campaign.records import Environment, PlanTool
+from campaign.records import Environment, PlanSkip, PlanTool, Remark
 from campaign_standard.markdown import MarkdownReporter
 
 
@@ -58,3 +58,18 @@ def test_versions_are_lists_of_names_and_values(written: Any, run: Any) -> None:
   - u: not found
 """
     )
+
+
+def test_remarks_and_what_was_skipped(written: Any, run: Any) -> None:
+    remarks = (
+        Remark(at="2026-11-20T10:00:00Z", text="the fan\nwas off", key="off#1"),
+        Remark(at="2026-11-20T10:00:01Z", mark=True),
+    )
+    skipped = (
+        PlanSkip(instance="m.{v}", cells="m.*", why="burns <b>", issue="DB-7", rule_set="z", place="z.yaml:4:5"),
+        PlanSkip(instance="n", why="no such board", rule_set="z", place="z.yaml:5:5"),
+    )
+    text = written(MarkdownReporter(), run("wal", "pass"), remarks=remarks, skipped=skipped)
+    assert "\n- 2026-11-20T10:00:00Z off\\#1: the fan was off\n- 2026-11-20T10:00:01Z (marked)\n" in text
+    assert "\n| m.\\{v\\} | m.\\* | burns \\<b\\> | DB-7 | z (z.yaml:4:5) |\n" in text
+    assert "\n| n | all | no such board |  | z (z.yaml:5:5) |\n" in text

@@ -12,9 +12,11 @@ from fractions import Fraction
 from hashlib import blake2b
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from campaign.ledger.rows import Glance
+from campaign.records import PlanAxis, PlanInstance
 from campaign.records.overview import Scale, Tally
 from campaign.units import Quantity, UnitError, format_value, parse_number, parse_quantity
 
@@ -29,12 +31,20 @@ Counts = list[int]
 Labels = tuple[str, ...]
 
 
-class Cells:
-    """The cells of one instance: its axes by name, and counts by the axes' values."""
+class Sweep(Struct, frozen=True):
+    """An axis of the plan, or several that go together, with what it takes in some cell, as labels."""
 
-    def __init__(self, instance: str, axes: Labels, keep: Collection[str]) -> None:
+    names: Labels
+    points: tuple[Labels, ...]
+
+
+class Cells:
+    """The cells of one instance: its axes by name, counts by the axes' values, and what was to be run."""
+
+    def __init__(self, instance: str, axes: Labels, keep: Collection[str], planned: tuple[Sweep, ...] = ()) -> None:
         self.instance = instance
         self.axes = axes
+        self.planned = planned
         self.folded: list[str] = []
         self.counts: dict[Labels, Counts] = {}
         self.all: Counts = list(_NOTHING)
@@ -84,12 +94,16 @@ def without(axes: Labels, counts: Mapping[Labels, Counts], gone: Collection[str]
 
 
 class CellTally:
-    """Counts glances by instance and cell; ``keep`` names axes that are folded last."""
+    """Counts glances by instance and cell; ``keep`` are axes that are folded last, ``planned`` what was to be run."""
 
-    def __init__(self, keep: Collection[str] = ()) -> None:
+    def __init__(self, keep: Collection[str] = (), planned: Iterable[PlanInstance] = ()) -> None:
         self.instances: dict[tuple[str, Labels], Cells] = {}
         self.left_out = 0
         self._keep = frozenset(keep)
+        for each in planned:
+            if each.sweeps and len(self.instances) < MOST_INSTANCES:
+                instance, axes = label_of(each.instance), tuple(map(label_of, each.axes))
+                self.instances[instance, axes] = Cells(instance, axes, self._keep, tuple(map(_sweep, each.sweeps)))
 
     def add(self, glance: Glance) -> None:
         """Count a run, by the attempt that decides it."""
@@ -103,6 +117,11 @@ class CellTally:
                 return
             cells = self.instances[glance.instance, axes] = Cells(glance.instance, axes, self._keep)
         cells.add(tuple([label_of(value) for value in glance.axes.values()]), glance.verdict)
+
+
+def _sweep(axis: PlanAxis) -> Sweep:
+    points = (tuple(map(label_of, point)) for point in axis.points)
+    return Sweep(tuple(map(label_of, axis.names)), tuple(point for point in points if len(point) == len(axis.names)))
 
 
 def bounded(glances: Iterable[Glance]) -> Iterator[Glance]:

@@ -11,18 +11,21 @@ from campaign.analysis.matrices import matrix_of
 from campaign.analysis.shmoo import shmoo_of
 from campaign.analysis.timeline import TimelineTally
 from campaign.ledger.rows import CampaignRow, Glance
+from campaign.records import PlanInstance
 from campaign.records.overview import Choice, Overview, RunLine, Shmoo
 
 #: Instances whose cells are shown, those with the most failures first; letters of a reason.
 MOST_MATRICES, LONGEST_REASON = 60, 600
 
 
-def overview_of(campaign: CampaignRow, glances: Iterable[Glance], choice: Choice, now: str) -> Overview:
+def overview_of(
+    campaign: CampaignRow, glances: Iterable[Glance], choice: Choice, now: str, planned: Iterable[PlanInstance] = ()
+) -> Overview:
     """Read the attempts once; raises CampaignError where the choice names an axis that there is not.
 
-    ``now`` (RFC 3339) is how far what still runs has come.
+    ``now`` (RFC 3339) is how far what still runs has come, ``planned`` what was to be run.
     """
-    cells = CellTally(_chosen(choice))
+    cells = CellTally(_chosen(choice), planned)
     timeline = TimelineTally(campaign.created_at, campaign.finished_at or now, choice.bars)
     distributions = DistributionTally(campaign.seed)
     runs = _Runs(campaign.run_root, choice.runs)
@@ -32,7 +35,8 @@ def overview_of(campaign: CampaignRow, glances: Iterable[Glance], choice: Choice
         for tally in (cells, timeline, distributions, runs):
             tally.add(glance)
     found = list(cells.instances.values())
-    matrices = sorted((matrix_of(each) for each in found), key=lambda each: -(each.tally.failed + each.tally.errors))
+    run = (matrix_of(each) for each in found if each.counts)
+    matrices = sorted(run, key=lambda each: -(each.tally.failed + each.tally.errors))
     return Overview(
         attempts=attempts,
         shmoo=shmoo_of(found, choice),
@@ -49,9 +53,9 @@ def overview_of(campaign: CampaignRow, glances: Iterable[Glance], choice: Choice
     )
 
 
-def only_shmoo(glances: Iterable[Glance], choice: Choice) -> Shmoo | None:
+def only_shmoo(glances: Iterable[Glance], choice: Choice, planned: Iterable[PlanInstance] = ()) -> Shmoo | None:
     """The shmoo alone; raises CampaignError where the choice names an axis that there is not."""
-    cells = CellTally(_chosen(choice))
+    cells = CellTally(_chosen(choice), planned)
     for glance in bounded(glances):
         cells.add(glance)
     return shmoo_of(cells.instances.values(), choice)

@@ -69,6 +69,7 @@ def summary_of(ledger: LedgerReader, campaign: CampaignRow) -> Summary:
         ledger.deciding_attempts(campaign.id),
         failures,
         planned=beside.instances,
+        skipped=beside.plan.skipped if beside.plan is not None else (),
         quarantined=quarantined(book, campaign.created_at[:10]),
         environment=beside.environment,
     )
@@ -90,6 +91,7 @@ def _releases(ledger: LedgerReader, campaign: CampaignRow) -> Iterator[str]:
 def results_of(ledger: LedgerReader, campaign: CampaignRow, now: str, target: Target | None = None) -> Results:
     """What a reporter is given of a campaign, as far as it has come; ``now`` (RFC 3339) is for what still runs."""
     beside = read_beside(campaign.run_root)
+    planned = beside.plan.instances if beside.plan is not None else ()
     return Results(
         summary=summary_of(ledger, campaign),
         at=now,
@@ -99,8 +101,8 @@ def results_of(ledger: LedgerReader, campaign: CampaignRow, now: str, target: Ta
         host=beside.host,
         target=target or Target(),
         runs=lambda: runs_of(ledger, campaign),
-        overview=lambda choice: overview_of(campaign, ledger.glances(campaign.id), choice, now),
-        shmoo=lambda choice: only_shmoo(ledger.glances(campaign.id), choice),
+        overview=lambda choice: overview_of(campaign, ledger.glances(campaign.id), choice, now, planned),
+        shmoo=lambda choice: only_shmoo(ledger.glances(campaign.id), choice, planned),
         excerpt=lambda evidence: read_excerpt(os.path.join(campaign.run_root, evidence)),
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, product
 from math import prod
 
-from campaign.analysis.cells import Cells, Counts, Labels, best, number_of, scale_of, tally_of, without
+from campaign.analysis.cells import Cells, Counts, Labels, Sweep, best, number_of, scale_of, tally_of, without
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.records.overview import Choice, Panel, Scale, Shmoo
 from campaign.units import Dimension
@@ -20,7 +20,7 @@ def shmoo_of(instances: Iterable[Cells], choice: Choice) -> Shmoo | None:
 
     Raises CampaignError (CAMP589) where the choice names an axis that there is not.
     """
-    found = [cells for cells in instances if cells.counts]
+    found = [cells for cells in instances if cells.counts or cells.planned]
     scales = _scales(found)
     _check(choice, scales)
     axes = _axes(found, scales, choice)
@@ -50,8 +50,17 @@ def _scales(found: Sequence[Cells]) -> dict[str, Scale]:
 
 
 def _own(found: Sequence[Cells], name: str) -> Scale:
+    """The values of an axis: those that were to be run, and those that were."""
+    planned = chain.from_iterable(_planned_values(cells, name) for cells in found)
     labels = ((cells.axes.index(name), cells.counts) for cells in found)
-    return scale_of(name, chain.from_iterable((each[index] for each in counts) for index, counts in labels))
+    run = chain.from_iterable((each[index] for each in counts) for index, counts in labels)
+    return scale_of(name, chain(planned, run))
+
+
+def _planned_values(cells: Cells, name: str) -> list[str]:
+    """What an axis takes in some cell of the plan."""
+    places = ((sweep.names.index(name), sweep.points) for sweep in cells.planned if name in sweep.names)
+    return [point[index] for index, points in places for point in points]
 
 
 def _check(choice: Choice, scales: dict[str, Scale]) -> None:
@@ -93,31 +102,51 @@ def _panels(cells: Cells, across: Scale, up: Scale, most: int, summed: dict[str,
     """An instance's panels; axes are added up, the one with the most values first, until there are few enough."""
     axes, counts = cells.axes, cells.counts
     further = [name for name in axes if name not in (across.name, up.name)]
-    sizes = {name: len({labels[axes.index(name)] for labels in counts}) for name in further}
+    values = {name: {labels[axes.index(name)] for labels in counts} for name in further}
+    sizes = {name: len(each.union(_planned_values(cells, name))) for name, each in values.items()}
     while further and prod(sizes[name] for name in further) > most:
         gone = max(further, key=lambda name: sizes[name])
         summed[gone] = None
         counts = without(axes, counts, (gone,))
         axes = tuple(name for name in axes if name != gone)
         further.remove(gone)
-    return _drawn(cells.instance, axes, counts, across, up)
+    return _drawn(cells, axes, counts, across, up)
 
 
-def _drawn(instance: str, axes: Labels, counts: dict[Labels, Counts], across: Scale, up: Scale) -> list[Panel]:
+def _to_be_run(cells: Cells, further: Sequence[str], across: Scale, up: Scale) -> Iterable[Labels]:
+    """The panels of the plan: every combination of the ``further`` axes, where these go with neither of the two."""
+    sweeps = [sweep for sweep in cells.planned if not set(further).isdisjoint(sweep.names)]
+    if not cells.planned or any(name in sweep.names for sweep in sweeps for name in (across.name, up.name)):
+        return
+    names = [name for sweep in sweeps for name in sweep.names if name in further]
+    for points in product(*(_without(sweep, further) for sweep in sweeps)):
+        found = dict(zip(names, chain.from_iterable(points), strict=True))
+        yield tuple(found[name] for name in further)
+
+
+def _without(sweep: Sweep, kept: Sequence[str]) -> Iterable[Labels]:
+    """The points of a sweep with the names alone that are ``kept``, each once."""
+    places = [index for index, name in enumerate(sweep.names) if name in kept]
+    return dict.fromkeys(tuple(point[index] for index in places) for point in sweep.points)
+
+
+def _drawn(cells: Cells, axes: Labels, counts: dict[Labels, Counts], across: Scale, up: Scale) -> list[Panel]:
     columns = {value: index for index, value in enumerate(across.values)}
     rows = {value: index for index, value in enumerate(up.values)}
     at, over = axes.index(across.name), axes.index(up.name)
+    names = [name for name in axes if name not in (across.name, up.name)]
     grids: dict[Labels, list[list[Counts | None]]] = {}
+    for fixed in _to_be_run(cells, names, across, up):
+        grids[fixed] = [[None] * len(columns) for _ in rows]
     for labels, each in counts.items():
         fixed = tuple(label for index, label in enumerate(labels) if index not in (at, over))
         grid = grids.get(fixed)
         if grid is None:
             grid = grids[fixed] = [[None] * len(columns) for _ in rows]
         grid[rows[labels[over]]][columns[labels[at]]] = each
-    names = [name for name in axes if name not in (across.name, up.name)]
     return [
         Panel(
-            instance=instance,
+            instance=cells.instance,
             axes=dict(zip(names, fixed, strict=True)),
             points=tuple(tuple(None if each is None else tally_of(each) for each in row) for row in grid),
         )

@@ -14,7 +14,7 @@ from campaign.analysis.failures import Quarantines, unique_failure
 from campaign.analysis.statistics import wilson
 from campaign.diagnostics import ExitStatus
 from campaign.ledger.rows import INTERRUPTED, QUEUED, RUNNING, AttemptRow, CampaignRow, FailureRow
-from campaign.records import Environment, FailureKind, InstanceCounts, Reason, Summary, UniqueFailure, Verdict
+from campaign.records import Environment, FailureKind, InstanceCounts, PlanSkip, Reason, Summary, UniqueFailure, Verdict
 
 #: How many unique failures the words of ``next_steps`` name.
 _NAMED = 3
@@ -63,6 +63,7 @@ def summarize(  # noqa: PLR0913 - what the ledger holds of it, and what stands b
     failures: Iterable[FailureRow] = (),
     *,
     planned: Iterable[str] = (),
+    skipped: tuple[PlanSkip, ...] = (),
     quarantined: Quarantines | None = None,
     environment: Environment | None = None,
 ) -> Summary:
@@ -98,6 +99,7 @@ def summarize(  # noqa: PLR0913 - what the ledger holds of it, and what stands b
         win_rate_interval=wilson(passes, trials),
         instances=tuple(_in_order(tally.instances, planned)),
         failures=unique,
+        skipped=skipped,
         next_steps=tuple(_next_steps(campaign, tally, unique, total)),
         environment=environment or Environment(),
         seed=campaign.seed,

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from campaign.cli.tables import cut, table, took
 from campaign.cli.terminal import visible
-from campaign.records import InstanceCounts, Summary, Verdict
+from campaign.records import InstanceCounts, PlanSkip, Summary, Verdict
 
 _WIDTH = 70  # of a failure's message
 _MOST_INSTANCES = 40
 _MOST_FAILURES = 10
+_MOST_SKIPPED = 10
 _CLASSES = ("new", "known", "flaky", "quarantined")
 
 
@@ -23,6 +24,7 @@ def summary_text(summary: Summary, run_root: str) -> str:
 def _parts(summary: Summary, run_root: str) -> Iterator[str]:
     yield _instances(summary)
     yield _failures(summary, run_root)
+    yield _skipped(summary)
     yield headline(summary)
     yield "\n".join(f"→ {visible(step)}" for step in summary.next_steps)
 
@@ -41,6 +43,20 @@ def headline(summary: Summary) -> str:
         low, high = summary.win_rate_interval
         rate = f"; win rate {summary.win_rate:.1%} ({low:.1%} to {high:.1%})"
     return f"{visible(summary.name)}: {runs}{time}: {', '.join(counts) or 'none decided'}{rate}"
+
+
+def _skipped(summary: Summary) -> str:
+    """What the rule sets keep from running, and why."""
+    lines = [_skip(each) for each in summary.skipped[:_MOST_SKIPPED]]
+    left = len(summary.skipped) - len(lines)
+    more = [f"… and {left:,} more in summary.json"] if left else []
+    return "\n".join(["Skipped by rule sets:", *lines, *more]) if lines else ""
+
+
+def _skip(skip: PlanSkip) -> str:
+    cells = f", cells {skip.cells}" if skip.cells else ""
+    issue = f" ({skip.issue})" if skip.issue else ""
+    return visible(f"{skip.instance}{cells}: {cut(skip.why, _WIDTH)}{issue}")
 
 
 def _instances(summary: Summary) -> str:

@@ -31,10 +31,11 @@ from campaign.plan.ruled import Host
 from campaign.plan.selection import Selected
 from campaign.plan.snapshot import Snapshot
 from campaign.plan.space import Space, UncountableError, components
+from campaign.plan.view import planned_instances, planned_skips
 from campaign.plugins.parameters import parameter_types
 from campaign.plugins.registry import Registry
 from campaign.records import GuardOrder, RulesOrder
-from campaign.records.plan import PlanCounts, PlanInstance, PlanPlugin, PlanTool, PlanView
+from campaign.records.plan import PlanCounts, PlanPlugin, PlanTool, PlanView
 from campaign.rules.structs import Guard, RuleBook
 from campaign.units import Dimension, UnitError, parse_quantity, to_json
 
@@ -388,16 +389,8 @@ def plan_view(prepared: Prepared, tools: tuple[PlanTool, ...]) -> PlanView:
         created_at=row.created_at,
         counts=prepared.counts,
         options=plan.options,
-        instances=tuple(
-            PlanInstance(
-                instance=scenario.label_text,
-                about=scenario.about,
-                group=scenario.group,
-                tags=scenario.tags,
-                axes=tuple(name for axis in scenario.axes for name in axis.names),
-            )
-            for scenario in plan.scenarios
-        ),
+        instances=planned_instances(plan),
+        skipped=planned_skips(plan),
         files=prepared.snapshot.files,
         plugins=prepared.snapshot.plugins,
         tools=tools,

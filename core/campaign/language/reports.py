@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
-from campaign.diagnostics import CampaignError, Diagnostic, Related, Span
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus, Related, Span
 from campaign.language.expressions import EvaluationError, compile_expression, references
 from campaign.language.names import meant, shown
 from campaign.language.parser import parse_expression
@@ -16,6 +16,7 @@ from campaign.language.syntax import Block, Expr, Setting, Text, Word
 from campaign.language.typecheck import PATH, STRING, Type, Typer, article, fits, type_of
 from campaign.plugins.names import canonical
 from campaign.plugins.parameters import validate
+from campaign.plugins.printing import printing_aside
 from campaign.units import Value
 
 #: Settings of a report that belong to the engine: the file it is written to.
@@ -101,8 +102,27 @@ def _check(block: Block, providers: Providers, report: Callable[[Diagnostic], No
         given.append(_Given(clause.name, clause.value))
     settings = _settings(facts, given, block.name.span, report)
     file = settings.pop(FILE, None) if FILE not in facts.parameters else None
+    if isinstance(file, str):
+        _check_file(facts, file, settings, block, report)
     placed = {name: _placed(facts.parameters.get(canonical(name)), value, block) for name, value in settings.items()}
     return Report(block.name.text, file if isinstance(file, str) else None, placed, block.span)
+
+
+def _check_file(
+    facts: Facts, file: str, settings: Mapping[str, Value], block: Block, report: Callable[[Diagnostic], None]
+) -> None:
+    """Whether the reporter can write a file of that name, with these settings."""
+    written = (each for each in block.body if isinstance(each, Setting) and canonical(each.name.text) == FILE)
+    place = next((each.value.span for each in written), None)
+    try:
+        with printing_aside():
+            why = facts.provider.objection(file, {**_defaults(facts), **settings})
+    except (Exception, SystemExit) as error:  # a stranger's code: it must not take the check down
+        summary = f"the reporter {facts.name} raises in objection(): {type(error).__name__}: {error}"
+        report(Diagnostic("CAMP181", summary, place, status=ExitStatus.SETUP))
+        return
+    if isinstance(why, str):
+        report(Diagnostic("CAMP112", f"{shown(file)} cannot be written: {why}", place))
 
 
 def _settings(

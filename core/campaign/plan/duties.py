@@ -33,6 +33,12 @@ def skip(selected: Iterable[Selected], book: RuleBook) -> tuple[list[Selected], 
     return kept, left_out
 
 
+def skipped_by(scenario: Scenario, book: RuleBook) -> list[Skip]:
+    """The skip that leaves a scenario out as a whole, or else those that may name cells of it."""
+    whole = next((rule for rule in book.skips if _is_whole(rule, scenario)), None)
+    return [whole] if whole is not None else [rule for rule in book.skips if _may_drop(rule, scenario)]
+
+
 def _is_whole(rule: Skip, scenario: Scenario) -> bool:
     """Whether a skip is about every cell of an instance."""
     return rule.cell is None and _concerns(rule, scenario)

@@ -54,7 +54,17 @@ from campaign.records.order import (
     show_late,
     slot_values,
 )
-from campaign.records.plan import PlanCounts, PlanFile, PlanInstance, PlanOptions, PlanPlugin, PlanTool, PlanView
+from campaign.records.plan import (
+    PlanAxis,
+    PlanCounts,
+    PlanFile,
+    PlanInstance,
+    PlanOptions,
+    PlanPlugin,
+    PlanSkip,
+    PlanTool,
+    PlanView,
+)
 from campaign.records.run import (
     FailureView,
     FaultView,
@@ -105,11 +115,13 @@ __all__ = [
     "Order",
     "OutputRecord",
     "PatternOrder",
+    "PlanAxis",
     "PlanCounts",
     "PlanFile",
     "PlanInstance",
     "PlanOptions",
     "PlanPlugin",
+    "PlanSkip",
     "PlanTool",
     "PlanView",
     "ProcessExit",

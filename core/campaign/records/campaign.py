@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from campaign.records.plan import PlanTool
+from campaign.records.plan import PlanSkip, PlanTool
 
 SUMMARY_SCHEMA = "campaign.summary/1"
 
@@ -91,7 +91,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     instances: tuple[InstanceCounts, ...] = ()
     failures: tuple[UniqueFailure, ...] = ()
     gated: tuple[dict[str, Any], ...] = ()
-    skipped: tuple[dict[str, Any], ...] = ()
+    skipped: tuple[PlanSkip, ...] = ()
     next_steps: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
     environment: Environment = Environment()

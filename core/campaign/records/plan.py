@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 PLAN_SCHEMA = "campaign.plan/1"
@@ -28,14 +30,36 @@ class PlanOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit: int | None = None
 
 
+class PlanAxis(Struct, frozen=True):
+    """The values that an axis takes in some cell of the plan, in order: for each point one for each of its names."""
+
+    names: tuple[str, ...]
+    points: tuple[tuple[Any, ...], ...]
+
+
 class PlanInstance(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One instance of the plan: its label as written and what a person calls it."""
+    """One instance of the plan: its label as written and what a person calls it.
+
+    ``sweeps`` are its axes with their values; missing where there are too many, or it is not known which are meant.
+    """
 
     instance: str
     about: str | None = None
     group: str = ""
     tags: tuple[str, ...] = ()
     axes: tuple[str, ...] = ()
+    sweeps: tuple[PlanAxis, ...] = ()
+
+
+class PlanSkip(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a rule set keeps from running: an instance, or its cells that the pattern ``cells`` fits; why, the place."""
+
+    instance: str
+    cells: str | None = None
+    why: str
+    issue: str | None = None
+    rule_set: str
+    place: str
 
 
 class PlanFile(Struct, frozen=True, kw_only=True):
@@ -87,6 +111,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
     counts: PlanCounts | None = None
     options: PlanOptions = PlanOptions()
     instances: tuple[PlanInstance, ...] = ()
+    skipped: tuple[PlanSkip, ...] = ()
     files: tuple[PlanFile, ...] = ()
     plugins: tuple[PlanPlugin, ...] = ()
     tools: tuple[PlanTool, ...] = ()

@@ -28,7 +28,7 @@ from campaign_standard._words import notes_of, title_of
 
 TEMPLATES = os.path.join(os.path.dirname(__file__), "page")
 _PIECES = 200  # of a template's output, written together
-_MOST_FAILURES, _MOST_EXCERPTS = 200, 50
+_MOST_FAILURES, _MOST_EXCERPTS, _MOST_REMARKS, _MOST_SKIPPED = 200, 50, 200, 200
 #: A text that a template writes, in letters; a page of a million letters in one field is nobody's friend.
 _LONGEST = 4_000
 
@@ -121,6 +121,10 @@ def _context(results: Results, settings: Mapping[str, Value]) -> dict[str, Any]:
         "overview": results.overview(_choice(settings)),
         "failures": [FailureStory(each, excerpt) for each, excerpt in zip(shown, excerpts, strict=True)],
         "failures_left_out": len(summary.failures) - len(shown),
+        "remarks": summary.remarks[:_MOST_REMARKS],
+        "remarks_left_out": max(0, len(summary.remarks) - _MOST_REMARKS),
+        "skipped": summary.skipped[:_MOST_SKIPPED],
+        "skipped_left_out": max(0, len(summary.skipped) - _MOST_SKIPPED),
         "decided": sum(summary.verdicts.values()),
     }
 

@@ -43,7 +43,8 @@ def sections(summary: Summary, runs: Iterator[RunView]) -> tuple[Iterator[str], 
 
 def _head(summary: Summary) -> Iterator[str]:
     yield f"# {_text(summary.name)}\n\n{_headline(summary)}\n\n"
-    for section in (_instances(summary), _failures(summary), _next_steps(summary)):
+    parts = (_instances, _failures, _remarks, _skipped, _next_steps)
+    for section in (part(summary) for part in parts):
         for line in section:
             yield f"{line}\n"
 
@@ -79,6 +80,33 @@ def _failures(summary: Summary) -> Iterator[str]:
     for each in summary.failures:
         words = [each.fingerprint, each.classification or "", each.kind, f"{each.count:,}", each.message]
         yield _row([_text(word) for word in (*words, each.first, each.evidence)])
+    yield ""
+
+
+def _remarks(summary: Summary) -> Iterator[str]:
+    if not summary.remarks:
+        return
+    yield "## Remarks\n"
+    for each in summary.remarks[:_MOST]:
+        of = f" {_text(each.key)}" if each.key else ""
+        marked = " (marked)" if each.mark else ""
+        yield f"- {_text(each.at)}{of}{marked}{': ' if each.text else ''}{_text(each.text)}"
+    if len(summary.remarks) > _MOST:
+        yield f"- {len(summary.remarks) - _MOST:,} more stand in summary.json."
+    yield ""
+
+
+def _skipped(summary: Summary) -> Iterator[str]:
+    if not summary.skipped:
+        return
+    yield "## Skipped by rule sets\n"
+    yield _row(["instance", "cells", "why", "issue", "rule set"])
+    yield _row(["---", "---", "---", "---", "---"])
+    for each in summary.skipped[:_MOST]:
+        words = (each.instance, each.cells or "all", each.why, each.issue or "", f"{each.rule_set} ({each.place})")
+        yield _row(map(_text, words))
+    if len(summary.skipped) > _MOST:
+        yield f"\n{len(summary.skipped) - _MOST:,} more stand in summary.json."
     yield ""
 
 

@@ -49,7 +49,7 @@ class ShmooReporter(Reporter):
         ending = os.path.splitext(file)[1].lower()
         if "form" in settings or ending in {"", *_ENDINGS}:
             return None
-        return f"a shmoo is drawn as {', '.join(_ENDINGS)}, not as {ending}; or say which: --set form=png"
+        return f"a shmoo is drawn as {', '.join(_ENDINGS)}, not as {ending}; or name one: form=png"
 
     def render(self, results: Results, settings: Mapping[str, Value], write: Callable[[str | bytes], None]) -> None:
         """Count the runs, then draw."""
