@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from campaign.analysis.summarize import exit_status, summarize
+from campaign.diagnostics import Span
 from campaign.ledger.queries import LedgerReader
 from campaign.records import Summary
 from campaign.records.schemas import json_schema
+from campaign.rules.structs import Origin, Quarantine
 
 RUNS = [
     ("crash.off", 1, ["fail: row 7 missing"]),
@@ -101,7 +103,9 @@ def test_what_is_quarantined_is_no_next_step(recorded: Any, tmp_path: Path) -> N
     row = recorded([("crash.off", 1, ["fail: row 7 missing"]), ("crash.wal", 1, ["fail: a torn page"])])
     with LedgerReader(str(tmp_path / ".campaign" / "ledger.sqlite")) as ledger:
         failures = list(ledger.failures(row.id))
-        known = {failures[0].fingerprint}
+        mark = failures[0].fingerprint
+        origin = Origin("z", Span("z.yaml", 1, 1, 1, 1))
+        known = {mark: Quarantine(fingerprint=mark, issue="DB-7", until="2999-01-31", origin=origin)}
         summary = summarize(row, ledger.deciding_attempts(row.id), failures, quarantined=known)
     assert [each.classification for each in summary.failures] == ["quarantined", "new"]
     looks = [step for step in summary.next_steps if step.startswith("look at")]
