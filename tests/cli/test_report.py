@@ -203,6 +203,6 @@ def test_a_file_that_a_reporter_cannot_write_is_refused_at_its_place(in_process:
         done = in_process(verb, "x.camp")
         assert done.exit_code == 2
         said = done.stdout + done.stderr
-        assert 'x.camp:4:23: error[CAMP112]: a.jpg cannot be written: a shmoo is drawn as .svg, .png, .txt' in said
+        assert "x.camp:4:23: error[CAMP112]: a.jpg cannot be written: a shmoo is drawn as .svg, .png, .txt" in said
     (tmp_path / "x.camp").write_text(spec.replace('"a.jpg"', '"a.jpg"; form = "png"'))
     assert in_process("check", "x.camp").exit_code == 0
