@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from campaign_rocksdb.damage import KINDS, cut, damage, flip
-from campaign_rocksdb.ondisk import current_manifest, cut_at, live_tables, numbered
+from campaign_rocksdb.ondisk import current_manifest, flaw_of, live_tables, numbered
 from campaign_rocksdb.plugin import _DAMAGES
 
 TABLE = r"^\d{6}\.sst "
@@ -45,7 +45,7 @@ def test_the_evidence_is_not_changed(killed, judged):
         ("remove-table", TABLE + "is missing$"),
         ("add-table", TABLE[:-1] + ": no table that the MANIFEST holds$"),
         ("swap-tables", TABLE + r"(has \d+ bytes, of \d+ that the MANIFEST holds$|.*[Uu]nique)"),
-        ("flip-manifest", "^MANIFEST-000005 is (damaged: Corruption: checksum mismatch|cut off)"),
+        ("flip-manifest", "^MANIFEST-000005 is damaged: (Corruption: checksum mismatch|there is no record at byte)"),
         ("remove-manifest", "^MANIFEST-000005, which CURRENT names, is missing$"),
         ("flip-current", "^CURRENT is damaged: it names"),
         ("cut-current", "^CURRENT is damaged: it names"),
@@ -64,7 +64,10 @@ def test_a_damage_to_a_closed_database_is_told_from_the_others(closed, copy_of, 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("flip-log", r"^\d{6}\.log is (damaged: Corruption: checksum mismatch|cut off .*; acknowledged .* is lost)"),
+        (
+            "flip-log",
+            r"^\d{6}\.log is (damaged: (Corruption: checksum mism|there is no record)|cut off .*; acknowledged .* is lost)",
+        ),
         (
             "cut-log",
             r"^\d{6}\.log is cut off in the middle of the record at byte \d+; acknowledged .* is lost: it holds",
@@ -92,7 +95,7 @@ def test_a_manifest_that_was_cut_is_told_wherever_it_was_cut(closed, copy_of, ju
 
 def test_a_manifest_cut_between_two_records_lacks_tables(closed, copy_of, judged):
     whole = (closed / "MANIFEST-000005").read_bytes()
-    between = [at for at in range(1, len(whole)) if cut_at(whole[:at]) is None]
+    between = [at for at in range(1, len(whole)) if flaw_of(whole[:at]) is None]
     assert len(between) > 4
     for at in between[:-1]:
         database = copy_of(closed, f"cut-{at}")

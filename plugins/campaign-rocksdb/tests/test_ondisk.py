@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_rocksdb.ondisk import current_manifest, cut_at, live_tables, oldest_log
+from campaign_rocksdb.ondisk import Flaw, current_manifest, flaw_of, live_tables, oldest_log
 
 BLOCK = 32768
 
@@ -33,20 +33,29 @@ def log(*sizes: int) -> tuple[bytes, list[int]]:
 @given(st.lists(st.integers(0, 3 * BLOCK), max_size=6), st.data())
 def test_a_cut_is_found_unless_it_falls_between_records(sizes, data):
     whole, ends = log(*sizes)
-    assert cut_at(whole) is None
+    assert flaw_of(whole) is None
     at = data.draw(st.integers(0, len(whole)))
     starts = [0, *ends]
     begun = max(start for start in starts if start <= at)
     if at in starts or (at - begun < 7 and BLOCK - begun % BLOCK < 7):  # between records, or in a block's empty end
-        assert cut_at(whole[:at]) is None
+        assert flaw_of(whole[:at]) is None
     else:
-        assert begun <= cut_at(whole[:at]) < begun + 7
+        assert flaw_of(whole[:at]).cut
+        assert begun <= flaw_of(whole[:at]).at < begun + 7
 
 
 def test_the_empty_end_of_a_block_is_no_record():
     whole, _ = log(BLOCK - 7 - 5)
     for more in range(6):
-        assert cut_at(whole + bytes(more)) is None
+        assert flaw_of(whole + bytes(more)) is None
+
+
+def test_what_is_no_record_is_no_cut_that_a_crash_may_have_left():
+    whole, ends = log(100, 100, 100)
+    for at, value in ((ends[1] + 5, 0xFF), (ends[1] + 6, 0xFE)):
+        damaged = bytearray(whole)
+        damaged[at] = value
+        assert flaw_of(bytes(damaged)) == Flaw(ends[1], cut=False)
 
 
 @pytest.mark.parametrize(

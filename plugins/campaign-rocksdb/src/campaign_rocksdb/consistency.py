@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from campaign_rocksdb.history import History, history_file, read_history
 from campaign_rocksdb.judging import Found, collect, wrong_with
-from campaign_rocksdb.ondisk import current_manifest, cut_at, live_tables, numbered, oldest_log
+from campaign_rocksdb.ondisk import current_manifest, flaw_of, live_tables, numbered, oldest_log
 from campaign_rocksdb.toolchain import Said, Toolchain
 
 _LENIENT = "--ignore_unknown_options"  # a newer RocksDB wrote options that these tools have never heard of
@@ -115,14 +115,17 @@ class _Inspection:
             yield f"{name} is empty"
         if complaint := said.complaint():
             yield f"{name} is damaged: {complaint}"
-        if (at := cut_at(path.read_bytes())) is not None:
-            yield from self._cut(name, at)
+        yield from self._flaw(path)
 
-    def _cut(self, name: str, at: int) -> Iterator[str]:
+    def _flaw(self, path: Path) -> Iterator[str]:
         """A record that is not whole: a kill leaves one in what is written last; a writer that closed leaves none."""
-        text = f"{name} is cut off in the middle of the record at byte {at}"
-        self._cuts.append(text)
-        if self._history.closed:
+        flaw = flaw_of(path.read_bytes())
+        if flaw is None:
+            return
+        text = f"{path.name} {flaw}"
+        if flaw.cut:
+            self._cuts.append(text)
+        if not flaw.cut or self._history.closed:
             yield text
 
     def _tables(self, live: dict[int, int]) -> Iterator[str]:
@@ -160,8 +163,8 @@ class _Inspection:
             said = self._hear(self._tools.ldb("dump_wal", f"--walfile={path}"), stdout=False)
             if complaint := said.complaint():
                 yield f"{path.name} is damaged: {complaint}"
-            if number >= oldest and (at := cut_at(path.read_bytes())) is not None:
-                yield from self._cut(path.name, at)
+            if number >= oldest:
+                yield from self._flaw(path)
 
     def _opened(self) -> Generator[str, None, Found | None]:
         checked = self._hear(self._tools.ldb(f"--db={self._database}", _LENIENT, "checkconsistency"))

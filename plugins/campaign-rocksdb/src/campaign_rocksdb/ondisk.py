@@ -2,39 +2,54 @@
 
 Write-ahead logs and MANIFESTs are written in RocksDB's log format (its wiki: Write-Ahead-Log-File-Format): blocks of 32
 KiB, in them fragments with a header of checksum (4 bytes), length (2) and type (1); fragments of recycled logs have a
-log number (4) more.  A reader takes a record that is not whole at the end of a file for one that a crash cut off, and
-says nothing: whether that is so, or whether somebody else cut the file, shows only here.
+log number (4) more.  A reader takes a record that is not whole in the last block for one that a crash cut off, and says
+nothing: whether that is so, or whether somebody else cut or changed the file, shows only here.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 _BLOCK = 32 * 1024
 _HEADER = 7
 _FIRST_OR_MIDDLE = {2, 3, 6, 7}
-_LAST_OR_WHOLE = {1, 4, 5, 8, 9, 10, 130, 131}
+_LAST_OR_WHOLE = {1, 4, 5, 8, 9, 10, 11, 130, 131}
 
 
-def cut_at(data: bytes) -> int | None:
-    """Where the record begins that is not whole at the end of a log; None where the last one is."""
+class Flaw(NamedTuple):
+    """Where the first record begins that is not one: ``cut`` off by the end of the file, else none at all."""
+
+    at: int
+    cut: bool
+
+    def __str__(self) -> str:
+        if self.cut:
+            return f"is cut off in the middle of the record at byte {self.at}"
+        return f"is damaged: there is no record at byte {self.at}"
+
+
+def flaw_of(data: bytes) -> Flaw | None:
+    """What is wrong with the records of a log, whatever their checksums; None where the last one is whole."""
     at, start = 0, None
     while at < len(data):
         left = _BLOCK - at % _BLOCK
         if left < _HEADER:
             at += left
             continue
-        if at + _HEADER > len(data):
-            return at if start is None else start
-        length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        begin = at if start is None else start
+        header = data[at : at + _HEADER]
+        if len(header) < _HEADER:
+            return Flaw(begin, cut=True)
+        length, kind = int.from_bytes(header[4:6], "little"), header[6]
         if length > left - _HEADER or kind not in _FIRST_OR_MIDDLE | _LAST_OR_WHOLE:
-            return None  # damage of another kind: checksums tell
+            return Flaw(at, cut=False)
         if at + _HEADER + length > len(data):
-            return at if start is None else start
-        start = (at if start is None else start) if kind in _FIRST_OR_MIDDLE else None
+            return Flaw(begin, cut=True)
+        start = begin if kind in _FIRST_OR_MIDDLE else None
         at += _HEADER + length
-    return start
+    return None if start is None else Flaw(start, cut=True)
 
 
 def current_manifest(database: Path) -> str:

@@ -126,6 +126,7 @@ class Stress(_Program):
         Metric(name="flushes", pattern=r"^flushes (\d+)$", type="int"),
         Metric(name="sessions", pattern=r"^sessions (\d+)$", type="int"),
     )
+    traces = True
 
     def command(self, step: Step) -> Command:
         """The writer's command line."""
@@ -139,7 +140,12 @@ class Stress(_Program):
             f"--flush-every-s={_number(settings['flush-every'], 's')}",
             f"--duration-s={_number(settings['duration'], 's')}",
             f"--seed={step.random}",
+            *((f"--trace={step.trace}", f"--trace-bytes={step.trace_bytes}") if step.trace else ()),
         )
+
+    def replay(self, step: Step, trace: str) -> Command:
+        """Its operations one after the other, on a database opened with the same settings."""
+        return _run("replay", *_under_test(step.settings), trace)
 
 
 class Reopen(_Program):

@@ -17,9 +17,11 @@ from typing import NamedTuple
 
 from rocksdict import Rdict
 
+from campaign.plugins.traces import TraceWriter
 from campaign_rocksdb.database import add_options, open_database, pairs
 from campaign_rocksdb.history import LEAST_BYTES, History, Recorder, key_bytes, read_history, value_bytes
 from campaign_rocksdb.judging import collect, wrong_with
+from campaign_rocksdb.operations import ARGUMENTS, FLUSHES, OPERATIONS, REOPENS, Kind
 
 _PROGRESS_S = 0.05
 #: How long a thread may keep Python's lock: a short time lets the threads interleave often.
@@ -53,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--reopens", type=int, default=0)
     parser.add_argument("--duration-s", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trace", help="where to write down every operation")
+    parser.add_argument("--trace-bytes", type=int, default=64 << 20)
     return parser
 
 
@@ -68,20 +72,41 @@ def begin_session(options: argparse.Namespace, database: Rdict, recorder: Record
     return history
 
 
+def carry_out(database: Rdict, recorder: Recorder, key: int, number: int, size: int | None) -> None:
+    """Put ``size`` bytes, or delete where there is no size, between its two lines in the expected values."""
+    if size is None:
+        recorder.delete(key, number)
+        database.delete(key_bytes(key))
+    else:
+        recorder.put(key, number, size)
+        database.put(key_bytes(key), value_bytes(key, number, size))
+    recorder.acknowledge(key, number)
+
+
 class _Stress:
     """One run: as many sessions as it opens the database."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._recorder = Recorder(options.database)
+        self._trace = TraceWriter(options.trace, OPERATIONS, options.trace_bytes) if options.trace else None
         self._done = 0
         self._flushes = 0
 
     def run(self) -> None:
         """Write; closes and opens the database again, evenly over the time."""
+        try:
+            self._sessions()
+        finally:
+            if self._trace:
+                self._trace.close()
+
+    def _sessions(self) -> None:
         begin_s = time.monotonic()
         sessions = self._options.reopens + 1
         for session in range(sessions):
+            if session and self._trace:
+                self._trace.add(Kind.REOPEN, 0, REOPENS + session)
             self._session(begin_s + self._options.duration_s * (session + 1) / sessions)
             print(f"sessions {session + 1}", flush=True)
 
@@ -91,7 +116,7 @@ class _Stress:
         threads = min(self._options.threads, self._options.keys)
         first = history.last_number + 1
         shares = [_Share(range(index, self._options.keys, threads), first + index, until_s) for index in range(threads)]
-        writers = [_Writer(self._options, database, self._recorder, share) for share in shares]
+        writers = [_Writer(self._options, _Target(database, self._recorder, self._trace), share) for share in shares]
         self._write(writers, database)
         self._recorder.begin("close", history.sessions + 1)
         database.close()
@@ -120,6 +145,8 @@ class _Stress:
 
     def _flush(self, database: Rdict) -> None:
         self._flushes += 1
+        if self._trace:
+            self._trace.add(Kind.FLUSH, 0, FLUSHES + self._flushes)
         self._recorder.begin("flush", self._flushes)
         database.flush()
         self._recorder.end("flush", self._flushes)
@@ -134,14 +161,22 @@ class _Share(NamedTuple):
     until_s: float
 
 
+class _Target(NamedTuple):
+    """What all threads write to."""
+
+    database: Rdict
+    recorder: Recorder
+    trace: TraceWriter | None
+
+
 class _Writer(threading.Thread):
     """One thread with a generator of its own."""
 
-    def __init__(self, options: argparse.Namespace, database: Rdict, recorder: Recorder, share: _Share) -> None:
+    def __init__(self, options: argparse.Namespace, target: _Target, share: _Share) -> None:
         super().__init__(daemon=True)
         self.done = 0
         self.failure: Exception | None = None
-        self._database, self._recorder, self._share = database, recorder, share
+        self._target, self._share = target, share
         self._deletes, self._value_bytes = options.deletes, max(LEAST_BYTES, options.value_bytes)
         self._random = random.Random(f"{options.seed}/{share.first}")
 
@@ -156,14 +191,12 @@ class _Writer(threading.Thread):
 
     def _one(self, number: int) -> None:
         key = self._random.choice(self._share.keys)
-        if self._random.random() < self._deletes:
-            self._recorder.delete(key, number)
-            self._database.delete(key_bytes(key))
-        else:
-            size = self._random.randint(LEAST_BYTES, self._value_bytes)
-            self._recorder.put(key, number, size)
-            self._database.put(key_bytes(key), value_bytes(key, number, size))
-        self._recorder.acknowledge(key, number)
+        delete = self._random.random() < self._deletes
+        size = None if delete else self._random.randint(LEAST_BYTES, self._value_bytes)
+        if self._target.trace:
+            kind, worker = (Kind.DELETE if delete else Kind.PUT), self._share.keys.start
+            self._target.trace.add(kind, worker, number, ARGUMENTS.pack(key, size or 0))
+        carry_out(self._target.database, self._target.recorder, key, number, size)
 
 
 if __name__ == "__main__":
