@@ -20,6 +20,7 @@ from campaign.plan.admit import Demand, Machine, admit
 from campaign.plan.plan import Plan
 from campaign.plan.render import RenderContext, render
 from campaign.plan.scenario import Scenario
+from campaign.plan.selection import Selected
 from campaign.plan.supported import not_yet
 from campaign.plan.variables import environment_problems
 from campaign.plugins.parameters import from_json
@@ -33,7 +34,7 @@ _KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "or
 
 
 def objections(plan: Plan, capacity: Capacity, registry: Registry, context: RenderContext) -> list[Diagnostic]:
-    """Everything that keeps the plan from running on this machine; the programs are looked for only if nothing else."""
+    """Everything that keeps the plan from running on this machine, all of it at once."""
     scenarios = plan.scenarios
     found = not_yet(scenarios)
     if failed(found):
@@ -44,7 +45,7 @@ def objections(plan: Plan, capacity: Capacity, registry: Registry, context: Rend
     found += admit(scenarios, demands, machine)
     found += environment_problems((scenario.program for scenario in scenarios), context.env)
     found += _unguarded(plan, registry, context.guards)
-    return found if failed(found) else found + _missing_programs(plan, registry, context)
+    return found + _missing_programs(plan, registry, context, broken=failed(found))
 
 
 def _available(registry: Registry, kind: str, name: str, span: Span | None) -> Diagnostic | None:
@@ -54,7 +55,7 @@ def _available(registry: Registry, kind: str, name: str, span: Span | None) -> D
 def in_time(
     ask: Callable[[], Diagnostic | None], who: str, span: Span | None, deadline_s: float = _DEADLINE_S
 ) -> Diagnostic | None:
-    """What a provider's check says; raises what it raises, and CampaignError where it says nothing in time.
+    """What a provider's check says, or that it says nothing in time; raises what it raises but CampaignError.
 
     A sensor may hang, and its check with it: that is left behind in its thread, and the command ends without it.
     """
@@ -71,6 +72,8 @@ def in_time(
     thread = Thread(target=work, daemon=True)
     thread.start()
     thread.join(deadline_s)
+    if raised and isinstance(raised[0], CampaignError) and raised[0].diagnostics:
+        return replace(raised[0].diagnostics[0], status=ExitStatus.SETUP)
     if raised:
         raise raised[0]
     if found:
@@ -78,7 +81,7 @@ def in_time(
     sys.stdout = output  # the check that hangs has led it aside
     summary = f"{who} cannot be used here: whether it can did not come out within {deadline_s:g} s"
     hint = "what it reads does not answer: a sensor that hangs, a FIFO without a writer"
-    raise CampaignError([Diagnostic("CAMP408", summary, span, hint, status=ExitStatus.SETUP)])
+    return Diagnostic("CAMP408", summary, span, hint, status=ExitStatus.SETUP)
 
 
 def _demands(plan: Plan) -> Iterator[Demand]:
@@ -112,13 +115,15 @@ def _unguarded(plan: Plan, registry: Registry, guards: Sequence[GuardOrder]) -> 
                 yield replace(why, span=span)
 
 
-def _missing_programs(plan: Plan, registry: Registry, context: RenderContext) -> list[Diagnostic]:
-    """Programs of tools and oracles that are not there, found by rendering the first run of each scenario."""
+def _missing_programs(plan: Plan, registry: Registry, context: RenderContext, *, broken: bool) -> list[Diagnostic]:
+    """Programs of tools and oracles that are not there, found by rendering the first run of each scenario.
+
+    ``broken``: something else is missing already, and what cannot be rendered for it is not told once more.
+    """
     found: dict[str, Diagnostic] = {}
     for selected in plan.selected:
-        run = next(plan.runs_of(selected), None)
-        if run is not None:
-            order = render(run, 1, context)
+        order = _first_order(plan, selected, context, broken=broken)
+        if order is not None:
             lacking = (
                 *_missing(order, selected.scenario.span),
                 *_unarmed(order, selected.scenario, registry),
@@ -128,6 +133,16 @@ def _missing_programs(plan: Plan, registry: Registry, context: RenderContext) ->
                 shown = replace(each, summary=mask_text(each.summary, secrets_of(order)))
                 found[shown.summary] = shown
     return list(found.values())
+
+
+def _first_order(plan: Plan, selected: Selected, context: RenderContext, *, broken: bool) -> Order | None:
+    run = next(plan.runs_of(selected), None)
+    try:
+        return render(run, 1, context) if run is not None else None
+    except CampaignError:
+        if broken:
+            return None
+        raise
 
 
 def _unarmed(order: Order, scenario: Scenario, registry: Registry) -> Iterator[Diagnostic]:
@@ -165,7 +180,8 @@ def _missing(order: Order, span: Span) -> Iterator[Diagnostic]:
         why = program_problem(each.argv, each.env, order.directories.work)
         if why is not None:
             summary = f"the tool {each.tool} cannot be started: {why}"
-            yield Diagnostic("CAMP511", summary, span, status=ExitStatus.SETUP)
+            hint = "install it and have PATH lead to it, or write its path in the tool's command"
+            yield Diagnostic("CAMP511", summary, span, hint, status=ExitStatus.SETUP)
 
 
 def program_problem(argv: tuple[str, ...], env: Mapping[str, str], work: str) -> str | None:
