@@ -16,7 +16,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
-from campaign.ledger.rows import AttemptRow, CampaignRow
+from campaign.ledger.rows import AttemptRow, CampaignRow, RequestRow
 from campaign.records import Decision, Exit, OracleRecord, Order, Remark
 
 ARCHIVE_SCHEMA = "campaign.archive/1"
@@ -57,10 +57,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 class ArchivedCampaign(Struct, frozen=True, kw_only=True):
-    """The campaign's row (``run_root`` is empty), and what people said of it."""
+    """The campaign's row (``run_root`` is empty), what people said of it, and what was asked for beside its plan."""
 
     row: CampaignRow
     remarks: tuple[Remark, ...] = ()
+    requests: tuple[RequestRow, ...] = ()
 
 
 class ArchivedJudgement(Struct, frozen=True, kw_only=True):

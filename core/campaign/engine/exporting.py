@@ -18,7 +18,7 @@ from campaign.engine import archive
 from campaign.engine.archive import ArchivedAttempt, ArchivedCampaign, ArchivedJudgement, LeftOut, Manifest, Member
 from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import AttemptRecord, CampaignRow
+from campaign.ledger.rows import OPEN, AttemptRecord, CampaignRow
 from campaign.plan import snapshot as snapshots
 from campaign.records import MASK, Directories, Order, mask_json, secrets_of
 from campaign.records.secrets import is_harmless
@@ -33,7 +33,7 @@ def export(ledger: LedgerReader, row: CampaignRow, path: str, now: str) -> Manif
 
     Raises CampaignError, and OSError where it cannot be written.
     """
-    if not row.finished or any(ledger.unfinished(row.id)):
+    if not row.finished or any(ledger.unfinished(row.id)) or any(ledger.requests(row.id, state=OPEN)):
         hint = "campaign wait waits for its end; campaign release gives up what is lost"
         raise archive.not_exported(row.id, "it is not at its end", hint)
     part = f"{path}.{os.getpid()}.part"
@@ -82,7 +82,7 @@ def _records(ledger: LedgerReader, row: CampaignRow, folder: str) -> Iterator[tu
     os.mkdir(os.path.join(folder, archive.SNAPSHOT))
     told = msgspec.structs.replace(row, run_root="", submission=None, snapshot=snapshot[0] if snapshot else None)
     lines: dict[str, Iterator[bytes]] = {
-        archive.CAMPAIGN: iter([_encode(ArchivedCampaign(row=told, remarks=tuple(ledger.remarks(row.id))))]),
+        archive.CAMPAIGN: iter([_encode(_archived_campaign(ledger, told))]),
         archive.ATTEMPTS: (_encode(_archived(ledger, row, record)) for record in ledger.records(row.id)),
         archive.EVENTS: map(_encode, ledger.events(row.id)),
         **{f"{archive.SNAPSHOT}{hash_}": iter([data]) for hash_, data in (snapshot[1] if snapshot else {}).items()},
@@ -92,6 +92,11 @@ def _records(ledger: LedgerReader, row: CampaignRow, folder: str) -> Iterator[tu
         with open(where, "wb") as file:
             file.writelines(piece if name.startswith(archive.SNAPSHOT) else piece + b"\n" for piece in pieces)
         yield name, where
+
+
+def _archived_campaign(ledger: LedgerReader, row: CampaignRow) -> ArchivedCampaign:
+    remarks, requests = tuple(ledger.remarks(row.id)), tuple(ledger.requests(row.id))
+    return ArchivedCampaign(row=row, remarks=remarks, requests=requests)
 
 
 def _snapshot(ledger: LedgerReader, row: CampaignRow) -> tuple[str, dict[str, bytes]] | None:

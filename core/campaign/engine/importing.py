@@ -29,7 +29,7 @@ from campaign.engine.tarball import TarError, members
 from campaign.engine.workspace import Workspace
 from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import FINISHED, AttemptRow, CampaignRow
+from campaign.ledger.rows import FINISHED, OPEN, AttemptRow, CampaignRow
 from campaign.ledger.staging import Stage
 from campaign.plan.snapshot import digest
 from campaign.readable import open_regular
@@ -163,6 +163,10 @@ class Import:
                 if remark.key is not None and remark.key not in keys:
                     raise self._refused("a remark in it is on no run of it")
                 stage.remark(row.id, remark)
+            for request in told.requests:
+                if request.campaign != row.id or request.state == OPEN or not _identifier(request.id):
+                    raise self._refused("a request in it is of another campaign, or not at its end")
+                stage.request(request)
         return row.id
 
     def _part(self, stage: Stage, name: str) -> None:

@@ -17,7 +17,7 @@ from campaign.plan import snapshot as snapshots
 
 _FORGET = (
     "INSERT INTO removal (campaign, path, at) SELECT id, run_root, :at FROM campaign WHERE id = :campaign",
-    *(f"DELETE FROM {table} WHERE campaign = :campaign" for table in ("control", "note", "mark")),  # noqa: S608 - our own names
+    *(f"DELETE FROM {table} WHERE campaign = :campaign" for table in ("control", "note", "mark", "request")),  # noqa: S608 - our own names
     "DELETE FROM campaign WHERE id = :campaign",
 )
 #: The attempts that go at a time; the same in each statement, for they themselves go last.

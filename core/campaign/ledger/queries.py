@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from campaign.ledger import sightings
+from campaign.ledger import requests, sightings
 from campaign.ledger.opening import LedgerError, errors, reader, unreadable
 from campaign.ledger.rows import (
+    PLAN,
     AttemptRecord,
     AttemptRow,
     CampaignRow,
@@ -26,6 +27,7 @@ from campaign.ledger.rows import (
     HoldRow,
     JudgementRow,
     RemovalRow,
+    RequestRow,
     Sighting,
 )
 from campaign.records import Decision, Exit, OracleRecord, Order, Remark, Verdict
@@ -45,9 +47,10 @@ _REMARKS = """
 SELECT at, text, key, 0 FROM note WHERE campaign = ?1 AND (?2 IS NULL OR key = ?2)
 UNION ALL SELECT at, why, key, 1 FROM mark WHERE campaign = ?1 AND (?2 IS NULL OR key = ?2) ORDER BY at
 """
-#: Campaigns of which something is not done or still holds slots.
+#: Campaigns of which something is not done, still to be carried out, or still holds slots.
 _UNSETTLED = """
 SELECT DISTINCT campaign FROM attempt WHERE state != 'done'
+UNION SELECT campaign FROM request WHERE state = 'open'
 UNION SELECT DISTINCT a.campaign FROM hold h JOIN attempt a ON a.token = h.token
 """
 _ROWS_AT_A_TIME = 500
@@ -162,11 +165,36 @@ class LedgerReader:
         row = self._one("SELECT data FROM blob WHERE hash = ?", digest)
         return bytes(row[0]) if row else None
 
-    def attempts(self, campaign: str, key: str | None = None) -> Iterator[AttemptRow]:
-        """The attempts of a campaign, or of one of its runs, in the order of admission."""
-        where, values = ("AND a.key = ?", (campaign, key)) if key is not None else ("", (campaign,))
-        rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE a.campaign = ? {where} ORDER BY a.id", *values)
+    def attempts(self, campaign: str, key: str | None = None, origin: str | None = PLAN) -> Iterator[AttemptRow]:
+        """The attempts of a campaign, or of one of its runs, in the order of admission; ``origin`` None: of any."""
+        where = "a.campaign = ?1 AND (?3 IS NULL OR a.origin = ?3)" + (" AND a.key = ?2" if key is not None else "")
+        rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE {where} ORDER BY a.id", campaign, key, origin)
         return (_attempt_row(row) for row in rows)
+
+    def asked_attempts(self, request: str) -> list[AttemptRow]:
+        """The attempts that a request asked for, in the order of admission."""
+        rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE a.request = ? ORDER BY a.id", request)
+        return [_attempt_row(row) for row in rows]
+
+    def requests(self, campaign: str | None = None, *, state: str | None = None) -> list[RequestRow]:
+        """What was asked for beside the plans, of a campaign or of all, in the order in which it was asked for."""
+        where = "campaign IN (SELECT id FROM campaign) AND (?1 IS NULL OR campaign = ?1) AND (?2 IS NULL OR state = ?2)"
+        return self._requests(where, campaign, state)
+
+    def request(self, identity: str) -> RequestRow | None:
+        """One of these."""
+        return next(iter(self._requests("id = ?", identity)), None)
+
+    def requests_of(self, token: str) -> list[RequestRow]:
+        """What was asked for that is about one attempt."""
+        return self._requests("parent = ?", token)
+
+    def _requests(self, where: str, *values: Any) -> list[RequestRow]:
+        query = f"SELECT {', '.join(requests.COLUMNS)} FROM request WHERE {where} ORDER BY rowid"
+        try:
+            return [requests.request_row(row) for row in self._rows(query, *values)]
+        except msgspec.MsgspecError as error:
+            raise unreadable(self.path, error) from error
 
     def deciding_attempts(self, campaign: str, origin: str = "plan") -> Iterator[AttemptRow]:
         """The attempt that decides each run, in the order of admission."""
@@ -174,9 +202,12 @@ class LedgerReader:
         return (_attempt_row(row) for row in self._rows(query, campaign, origin))
 
     def runs_by_id(self, run: str) -> Iterator[AttemptRow]:
-        """The attempts of the run with that id, in every campaign, newest first."""
+        """The attempts of the plan's run with that id, in every campaign, newest first."""
         there = "a.campaign IN (SELECT id FROM campaign)"
-        rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE a.run = ? AND {there} ORDER BY a.id DESC", run)
+        rows = self._rows(
+            f"SELECT {_ATTEMPT} FROM attempt a WHERE a.run = ? AND a.origin = 'plan' AND {there} ORDER BY a.id DESC",
+            run,
+        )
         return (_attempt_row(row) for row in rows)
 
     def known_keys(self, campaign: str, origin: str = "plan") -> Iterator[str]:
@@ -304,7 +335,7 @@ class LedgerReader:
         rows = self._rows(f"SELECT {_EVENT} FROM event WHERE seq > ? {where} ORDER BY seq", *values)
         return (_event_view(row) for row in rows)
 
-    def causes(self, campaign: str, origin: str = "plan") -> dict[str, dict[str, int]]:
+    def causes(self, campaign: str, origin: str = PLAN) -> dict[str, dict[str, int]]:
         """How many attempts each run had by their cause, of the runs that had more than one."""
         query = """
             SELECT key, cause, count(*) FROM attempt WHERE campaign = ? AND origin = ?

@@ -11,6 +11,10 @@ from campaign.records import Decision, Exit, OracleRecord, Order
 
 #: States of a campaign.
 QUEUED, RUNNING, INTERRUPTED, FINISHED = "queued", "running", "interrupted", "finished"
+#: The origin of the attempts that a plan asks for.
+PLAN = "plan"
+#: States of a request.
+OPEN, DONE, FAILED, CANCELED = "open", "done", "failed", "canceled"
 #: Verbs of ``control``.
 PAUSE, CANCEL = "pause", "cancel"
 
@@ -59,7 +63,7 @@ class AttemptRow(Struct, frozen=True, kw_only=True):
 
     ``run`` is the run's id, ``directory`` the attempt's public one; ``kind``, ``message`` and ``fingerprint`` are
     the failure's; ``again`` is the cause of the attempt that follows a done one, set in the same transaction, so
-    that a crash between the two loses neither.
+    that a crash between the two loses neither; ``request`` is what asked for it beside the plan.
     """
 
     id: int
@@ -88,11 +92,17 @@ class AttemptRow(Struct, frozen=True, kw_only=True):
     started_at: str | None
     finished_at: str | None
     duration_s: float | None
+    request: str | None = None
 
     @property
     def flaky(self) -> bool:
         """A pass on a retry."""
         return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
+
+    @property
+    def name(self) -> str:
+        """Which attempt of its campaign it is: ``key@attempt``, before that its origin where it is not the plan."""
+        return f"{self.key}@{self.attempt}" if self.origin == PLAN else f"{self.key}@{self.origin}-{self.attempt}"
 
 
 class AttemptRecord(Struct, frozen=True, kw_only=True):
@@ -216,6 +226,26 @@ class HoldRow(Struct, frozen=True):
     at: str
 
 
+class RequestRow(Struct, frozen=True, kw_only=True):
+    """Further attempts that are asked for beside the plan: ``kind`` is ``replay``, ``repeat`` or ``minimize``.
+
+    ``id`` is made by whoever asks, so that asking twice is safe; ``parent`` the token of the attempt that it is about
+    and ``instance`` that one's label; none and empty where it is the whole campaign.  ``state`` is ``open``, ``done``,
+    ``failed`` (it could not be carried out) or ``canceled``; ``result`` what it came to.
+    """
+
+    id: str
+    campaign: str
+    kind: str
+    parent: str | None = None
+    instance: str = ""
+    settings: dict[str, Any] = {}
+    state: str = OPEN
+    at: str
+    ended_at: str | None = None
+    result: dict[str, Any] | None = None
+
+
 class RemovalRow(Struct, frozen=True):
     """A folder of a campaign that the ledger has forgotten and that is still to be removed from the disk.
 
@@ -282,4 +312,23 @@ class Released(Struct, frozen=True):
     token: str
 
 
-Change: TypeAlias = Admission | Move | Ending | CampaignState | Released
+class Requested(Struct, frozen=True):
+    """Something is asked for beside the plan, in the transaction of what caused it.
+
+    ``fresh`` is a fingerprint: only where no earlier campaign saw it, and no request of this kind in this one.
+    """
+
+    request: RequestRow
+    fresh: str | None = None
+
+
+class RequestEnded(Struct, frozen=True, kw_only=True):
+    """What was asked for beside the plan is at its end."""
+
+    request: str
+    state: str
+    at: str
+    result: dict[str, Any] | None = None
+
+
+Change: TypeAlias = Admission | Move | Ending | CampaignState | Released | Requested | RequestEnded

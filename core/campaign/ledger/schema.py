@@ -151,7 +151,29 @@ CREATE TABLE removal (
 CREATE INDEX removal_campaign ON removal (campaign);
 """
 
+#: What is asked for beside the plan: replays, repeats, minimizing; and which of it an attempt belongs to.
+_THIRD = """
+CREATE TABLE request (
+    id TEXT PRIMARY KEY,
+    campaign TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    parent TEXT,
+    instance TEXT NOT NULL,
+    settings BLOB NOT NULL,
+    state TEXT NOT NULL,
+    at TEXT NOT NULL,
+    ended_at TEXT,
+    result BLOB
+);
+CREATE INDEX request_campaign ON request (campaign);
+CREATE INDEX request_parent ON request (parent) WHERE parent IS NOT NULL;
+CREATE INDEX request_open ON request (campaign) WHERE state = 'open';
+
+ALTER TABLE attempt ADD COLUMN request TEXT;
+CREATE INDEX attempt_request ON attempt (request) WHERE request IS NOT NULL;
+"""
+
 #: Migration *n* takes a ledger of schema *n* - 1 to schema *n*; what has shipped is never edited.
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
 #: The schema that this version reads and writes.
 SCHEMA = len(MIGRATIONS)

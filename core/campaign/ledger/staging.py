@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from campaign.failpoints import reach
+from campaign.ledger import requests
 from campaign.ledger.opening import writer
-from campaign.ledger.rows import AttemptRow, CampaignRow
+from campaign.ledger.rows import AttemptRow, CampaignRow, RequestRow
 from campaign.records import EventView, Remark
 
 _ATTEMPT = (
     *("campaign", "key", "origin", "attempt", "parent", "run", "token", "epoch", "digest", "cause", "instance", "cell"),
     *("seed", "directory", "state", "verdict", "reason", "kind", "message", "fingerprint", "again", "admitted_at"),
-    *("started_at", "finished_at", "duration_s"),
+    *("started_at", "finished_at", "duration_s", "request"),
 )
 _JUDGEMENT = ("token", "source", "at", "oracles", "decision")
 _EVENT = ("campaign", "key", "origin", "attempt", '"from"', '"to"', "cause", "epoch", "at", "verdict", "reason")
@@ -34,6 +35,8 @@ _REST = (
     "INSERT OR IGNORE INTO blob (hash, data) SELECT hash, data FROM staged.blob WHERE hash IS NOT NULL",
     "INSERT INTO note (campaign, key, text, at) SELECT campaign, key, text, at FROM staged.note ORDER BY id",
     "INSERT INTO mark (campaign, key, why, at) SELECT campaign, key, why, at FROM staged.mark",
+    f"INSERT OR IGNORE INTO request ({_columns(requests.COLUMNS)}) "  # noqa: S608 - our names
+    f"SELECT {_columns(requests.COLUMNS)} FROM staged.request ORDER BY rowid",
 )
 _BLOBS = """
 INSERT INTO blob (id, data) SELECT id + :shift, data FROM staged.blob
@@ -156,6 +159,10 @@ class Stage:
         """A note or a mark."""
         table, text = ("mark", "why") if remark.mark else ("note", "text")
         self._insert(table, ("campaign", "key", text, "at"), (campaign, remark.key or "", remark.text, remark.at))
+
+    def request(self, row: RequestRow) -> None:
+        """What was asked for beside the plan."""
+        requests.insert(self._db, row)
 
     def _blob(self, data: bytes) -> int:
         return self._insert("blob", ("data",), (data,))

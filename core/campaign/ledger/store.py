@@ -16,9 +16,21 @@ import msgspec
 
 from campaign import failpoints
 from campaign.failpoints import reach
-from campaign.ledger import forgetting, staging
+from campaign.ledger import forgetting, requests, staging
 from campaign.ledger.opening import LedgerError, errors, transactions, unreadable, unwritable, vanished, writer
-from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Change, ControlRow, Ending, Move, Released
+from campaign.ledger.rows import (
+    Admission,
+    CampaignRow,
+    CampaignState,
+    Change,
+    ControlRow,
+    Ending,
+    Move,
+    Released,
+    Requested,
+    RequestEnded,
+    RequestRow,
+)
 from campaign.ledger.watermark import Watermark
 from campaign.records import Order
 from campaign.records.event import EventView
@@ -39,8 +51,8 @@ _RELEASE_HOLD = "DELETE FROM hold WHERE token = ?"
 #: A revoked attempt is admitted again in its own row, under a new token.
 _ADMIT = """
 INSERT INTO attempt (campaign, key, origin, attempt, parent, run, token, epoch, digest, cause, instance, cell, seed,
-                     directory, state, admitted_at, order_blob)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'admitted', ?, ?)
+                     directory, state, admitted_at, order_blob, request)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'admitted', ?, ?, ?)
 ON CONFLICT (campaign, key, origin, attempt) DO UPDATE
 SET token = excluded.token, epoch = excluded.epoch, digest = excluded.digest, state = 'admitted',
     admitted_at = excluded.admitted_at, order_blob = excluded.order_blob
@@ -104,14 +116,19 @@ class Ledger:
         self._db.close()
         self._mark.close()
 
-    def begin_campaign(self, row: CampaignRow, blobs: Mapping[str, bytes]) -> None:
-        """Record a campaign and the parts of its snapshot by their hashes; raises LedgerError."""
+    def begin_campaign(self, row: CampaignRow, blobs: Mapping[str, bytes], wanted: Sequence[RequestRow] = ()) -> None:
+        """Record a campaign, the parts of its snapshot by their hashes, and what is ``wanted`` beside its plan.
+
+        Raises LedgerError.
+        """
         with errors(self.path, unwritable), self._transaction():
             self._db.executemany(_INSERT_HASHED, list(blobs.items()))
             self._db.execute(_INSERT_CAMPAIGN, [getattr(row, name) for name in _CAMPAIGN_COLUMNS])
+            for each in wanted:
+                requests.insert(self._db, each)
             self._blob = self._highest("blob", "id")
 
-    def submit(self, row: CampaignRow, blobs: Mapping[str, bytes]) -> str:
+    def submit(self, row: CampaignRow, blobs: Mapping[str, bytes], wanted: Sequence[RequestRow] = ()) -> str:
         """Record a campaign that a client asks for, once however often it asks; returns its id.
 
         Raises LedgerError, CampaignTakenError where the id is another one's.
@@ -123,8 +140,18 @@ class Ledger:
             return str(known[0])
         if taken:
             raise CampaignTakenError(row.id)
-        self.begin_campaign(row, blobs)
+        self.begin_campaign(row, blobs, wanted)
         return row.id
+
+    def request(self, row: RequestRow) -> None:
+        """Remember what is asked for beside the plan, once however often it is said."""
+        with errors(self.path, unwritable), self._transaction():
+            requests.insert(self._db, row)
+
+    def end_requests(self, campaign: str, prefix: str, state: str, at: str) -> int:
+        """End what is open of a campaign, of instances that start with ``prefix``; returns how many there were."""
+        with errors(self.path, unwritable), self._transaction():
+            return requests.end_open(self._db, campaign, prefix, state, at)
 
     def enqueue(self, campaign: str, submission: str) -> None:
         """A campaign goes on, carried out by whoever serves the queue."""
@@ -296,6 +323,7 @@ class _Work:
         self._judgements: list[tuple[Any, ...]] = []
         self._holds: list[tuple[Any, ...]] = []
         self._releases: list[tuple[str]] = []
+        self._requests: list[Requested | RequestEnded] = []
 
     def add(self, change: Change) -> None:
         """Take one change in."""
@@ -310,6 +338,8 @@ class _Work:
                 self._campaign(change)
             case Released():
                 self._releases.append((change.token,))
+            case Requested() | RequestEnded():
+                self._requests.append(change)
 
     def write(self, db: sqlite3.Connection) -> None:
         """Execute everything; the caller has begun the transaction."""
@@ -323,6 +353,8 @@ class _Work:
         db.executemany(_INSERT_EVENT, [_event_row(event) for event in self.events])
         db.executemany(_INSERT_HOLD, self._holds)
         db.executemany(_RELEASE_HOLD, self._releases)
+        for change in self._requests:
+            requests.write(db, change)
 
     def _admit(self, change: Admission) -> None:
         order = change.order
@@ -332,7 +364,7 @@ class _Work:
                 (
                     *(order.campaign, order.key, order.origin, order.attempt, change.parent, order.id, order.token),
                     *(self.epoch, order.digest, change.cause, order.instance, order.cell, order.seed),
-                    *(order.directories.public, change.at, self._keep(change.data)),
+                    *(order.directories.public, change.at, self._keep(change.data), order.request),
                 ),
             )
         )

@@ -212,7 +212,7 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     indexes of the named slots it holds, ``devices`` what the tools call the units of a slot, by index.
     ``environment`` is what programs that judge get, the tools' own without their parameters; ``masked`` names the
     variables whose values are secret, ``secrets`` are values that texts of the order hold without a variable that is
-    handed on.
+    handed on.  ``parent`` (``key@attempt``) and ``request`` say where an attempt comes from that is not the plan's own.
     """
 
     token: str
@@ -223,6 +223,8 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     id: str
     attempt: int
     origin: str = "plan"
+    parent: str | None = None
+    request: str | None = None
     instance: str
     cell: str
     seed: int
