@@ -17,7 +17,7 @@ class Line:
     def __init__(self, lane: Lane, slots: dict[str, int]) -> None:
         self.lane, self.slots = lane, slots
         self.tokens: deque[str] = deque()
-        self.open, self.dropped = True, False
+        self.open, self.dropped, self.beside = True, False, False
 
 
 class Part:
@@ -68,6 +68,16 @@ class Model:
                 for lane in event.lanes:
                     part.lines.setdefault(lane.number, Line(lane, self._slots(part, lane)))
                     part.groups.setdefault(lane.group, -1)
+            case scheduler.Joined():
+                part = self._part(event.campaign)
+                line = part.lines[event.lane.number] = Line(event.lane, self._slots(part, event.lane))
+                line.open, line.beside = False, True
+                part.groups.setdefault(event.lane.group, None)
+            case scheduler.Parted():
+                part = self._part(event.campaign)
+                for number in event.lanes:
+                    part.lines.pop(number, None)
+                self._tidy(part)
             case scheduler.Offered():
                 line = self._part(event.campaign).lines[event.lane]
                 if not line.dropped:
@@ -93,7 +103,12 @@ class Model:
                     self._give(event.token)
                 self._placed.pop(event.token, None)
             case scheduler.Stopped():
-                self._part(event.campaign).stopped = True
+                self._part(event.campaign).stopped |= not event.plan
+                for line in self._part(event.campaign).lines.values() if event.plan else ():
+                    if not line.beside:
+                        line.tokens.clear()
+                        line.open, line.dropped = False, True
+                self._tidy(self._part(event.campaign))
             case scheduler.Paused():
                 self._paused = event.prefixes
             case scheduler.Dropped():

@@ -41,6 +41,7 @@ VERBS: Mapping[str, str] = {
     "cancel": "End a campaign, or some of its instances.",
     "release": "Give back the slots of a lost run, or of a fault that could not be taken back.",
     "retry": "Carry out again what did not pass.",
+    "replay": "Carry out a run again as it was, and say whether the same failure comes back.",
     "rerun": "Begin a recorded campaign anew, from its snapshot.",
     "list": "List the campaigns of this workspace.",
     "show": "Show a campaign, or one of its runs.",

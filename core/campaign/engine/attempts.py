@@ -17,7 +17,7 @@ from campaign.engine.outbox import Begin, Outbox
 from campaign.engine.states import State
 from campaign.judge.classify import decide, one_line
 from campaign.judge.fingerprint.signature import fingerprint, grounds_of
-from campaign.ledger.rows import INTERRUPTED, CampaignState
+from campaign.ledger.rows import INTERRUPTED, PLAN, CampaignState
 from campaign.records import Decision, Exit, Failure, FailureKind, Order, Reason, Stop, Verdict
 
 
@@ -79,8 +79,9 @@ class Attempts:
         self._end(flight, decision, self._follows(flight, flight.exit, decision))
 
     def _follows(self, flight: Flight, exit_: Exit, decision: Decision) -> policies.Again | None:
+        """What follows by itself; beside the plan that is up to who asked for it."""
         course = self._course(flight)
-        if course.cancels(flight.order.instance):
+        if not flight.planned or course.cancels(flight.order.instance):
             return None
         if exit_.stopped is Stop.INTERRUPT:
             return policies.Again("verb")  # resume goes on with it
@@ -99,8 +100,8 @@ class Attempts:
             following = protocol.Again(flight.order.key, flight.order.attempt + 1, again.cause)
             self._await(course.name, following, again.after_s)
             course.count_more(flight.order.key, again.cause)
-        elif decision.verdict is Verdict.FAIL and course.stop_on_fail:
-            self.wind_down(course.name)
+        elif decision.verdict is Verdict.FAIL and course.stop_on_fail and flight.planned:
+            self.stop_plan(course.name)
         self._leave(flight, holding=holding)
 
     def _orphaned(self, flight: Flight, policy: str, why: str) -> None:
@@ -109,12 +110,9 @@ class Attempts:
         if policy == "cancel":
             self._end(flight, Decision(Verdict.CANCELED, Reason.ORPHANED))
             return
-        again = (
-            policies.requeue(self._course(flight).count(flight.order.key).get("orphan", 0))
-            if policy == "requeue"
-            else None
-        )
-        poison = policy == "requeue" and again is None
+        requeued = policy == "requeue" and flight.planned
+        again = policies.requeue(self._course(flight).count(flight.order.key).get("orphan", 0)) if requeued else None
+        poison = requeued and again is None
         reason = Reason.POISON if poison else Reason.ORPHANED
         self._end(flight, error_of(flight.order, reason, FailureKind.LOST, why), again)
 
@@ -127,6 +125,7 @@ class Attempts:
             oracles=flight.oracles,
             again=again,
             fallback=flight.order.fallback_reason,
+            origin=flight.order.origin,
         )
         self.out.endings.append((flight.order.campaign, finished))
 
@@ -137,9 +136,10 @@ class Attempts:
             return
         self.out.changes.append(flight.move(State.QUEUED, self._now(), cause="revoked"))
         order, course = flight.order, self._course(flight)
-        course.revoked[order.key] = flight
+        course.revoked[flight.name] = flight
         if not self._canceled(course, flight):
-            self._await(course.name, protocol.Again(order.key, order.attempt, flight.cause, flight.parent), 0.0)
+            again = protocol.Again(order.key, order.attempt, flight.cause, flight.parent, order.origin)
+            self._await(course.name, again, 0.0)
         self._leave(flight)
 
     def _leave(self, flight: Flight, *, holding: bool = False) -> None:
@@ -157,6 +157,15 @@ class Attempts:
         self._schedule(campaign, scheduler.Stopped(campaign))
         self._revoke_all(self.under_way(campaign))
 
+    def stop_plan(self, campaign: str) -> None:
+        """Start nothing more of a campaign's plan; what is asked for beside it goes on."""
+        course = self._courses[campaign]
+        if course.plan_stopped:
+            return
+        course.plan_stopped = True
+        self._schedule(campaign, scheduler.Stopped(campaign, plan=True))
+        self._revoke_all(each for each in self.under_way(campaign) if each.planned)
+
     def _revoke_all(self, flights: Iterable[Flight]) -> None:
         for flight in [each for each in flights if each.state is State.ADMITTED]:
             if self._revoke(flight.order):
@@ -164,15 +173,15 @@ class Attempts:
 
     def _canceled(self, course: Course, flight: Flight) -> bool:
         """Whether a further attempt is not wanted any more; its run, where it is queued, is at its end."""
-        if not course.cancels(flight.order.instance):
+        if not course.refuses(flight.order):
             return False
-        if flight.order.key in course.revoked:
-            self._drop(course, course.revoked[flight.order.key])
+        if flight.name in course.revoked:
+            self._drop(course, course.revoked[flight.name])
         return True
 
     def _drop(self, course: Course, flight: Flight) -> None:
         """A queued attempt is canceled."""
-        del course.revoked[flight.order.key]
+        del course.revoked[flight.name]
         decision = Decision(Verdict.CANCELED, Reason.CANCELED)
         self.out.changes.append(flight.end(decision, self._now()))
         self._tell(flight, decision, None)
@@ -182,7 +191,7 @@ class Attempts:
     def _await(self, campaign: str, again: protocol.Again, after_s: float) -> None:
         """A further attempt is due; while nobody can render it the ledger knows, and whoever opens next asks for it."""
         course = self._courses[campaign]
-        if not course.opened:
+        if not course.opened or (course.plan_stopped and again.origin == PLAN):
             return
         self._schedule(campaign, scheduler.Awaited(1, campaign))
         if not course.stopping:
@@ -202,7 +211,7 @@ class Attempts:
     def _admit(self, placed: scheduler.Placed) -> None:
         flight = self._flights[placed.token] = self._offered.pop(placed.token)
         flight.grant(dict(placed.granted), placed.fallback)
-        self._course(flight).revoked.pop(flight.order.key, None)
+        self._course(flight).revoked.pop(flight.name, None)
         self.out.changes.append(flight.admit(self._now()))
         self.out.commands.append(Begin(flight.order, flight.data))
 
@@ -213,11 +222,11 @@ class Attempts:
             return
         course.told_idle = True
         if course.abandoned:
-            if course.begun:
+            if course.begun and not course.aside:
                 self._record_campaign(course.name, INTERRUPTED, None)
             self._forget(course.name)
         else:
-            complete = self._scheduler.drained(course.name)
+            complete = self._scheduler.drained(course.name) and not course.plan_stopped
             idle = protocol.Idle(complete, course.lost, self._places, canceled=bool(course.canceled))
             self.out.says.append((course.name, idle))
 

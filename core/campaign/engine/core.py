@@ -19,7 +19,7 @@ from campaign.engine.outbox import Halt
 from campaign.engine.releasing import Held
 from campaign.engine.states import State
 from campaign.engine.takeover import Takeover
-from campaign.ledger.rows import Ending
+from campaign.ledger.rows import INTERRUPTED, Ending, RequestEnded, RequestRow
 from campaign.records import FailureKind, OracleRecord, Order, Stop
 
 _decode_order = msgspec.json.Decoder(Order).decode
@@ -65,7 +65,8 @@ class Core(Takeover):
     def open(self, message: protocol.Open) -> None:
         """A campaign begins or goes on."""
         course = self.expect(message.campaign.id, message.campaign.orphans)
-        course.opened, course.stop_on_fail = True, message.stop_on_fail
+        course.canceled = [] if message.aside else course.canceled
+        course.opened, course.stop_on_fail, course.aside = True, message.stop_on_fail, message.aside
         course.labels = {lane.number: lane.label for lane in message.lanes}
 
     def begin(self, message: protocol.Open) -> None:
@@ -88,24 +89,87 @@ class Core(Takeover):
         """Orders arrived."""
         course = self._courses[campaign]
         flights = [self._flight(raw, "plan", message.lane) for raw in message.orders]
-        if not course.stopping and not course.cancels(course.labels.get(message.lane, "")):
+        stopped = course.stopping or course.plan_stopped
+        if not stopped and not course.cancels(course.labels.get(message.lane, "")):
             self._offered.update((flight.token, flight) for flight in flights)
         tokens = tuple(flight.token for flight in flights)
         self._schedule(campaign, scheduler.Offered(message.lane, tokens, message.exhausted, campaign))
 
     def repeat(self, campaign: str, message: protocol.Repeat) -> None:
         """The order of a further attempt arrived, or the plan knows no such run any more."""
+        course = self._courses[campaign]
         if message.order == protocol.NULL:
+            for flight in [
+                each for each in course.revoked.values() if not each.planned and each.name[:2] == message.run
+            ]:
+                self._drop(course, flight)
             self._schedule(campaign, scheduler.Awaited(-1, campaign))
             return
-        course = self._courses[campaign]
         flight = self._flight(message.order, message.cause, message.lane)
         flight.parent = message.parent
         if self._canceled(course, flight):
             self._schedule(campaign, scheduler.Awaited(-1, campaign))
             return
+        if flight.planned and course.plan_stopped:
+            return
+        if not flight.planned:
+            course.told_idle = False
         self._offered[flight.token] = flight
         self._schedule(campaign, scheduler.Returned(message.lane, flight.token, campaign))
+
+    def asked(self, campaign: str, requests: Sequence[RequestRow]) -> None:
+        """Something is asked for beside the plan; it is recorded."""
+        course = self._courses[campaign]
+        course.requests.update({each.id: each.instance for each in requests})
+        course.told_idle = False
+        if requests and course.opened:
+            self.out.says.append((campaign, protocol.Requested(tuple(requests))))
+        self._check_idle(course)
+
+    def beside(self, campaign: str, message: protocol.Beside) -> None:
+        """Orders beside the plan arrived."""
+        course, lane = self._courses[campaign], message.lane
+        flights = [self._flight(raw, "request", lane.number) for raw in message.orders]
+        if lane.number not in course.labels:
+            course.labels[lane.number] = lane.label
+            self._schedule(campaign, scheduler.Joined(lane, campaign))
+        for flight in flights:
+            course.beside.setdefault(flight.order.request or "", set()).add(lane.number)
+        unwanted = tuple(each.token for each in flights if course.refuses(each.order))
+        if unwanted:
+            self.out.says.append((campaign, protocol.Unwanted(unwanted)))
+        wanted = [each for each in flights if each.token not in unwanted and not course.stopping]
+        self._offered.update((each.token, each) for each in wanted)
+        course.told_idle = False
+        tokens = tuple(each.token for each in wanted)
+        self._schedule(campaign, scheduler.Offered(lane.number, tokens, True, campaign))
+
+    def settled(self, campaign: str, message: protocol.Settled) -> None:
+        """What was asked for beside the plan is at its end; what of it has not started will not be."""
+        course = self._courses[campaign]
+        if course.requests.pop(message.request, None) is None:
+            return
+        ended = RequestEnded(request=message.request, state=message.state, at=self._now(), result=message.result)
+        self.out.changes.append(ended)
+        self._part(course, [message.request], halt=False)
+
+    def _part(self, course: Course, requests: Sequence[str], *, halt: bool) -> None:
+        """Take back what was to be carried out for these; ``halt``: what runs of it is ended, too."""
+        lanes = [number for name in requests for number in course.beside.pop(name, ())]
+        for number in lanes:
+            course.labels.pop(number, None)
+        self._schedule(course.name, scheduler.Parted(tuple(lanes), course.name))
+        for flight in [each for each in self._offered.values() if each.order.request in requests]:
+            del self._offered[flight.token]
+        for flight in [each for each in course.revoked.values() if each.order.request in requests]:
+            self._drop(course, flight)
+        for flight in [each for each in self.under_way(course.name) if each.order.request in requests]:
+            if flight.state is State.ADMITTED and self._revoke(flight.order):
+                self._take_back(flight)
+            elif halt and flight.state is not State.JUDGING:
+                self.out.commands.append(Halt(flight.order, Stop.CANCEL))
+        course.told_idle = False
+        self._check_idle(course)
 
     def halt_all(self, campaign: str) -> None:
         """Start nothing more of a campaign and end what runs."""
@@ -134,8 +198,14 @@ class Core(Takeover):
         self._revoke_all(self.under_way())
 
     def close(self, campaign: str, message: protocol.Close) -> None:
-        """The campaign came to its end."""
-        self._record_campaign(campaign, message.state, message.exit_status)
+        """The campaign came to its end; not where something was asked for in the meantime."""
+        course = self._courses[campaign]
+        if message.state != INTERRUPTED and course.requests:
+            course.told_idle = False
+            self._check_idle(course)
+            return
+        if not course.aside:
+            self._record_campaign(campaign, message.state, message.exit_status)
         self.out.says.append((campaign, protocol.Closed()))
         self._forget(campaign)
 
@@ -151,9 +221,14 @@ class Core(Takeover):
     def cancel(self, campaign: str, prefix: str) -> None:
         """Nothing more of these instances is started, and what runs of them is ended."""
         course = self._courses[campaign]
-        course.canceled.append(prefix)
+        if not course.aside:
+            course.canceled.append(prefix)
         self._schedule(campaign, scheduler.Dropped(campaign, prefix))  # first, or what is freed goes to one of them
         self._forget_offers(course, prefix)
+        dismissed = course.dismiss(prefix)
+        if dismissed:
+            self.out.says.append((campaign, protocol.Dismissed(tuple(dismissed))))
+            self._part(course, dismissed, halt=True)
         for flight in [each for each in course.revoked.values() if course.cancels(each.order.instance)]:
             self._drop(course, flight)
         for flight in [each for each in self.under_way(campaign) if course.cancels(each.order.instance)]:
@@ -177,9 +252,12 @@ class Core(Takeover):
 
     def _forget_offers(self, course: Course, prefix: str) -> None:
         offers = [each for each in self._offered.values() if each.order.campaign == course.name]
-        for flight in offers:
-            if scheduler.matches(flight.order.instance, prefix):
-                del self._offered[flight.token]
+        gone = [each for each in offers if scheduler.matches(each.order.instance, prefix)]
+        for flight in gone:
+            del self._offered[flight.token]
+        unwanted = tuple(each.token for each in gone if not each.planned)
+        if unwanted and course.opened:
+            self.out.says.append((course.name, protocol.Unwanted(unwanted)))
 
     # --- what the executor says ----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from campaign.engine.flight import Flight
 from campaign.engine.scheduler import matches
+from campaign.records import Order
 
 
 class Course:
@@ -15,21 +16,35 @@ class Course:
         self.name, self.orphans = name, orphans
         self.stop_on_fail = False
         self.labels: dict[int, str] = {}  # of its lanes
-        self.counts: dict[str, dict[str, int]] = {}  # attempts by cause, of runs that had more than one
-        self.revoked: dict[str, Flight] = {}  # by key: attempts that are queued again
+        self.counts: dict[str, dict[str, int]] = {}  # attempts by cause, of the plan's runs that had more than one
+        self.revoked: dict[tuple[str, str, int], Flight] = {}  # attempts that are queued again
         self.canceled: list[str] = []  # prefixes
+        self.requests: dict[str, str] = {}  # what is open beside the plan: the label of the instance that it is about
+        self.beside: dict[str, set[int]] = {}  # the lanes of each of these
         self.opened = self.begun = self.stopping = self.told_idle = self.abandoned = False
+        self.plan_stopped = self.aside = False
         self.lost = 0
         self.told_busy = False  # that it waits for devices of other workspaces was said
 
     def detach(self) -> None:
         """Its planner is gone; the next one tells anew what can be known only by it."""
-        self.opened = self.begun = self.stopping = self.told_idle = False
-        self.counts, self.revoked = {}, {}
+        self.opened = self.begun = self.stopping = self.told_idle = self.plan_stopped = False
+        self.counts, self.revoked, self.beside = {}, {}, {}
 
     def cancels(self, label: str) -> bool:
         """Whether instances of that label were canceled."""
         return any(matches(label, prefix) for prefix in self.canceled)
+
+    def refuses(self, order: Order) -> bool:
+        """Whether nobody wants an attempt any more: it was canceled, or what asked for it is at its end."""
+        return self.cancels(order.instance) or (order.request is not None and order.request not in self.requests)
+
+    def dismiss(self, prefix: str) -> list[str]:
+        """Forget what is asked for beside the plan of instances that start so; which that is."""
+        found = [name for name, label in self.requests.items() if matches(label, prefix)]
+        for name in found:
+            del self.requests[name]
+        return found
 
     def count(self, key: str) -> Mapping[str, int]:
         """The attempts of a run by cause; empty where it had at most one."""

@@ -16,9 +16,20 @@ from campaign.analysis.retention import examine, read_ties
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import releasing
 from campaign.engine.releasing import Held
-from campaign.engine.wire import Adopt, Control, Done, Enqueue, Forget, Mark, Name, Note, Shrink, Submit, Token
+from campaign.engine.wire import Adopt, Beside, Control, Done, Enqueue, Forget, Mark, Name, Note, Shrink, Submit, Token
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import CANCEL, FINISHED, PAUSE, QUEUED, CampaignRow, CampaignState, ControlRow, Ending
+from campaign.ledger.rows import (
+    CANCEL,
+    CANCELED,
+    FINISHED,
+    OPEN,
+    PAUSE,
+    QUEUED,
+    CampaignRow,
+    CampaignState,
+    ControlRow,
+    Ending,
+)
 from campaign.ledger.store import CampaignTakenError, Ledger
 from campaign.records import Decision, Failure, FailureKind, Reason, Verdict
 
@@ -42,7 +53,7 @@ class Desk:
             raise refused("CAMP520", "a submission bears an id of its own, so that asking twice is safe")
         try:
             row = msgspec.structs.replace(asked.campaign, state=QUEUED)
-            return Done((self._ledger.submit(row, asked.blobs),))
+            return Done((self._ledger.submit(row, asked.blobs, asked.requests),))
         except CampaignTakenError as taken:
             raise refused("CAMP521", f"another campaign is called {taken}") from taken
 
@@ -53,6 +64,19 @@ class Desk:
             raise refused("CAMP522", f"{row.id} is finished", "campaign retry carries out again what did not pass")
         self._ledger.enqueue(row.id, asked.submission)
         return Done((row.id,))
+
+    def beside(self, asked: Beside) -> Done:
+        """Have further attempts carried out beside the plan of a campaign, which stays what it is."""
+        request = msgspec.structs.replace(asked.request, at=self._now, state=OPEN, result=None)
+        self._row(request.campaign)
+        if request.parent is not None:
+            with LedgerReader(self._ledger.path) as reader:
+                parent = reader.record(request.parent)
+            if parent is None or parent.row.campaign != request.campaign:
+                raise refused("CAMP581", f"no attempt of {request.campaign} bears the token {request.parent:.100}")
+            request = msgspec.structs.replace(request, instance=parent.row.instance)
+        self._ledger.request(request)
+        return Done((request.campaign,), 1)
 
     def pause(self, asked: Control) -> Done:
         """Have nothing of it started until it is resumed."""
@@ -70,18 +94,28 @@ class Desk:
     def cancel(self, asked: Control) -> Done:
         """Have nothing more of it carried out, ever; without a campaign of all that are not finished."""
         with LedgerReader(self._ledger.path) as reader:
-            rows = [row for row in reader.campaigns() if not row.finished]
+            asking = {request.campaign for request in reader.requests(state=OPEN)}
+            rows = [row for row in reader.campaigns() if not row.finished or row.id in asking]
         if asked.campaign is not None:
-            rows = [self._unfinished(asked.campaign)]
+            rows = [self._row(asked.campaign)] if asked.campaign in asking else [self._unfinished(asked.campaign)]
         for row in rows:
-            self._ledger.control(ControlRow(row.id, asked.prefix, CANCEL, self._now))
+            if row.id in asking:
+                self._ledger.end_requests(row.id, asked.prefix, CANCELED, self._now)
+            if not row.finished:
+                self._ledger.control(ControlRow(row.id, asked.prefix, CANCEL, self._now))
         return Done(tuple(row.id for row in rows), len(rows))
 
     def finish_canceled(self, campaign: str) -> None:
         """A campaign that is canceled as a whole is over, where nothing of it is under way or queued again."""
         with LedgerReader(self._ledger.path) as reader:
             whole = any((row.campaign, row.prefix, row.verb) == (campaign, "", CANCEL) for row in reader.controls())
-            if not whole or any(row.state != "lost" for row in reader.unfinished(campaign)):
+            row = reader.campaign(campaign)
+            if (
+                row is None
+                or row.finished
+                or not whole
+                or any(row.state != "lost" for row in reader.unfinished(campaign))
+            ):
                 return
         ended = CampaignState(campaign=campaign, state=FINISHED, at=self._now, exit_status=ExitStatus.CANCELED)
         self._ledger.commit([ended])

@@ -19,11 +19,12 @@ from campaign.analysis.reporting import Wanted
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine.client import Connect, EngineLink
 from campaign.engine.host import describe_host
-from campaign.engine.planner import Errand, Outcome, Planner, Renderer, Watcher, token_maker
+from campaign.engine.planner import Errand, Outcome, Planner, Renderer, Watcher
 from campaign.engine.prepare import Prepared, plan_view
 from campaign.engine.project import HOST, Projector
 from campaign.engine.protocol import Lane
 from campaign.engine.tools import plan_tools
+from campaign.engine.works import MAKERS
 from campaign.engine.workspace import Workspace
 from campaign.ledger.opening import LedgerMissingError, vanished
 from campaign.ledger.queries import LedgerReader
@@ -116,13 +117,17 @@ def _errand(prepared: Prepared, workspace: Workspace) -> Errand:
         workspace=workspace.path,
         ledger=workspace.ledger,
         places=max(1, min(places, prepared.counts.runs)) if prepared.counts else places,
-        lanes=dict(enumerate(_lanes(plan))),
+        lanes={} if prepared.aside else dict(enumerate(_lanes(plan))),
         find=plan.find,
         number=lambda run: numbers[id(run.cell.scenario)],
-        renderer=lambda epoch: _renderer(prepared, workspace, epoch),
+        renderer=lambda epoch, token: _renderer(prepared, workspace, epoch, token),
         blobs=prepared.blobs,
         slots=prepared.capacity.slots,
         stop_on_fail=bool(whole and whole.stop_on_fail),
+        requests=prepared.requests,
+        makers=MAKERS,
+        aside=prepared.aside,
+        attempts=workspace.attempts,
         resume=prepared.resume,
         quarantined=_quarantined(prepared),
         book=plan.rules.book if plan.rules is not None else RuleBook(),
@@ -155,8 +160,8 @@ def _lanes(plan: Plan) -> Iterator[tuple[Lane, Iterator[Run]]]:
             yield lane, islice(plan.runs_of(each), here)
 
 
-def _renderer(prepared: Prepared, workspace: Workspace, epoch: int) -> Renderer:
-    context = prepared.context(epoch, workspace.attempts, token_maker(epoch))
+def _renderer(prepared: Prepared, workspace: Workspace, epoch: int, token: Callable[[], str]) -> Renderer:
+    context = prepared.context(epoch, workspace.attempts, token)
     return lambda run, attempt: render(run, attempt, context)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from campaign.engine.states import State, Story, path
-from campaign.ledger.rows import Admission, Ending, Move
+from campaign.ledger.rows import PLAN, Admission, Ending, Move
 from campaign.records import Decision, Exit, OracleRecord, Order
 
 encode = msgspec.json.Encoder().encode
@@ -27,13 +27,23 @@ class Flight:
         self.data = data
         self.cause = cause
         self.lane = lane
-        self.parent: str | None = None
+        self.parent = order.parent
         self.doomed = False  # an orphan that we told to end
         self.story = Story(f"{order.key} attempt {order.attempt}", state)
         self.exit: Exit | None = None
         self.exit_data: bytes | None = None
         self.oracles: tuple[OracleRecord, ...] = ()
         self.signature: str | None = None
+
+    @property
+    def name(self) -> tuple[str, str, int]:
+        """Which attempt of its campaign it is: origin, key and number."""
+        return self.order.origin, self.order.key, self.order.attempt
+
+    @property
+    def planned(self) -> bool:
+        """Whether it is the plan's own."""
+        return self.order.origin == PLAN
 
     @property
     def token(self) -> str:

@@ -23,10 +23,11 @@ from campaign.engine import protocol
 from campaign.engine.client import Connect, EngineDefectError
 from campaign.engine.project import EVENTS, RUN, Projector
 from campaign.engine.releasing import all_held
+from campaign.engine.sidework import Ground, Maker, Sidework
 from campaign.engine.telling import Facts, Teller, facts_of
 from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import FINISHED, INTERRUPTED, CampaignRow
+from campaign.ledger.rows import FINISHED, INTERRUPTED, PLAN, AttemptRecord, CampaignRow, RequestRow
 from campaign.plan.matrix import Run
 from campaign.records import Exit, Order, RunView, Verdict
 from campaign.records.event import EventView
@@ -77,6 +78,8 @@ class Errand(Struct, frozen=True, kw_only=True):
     """What a planner is to do: one campaign, new or to be gone on with.
 
     ``lanes`` expand lazily, by the number of their scenario; ``renderer`` is made when the epoch is known.
+    ``requests`` are what is asked for beside a new plan, ``makers`` how such things are carried out; ``aside``: nothing
+    but that, the campaign itself stays what it is.
     """
 
     campaign: CampaignRow
@@ -86,11 +89,15 @@ class Errand(Struct, frozen=True, kw_only=True):
     lanes: Mapping[int, tuple[protocol.Lane, Iterator[Run]]]
     find: Callable[[str], Run | None]
     number: Callable[[Run], int]
-    renderer: Callable[[int], Renderer]
+    renderer: Callable[[int, Callable[[], str]], Renderer]
     blobs: Mapping[str, bytes] = {}
     slots: Mapping[str, int] = {}
     stop_on_fail: bool = False
     resume: bool = False
+    requests: tuple[RequestRow, ...] = ()
+    makers: Mapping[str, Maker] = {}
+    aside: bool = False
+    attempts: str = ""
     quarantined: Mapping[str, Quarantine] = {}
     book: RuleBook = RuleBook()
 
@@ -119,6 +126,7 @@ class Planner:
         self._runs: dict[str, Run] = {}  # under way, by key
         self._orders: dict[str, tuple[Order, str, str | None]] = {}  # by token: with cause and parent
         self._known: frozenset[str] = frozenset()
+        self._side = Sidework(self._ground, errand.makers, errand.ledger, self._send)
         self._interrupts = self._complaints = 0
         self._ready = False
         self._outcome: Outcome | None = None
@@ -141,7 +149,7 @@ class Planner:
 
     # --- what the engine says -----------------------------------------------------------------------------------
 
-    def _heard(self, message: protocol.FromEngine) -> None:  # noqa: C901 - one line a message
+    def _heard(self, message: protocol.FromEngine) -> None:  # noqa: C901, PLR0912 - one line a message
         match message:
             case protocol.Want():
                 for lane, count in message.lanes:
@@ -150,6 +158,12 @@ class Planner:
                 self._news(message)
             case protocol.Again():
                 self._repeat(message)
+            case protocol.Requested():
+                self._side.start(message.requests)
+            case protocol.Unwanted():
+                self._side.unwanted(message.tokens)
+            case protocol.Dismissed():
+                self._side.dismissed(message.requests)
             case protocol.Ready():
                 self._open(message.epoch)
             case protocol.Opened():
@@ -171,7 +185,9 @@ class Planner:
     def _open(self, epoch: int) -> None:
         errand, self._ready = self._errand, True
         reach("planner.open")
-        self._render = errand.renderer(epoch)
+        token = token_maker(epoch)
+        self._render = errand.renderer(epoch, token)
+        self._side.ready(epoch, errand.attempts, token, errand.lanes)
         self._warn()
         self._link.send(
             protocol.Open(
@@ -179,8 +195,10 @@ class Planner:
                 blobs=errand.blobs,
                 lanes=tuple(lane for lane, _ in errand.lanes.values()),
                 slots=errand.slots,
+                requests=errand.requests,
                 stop_on_fail=errand.stop_on_fail,
                 resume=errand.resume,
+                aside=errand.aside,
             )
         )
 
@@ -203,6 +221,8 @@ class Planner:
             with LedgerReader(errand.ledger) as ledger:
                 self._known = frozenset(ledger.known_keys(errand.campaign.id))
                 done = sum(1 for _ in ledger.done_keys(errand.campaign.id))
+        if errand.aside:
+            return
         self._iterators = {number: runs for number, (_, runs) in errand.lanes.items()}
         self._tell("campaign_planned", campaign=errand.campaign.id, runs=errand.campaign.total or 0)
         self._watcher.begin(errand.campaign.total, done)
@@ -219,6 +239,9 @@ class Planner:
 
     def _repeat(self, message: protocol.Again) -> None:
         reach("planner.repeat")
+        if message.origin != PLAN:
+            self._side.again(message)
+            return
         run = self._runs.get(message.key) or self._errand.find(message.key)
         if run is None:
             self._watcher.note(f"{message.key} is no run of this plan any more; it is left as it is")
@@ -242,6 +265,9 @@ class Planner:
         finished = {each.seq: each for each in news.finished}
         events = [event for event in news.events if event.seq > self._seen]
         for event in events:
+            if event.origin != PLAN:
+                self._beside(event, finished.get(event.seq))
+                continue
             self._watcher.moved(event)
             if event.to_state == "running":
                 self._tell("campaign_run_started", campaign=event.campaign, key=event.key, attempt=event.attempt)
@@ -249,6 +275,34 @@ class Planner:
                 self._finished(finished[event.seq])
         self._write(EVENTS, lambda: self._projector.append(events))
         self._watcher.flush()
+
+    def _send(self, message: protocol.ToEngine) -> None:
+        self._link.send(message)
+
+    def _ground(self, request: RequestRow, parent: AttemptRecord | None) -> Ground:
+        assert self._render is not None
+        return Ground(
+            request=request,
+            parent=parent,
+            campaign=self._errand.campaign,
+            ledger=self._errand.ledger,
+            find=self._errand.find,
+            render=self._render,
+            note=self._watcher.note,
+        )
+
+    def _beside(self, event: EventView, message: protocol.Finished | None) -> None:
+        """Something became of an attempt beside the plan: progress and hooks are those of the plan's runs."""
+        if event.to_state == "lost":
+            self._side.lost(event)
+        if message is None:
+            return
+        with LedgerReader(self._errand.ledger) as ledger:
+            record = ledger.record(message.token)
+        if record is None:
+            return
+        self._told(facts_of(record))
+        self._side.finished(record.order, record.exit, message.oracles, message.decision)
 
     def _finished(self, message: protocol.Finished) -> None:
         known = self._orders.pop(message.token, None) or self._recorded(message.token)
@@ -270,7 +324,8 @@ class Planner:
         self._put(facts.order.directories.public, view)
         for earlier, told in self._teller.retold(facts):
             self._put(earlier, told, decides=False)
-        self._tell("campaign_run_finished", campaign=facts.order.campaign, run=view)
+        if facts.order.origin == PLAN:
+            self._tell("campaign_run_finished", campaign=facts.order.campaign, run=view)
         return view
 
     def _put(self, public: str, view: RunView, *, decides: bool = True) -> None:
@@ -293,7 +348,7 @@ class Planner:
                 self._write(EVENTS, lambda event=event: self._projector.append([event]))  # type: ignore[misc]
 
     def _project(self, ledger: LedgerReader, event: EventView) -> None:
-        for row in ledger.attempts(event.campaign, event.key):
+        for row in ledger.attempts(event.campaign, event.key, event.origin):
             record = ledger.record(row.token) if row.attempt == event.attempt else None
             if record is not None:
                 self._told(facts_of(record))
@@ -319,17 +374,24 @@ class Planner:
     # --- the end ------------------------------------------------------------------------------------------------
 
     def _close(self, idle: protocol.Idle) -> None:
+        self._side.plan_over()
+        if self._side.open and idle.places and not self._interrupts:
+            return  # what it wants is on its way
         reach("planner.close")
         self._outcome = self._judge(idle)
+        if self._errand.aside:
+            self._side.cancel()
         self._link.send(protocol.Close(self._outcome.state, self._outcome.status))
 
     def _judge(self, idle: protocol.Idle) -> Outcome:
         """The state and the exit status that everything comes to."""
-        if not idle.complete and self._interrupts:
+        if self._interrupts and (self._side.open or not idle.complete):
             return Outcome(INTERRUPTED, ExitStatus.INTERRUPTED)
         if not idle.places:
             self._watcher.note("no supervisor is left; campaign exec --resume goes on")
             return Outcome(INTERRUPTED, ExitStatus.SETUP)
+        if self._errand.aside:
+            return Outcome(FINISHED, 0)
         verdicts: dict[str, int] = {}
         with LedgerReader(self._errand.ledger) as ledger:
             for (_, verdict), count in ledger.counts(self._errand.campaign.id).items():

@@ -18,8 +18,9 @@ from campaign.engine import protocol
 from campaign.engine.asking import now
 from campaign.engine.client import EngineGoneError, QueueLink
 from campaign.engine.execute import carry_out, conclude
-from campaign.engine.prepare import Prepared, Wishes, prepare_again
+from campaign.engine.prepare import Prepared, Wishes, is_aside, prepare_again
 from campaign.engine.workspace import Workspace
+from campaign.ledger.queries import LedgerReader
 from campaign.readable import read_bounded
 from campaign.records import RunView
 from campaign.records.event import EventView
@@ -72,8 +73,13 @@ def main(arguments: list[str]) -> int:
 
 def _carry_out(sock: socket.socket, workspace: Workspace, campaign: str) -> None:
     wishes = Wishes(workspace=workspace.path)
-    prepared = prepare_again(campaign, None, wishes, _read, os.environ)
+    with LedgerReader(workspace.ledger) as ledger:
+        row = ledger.campaign(campaign)
+    aside = row if row is not None and is_aside(row) else None
+    prepared = prepare_again(campaign, None, wishes, _read, os.environ, aside=aside)
     carry_out(prepared, workspace, Unwatched(), lambda loop, heard: QueueLink(loop, sock, heard))
+    if prepared.aside:
+        return
     summary = conclude(prepared, workspace, _reports(prepared), now(), _unwritten)
     if prepared.registry.hears("campaign_finished"):
         prepared.registry.emit("campaign_finished", summary=summary)

@@ -22,7 +22,7 @@ from campaign.engine.host import processors
 from campaign.engine.tightened import refused_by_now
 from campaign.language.files import Reader
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import CampaignRow
+from campaign.ledger.rows import INTERRUPTED, CampaignRow, RequestRow
 from campaign.plan import snapshot as snapshots
 from campaign.plan.names import directory_name
 from campaign.plan.plan import Options, Plan, make_plan
@@ -55,7 +55,9 @@ class Prepared(Struct, frozen=True, kw_only=True):
     registry: Registry
     capacity: Capacity
     counts: PlanCounts | None
+    requests: tuple[RequestRow, ...] = ()
     resume: bool = False
+    aside: bool = False
     warnings: tuple[Diagnostic, ...] = ()
 
     @property
@@ -189,16 +191,21 @@ def _begun(  # noqa: PLR0913, PLR0917 - a plan, where it comes from, and what it
     return prepared
 
 
-def prepare_again(
+def prepare_again(  # noqa: PLR0913 - what is meant, and what it is to run on
     word: str | None,
     spec: str | None,
     wishes: Wishes,
     read: Reader,
     environ: Mapping[str, str],
+    *,
+    aside: CampaignRow | None = None,
 ) -> Prepared:
-    """Plan a recorded campaign again from its snapshot; raises CampaignError, also where plugins have changed."""
+    """Plan a recorded campaign again from its snapshot; raises CampaignError, also where plugins have changed.
+
+    ``aside`` is one of which nothing but what is asked for beside its plan is to be carried out.
+    """
     with LedgerReader(os.path.join(wishes.workspace, "ledger.sqlite")) as ledger:
-        row = _unfinished(ledger, word, spec)
+        row = aside or _unfinished(ledger, word, spec)
         snapshot = snapshots.load(row.snapshot or row.plan_hash, ledger.blob)
         registries: list[Registry] = []
         stored = snapshots.reader(snapshot, ledger.blob)
@@ -218,12 +225,18 @@ def prepare_again(
         snapshot=snapshot,
         registry=registries[0],
         capacity=capacity,
-        counts=_counted(plan),
+        counts=_counted(plan) if aside is None else None,
         resume=True,
+        aside=aside is not None,
         warnings=(*found, *warnings, *doubts(capacity)),
     )
     _see_whether_it_can_run(prepared)
     return prepared
+
+
+def is_aside(row: CampaignRow) -> bool:
+    """Whether nothing of a campaign's plan is to be carried out but by ``exec --resume`` or ``retry``."""
+    return row.finished or (row.state == INTERRUPTED and row.submission is None)
 
 
 def _unfinished(ledger: LedgerReader, word: str | None, spec: str | None) -> CampaignRow:

@@ -74,6 +74,7 @@ class Projector:
         """``run.json`` of an attempt and, as the newest one decides, of its run; raises OSError.
 
         Beside it ``duplicate-of``, where another attempt failed so first: which one.
+        What was carried out beside the plan decides nothing of the plan's run.
         """
         path = os.path.relpath(public, self.folder)
         *above, attempt = path.split("/")
@@ -82,7 +83,7 @@ class Projector:
             own = open_below(seed, attempt)
             try:
                 _replace(own, RUN, _encode(view) + b"\n")
-                if decides:
+                if decides and attempt.startswith("attempt-"):
                     _share(own, seed)
                 if view.failure is not None and view.failure.duplicate_of is not None:
                     _replace(own, DUPLICATE, view.failure.duplicate_of.encode() + b"\n")

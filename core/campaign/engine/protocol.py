@@ -7,12 +7,12 @@ travels as the JSON it was rendered to and is stored and handed on as those same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec import Raw, Struct
 
 from campaign.diagnostics import Diagnostic
-from campaign.ledger.rows import CampaignRow
+from campaign.ledger.rows import PLAN, CampaignRow, RequestRow
 from campaign.records import Decision, OracleRecord
 from campaign.records.event import EventView
 
@@ -40,15 +40,18 @@ class Lane(Struct, frozen=True, kw_only=True):
 class Open(Struct, frozen=True, tag="open", kw_only=True):
     """Carry a campaign out: record it with the parts of its snapshot, or go on with one that is recorded.
 
-    ``slots`` are the named ones of this machine.  ``stop_on_fail``: no run starts after the first failure.
+    ``slots`` are the named ones of this machine.  ``stop_on_fail``: no run of the plan starts after the first failure.
+    ``aside``: nothing of the plan, only what was asked for beside it; the campaign stays what it is.
     """
 
     campaign: CampaignRow
     blobs: Mapping[str, bytes] = {}
     lanes: tuple[Lane, ...]
     slots: Mapping[str, int] = {}
+    requests: tuple[RequestRow, ...] = ()
     stop_on_fail: bool = False
     resume: bool = False
+    aside: bool = False
 
 
 class Offer(Struct, frozen=True, tag="offer"):
@@ -60,12 +63,31 @@ class Offer(Struct, frozen=True, tag="offer"):
 
 
 class Repeat(Struct, frozen=True, tag="repeat"):
-    """The order of a further attempt, asked for by ``Again``; ``null`` where the plan does not know the run."""
+    """The order of a further attempt, asked for by ``Again``; ``null`` where the plan does not know the run.
+
+    ``run`` is then its origin and key.
+    """
 
     lane: int
     cause: str
     order: Raw = NULL
     parent: str | None = None
+    run: tuple[str, str] = ("", "")
+
+
+class Beside(Struct, frozen=True, tag="beside"):
+    """Orders beside the plan, of a lane that may be new: one that nobody is asked for, and that never ends the plan."""
+
+    lane: Lane
+    orders: tuple[Raw, ...]
+
+
+class Settled(Struct, frozen=True, tag="settled"):
+    """What was asked for beside the plan is at its end: what of it has not started will not be."""
+
+    request: str
+    state: str
+    result: dict[str, Any]
 
 
 class WindDown(Struct, frozen=True, tag="wind-down"):
@@ -90,7 +112,7 @@ class Failed(Struct, frozen=True, tag="failed"):
     defect: str | None = None
 
 
-ToEngine: TypeAlias = Open | Offer | Repeat | WindDown | HaltAll | Close | Failed
+ToEngine: TypeAlias = Open | Offer | Repeat | Beside | Settled | WindDown | HaltAll | Close | Failed
 
 # --- engine → planner -------------------------------------------------------------------------------------------
 
@@ -140,6 +162,25 @@ class Again(Struct, frozen=True, tag="again"):
     attempt: int
     cause: str
     parent: str | None = None
+    origin: str = PLAN
+
+
+class Requested(Struct, frozen=True, tag="requested"):
+    """This is asked for beside the plan."""
+
+    requests: tuple[RequestRow, ...]
+
+
+class Unwanted(Struct, frozen=True, tag="unwanted"):
+    """These orders beside the plan will not be carried out: a person canceled them."""
+
+    tokens: tuple[str, ...]
+
+
+class Dismissed(Struct, frozen=True, tag="dismissed"):
+    """Nobody wants these requests any more; their ends are recorded."""
+
+    requests: tuple[str, ...]
 
 
 class Finished(Struct, frozen=True, tag="finished", kw_only=True, omit_defaults=True):
@@ -155,6 +196,7 @@ class Finished(Struct, frozen=True, tag="finished", kw_only=True, omit_defaults=
     oracles: tuple[OracleRecord, ...] = ()
     again: str | None = None
     fallback: str | None = None
+    origin: str = PLAN
 
 
 class News(Struct, frozen=True, tag="news"):
@@ -181,4 +223,6 @@ class Closed(Struct, frozen=True, tag="closed"):
     """The last word."""
 
 
-FromEngine: TypeAlias = Ready | Waiting | Note | Opened | Broken | Want | Again | News | Idle | Closed
+FromEngine: TypeAlias = (
+    Ready | Waiting | Note | Opened | Broken | Want | Again | Requested | Unwanted | Dismissed | News | Idle | Closed
+)

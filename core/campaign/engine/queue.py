@@ -27,7 +27,7 @@ from campaign.engine.shell import Shell
 from campaign.engine.workspace import Workspace, WorkspaceLock
 from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import INTERRUPTED, CampaignState
+from campaign.ledger.rows import INTERRUPTED, OPEN, CampaignState
 from campaign.ledger.store import Ledger
 from campaign.supervise.launch import Nursery, SupervisorHandle
 
@@ -112,6 +112,8 @@ class Daemon:
         self._shell.take_over()
         with LedgerReader(self._workspace.ledger) as reader:
             waiting = [row.id for row in reader.queue()]
+            finished = [row.campaign for row in reader.requests(state=OPEN) if _is_finished(reader, row.campaign)]
+            waiting += dict.fromkeys(finished)
         for campaign in waiting:
             self.start(campaign)
 
@@ -186,6 +188,8 @@ class Daemon:
         elif not self._shell.core.knows(campaign):
             self._service.over(campaign)
             self._starts.pop(campaign, None)
+            if self._shell.core.places and self._is_due(campaign):
+                self.start(campaign)
         elif campaign in self.waiting or self._starts[campaign] >= _MOST_STARTS:
             self._give_up(campaign, self.waiting.get(campaign, "its planner ended unexpectedly, again and again"))
         else:
@@ -194,12 +198,23 @@ class Daemon:
             self._shell.core.detach(campaign)
             self.start(campaign)
 
+    def _is_due(self, campaign: str) -> bool:
+        """Whether something of it is to be carried out that its last planner did not: it was asked for too late."""
+        with LedgerReader(self._workspace.ledger) as reader:
+            row = reader.campaign(campaign)
+            if row is None or row.state == INTERRUPTED:
+                return False
+            return any(reader.requests(campaign, state=OPEN)) or (row.submission is not None and not row.finished)
+
     def _give_up(self, campaign: str, why: str) -> None:
         """Nobody can plan it any more: what runs is seen to its end, the rest waits for a person."""
         self.waiting[campaign] = why
         self._shell.links.pop(campaign, None)
         self._shell.core.detach(campaign)
-        self._shell.core.out.changes.append(CampaignState(campaign=campaign, state=INTERRUPTED))
+        with LedgerReader(self._workspace.ledger) as reader:
+            finished = _is_finished(reader, campaign)
+        if not finished:
+            self._shell.core.out.changes.append(CampaignState(campaign=campaign, state=INTERRUPTED))
         self._shell.carry_out()
         self._service.over(campaign, why)
 
@@ -231,6 +246,11 @@ class Daemon:
         self._lock.release()
         more = f"; {left} under way, which the next one adopts" if left else ""
         _log(f"the daemon leaves {self._workspace.path}{more}")
+
+
+def _is_finished(reader: LedgerReader, campaign: str) -> bool:
+    row = reader.campaign(campaign)
+    return row is not None and row.finished
 
 
 def _take(workspace: Workspace) -> WorkspaceLock:

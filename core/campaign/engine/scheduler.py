@@ -28,9 +28,11 @@ from campaign.engine.scheduling import (
     Free,
     Held,
     Instruction,
+    Joined,
     Laned,
     Left,
     Offered,
+    Parted,
     Paused,
     Placed,
     Released,
@@ -52,9 +54,11 @@ __all__ = (
     "Free",
     "Held",
     "Instruction",
+    "Joined",
     "Laned",
     "Left",
     "Offered",
+    "Parted",
     "Paused",
     "Placed",
     "Released",
@@ -108,7 +112,7 @@ class _Queue:
         self.profile = tuple(sorted(self.slots.items()))
         self.tokens: deque[str] = deque()
         self.asked = 0
-        self.exhausted = self.dropped = self.paused = False
+        self.exhausted = self.dropped = self.paused = self.beside = False
 
     @property
     def open(self) -> bool:
@@ -250,17 +254,21 @@ class Scheduler:
             case Free():
                 self._give_back(event.units, self._busy)
             case Awaited():
-                self._share(event.campaign).awaited += event.count
+                self._await(event)
             case Returned():
                 self._return(event)
             case Laned():
                 self._add(event)
+            case Joined():
+                self._join(event)
+            case Parted():
+                self._part(event)
             case Adopted():
                 self._adopt(event)
             case Resized():
                 self.places = event.places
             case Stopped():
-                self._share(event.campaign).stopped = True
+                self._stop(event)
             case Paused():
                 self._pause(event)
             case Dropped():
@@ -288,6 +296,40 @@ class Scheduler:
             queue.paused = self._is_paused(share, queue)
             share.reopen(queue)
 
+    def _join(self, event: Joined) -> None:
+        share = self._share(event.campaign)
+        queue = share.queues[event.lane.number] = _Queue(event.lane, self._here(share))
+        queue.exhausted = queue.beside = True
+        queue.paused = self._is_paused(share, queue)
+
+    def _part(self, event: Parted) -> None:
+        share = self._share(event.campaign)
+        for number in event.lanes:
+            queue = share.queues.pop(number, None)
+            if queue is not None:
+                self._end(share, queue)
+
+    def _stop(self, event: Stopped) -> None:
+        share = self._share(event.campaign)
+        if not event.plan:
+            share.stopped = True
+            return
+        share.awaited = 0
+        for queue in share.queues.values():
+            if not queue.beside:
+                self._end(share, queue)
+
+    @staticmethod
+    def _end(share: _Share, queue: _Queue) -> None:
+        """It has nothing more to place, ever."""
+        queue.tokens.clear()
+        queue.exhausted = queue.dropped = True
+        share.tidy(queue)
+
+    def _await(self, event: Awaited) -> None:
+        share = self._share(event.campaign)
+        share.awaited = max(0, share.awaited + event.count)
+
     def _here(self, share: _Share) -> Mapping[str, int]:
         """The slots that a campaign may use here."""
         limits = share.slots
@@ -314,11 +356,13 @@ class Scheduler:
             return
         queue.exhausted = event.exhausted
         queue.tokens.extend(event.tokens)
+        if queue.tokens:
+            share.reopen(queue)
         share.tidy(queue)
 
     def _return(self, event: Returned) -> None:
         share = self._share(event.campaign)
-        share.awaited -= 1
+        share.awaited = max(0, share.awaited - 1)
         queue = share.queues[event.lane]
         share.reopen(queue)
         queue.tokens.appendleft(event.token)
@@ -339,9 +383,7 @@ class Scheduler:
         share = self._share(event.campaign)
         for queue in share.queues.values():
             if matches(queue.lane.label or queue.lane.group, event.prefix):
-                queue.tokens.clear()
-                queue.exhausted = queue.dropped = True
-                share.tidy(queue)
+                self._end(share, queue)
 
     def _detach(self, event: Detached) -> None:
         share = self._share(event.campaign)

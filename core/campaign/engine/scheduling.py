@@ -25,6 +25,20 @@ class Laned(Struct, frozen=True):
     ahead: bool = True
 
 
+class Joined(Struct, frozen=True):
+    """A lane beside the plan: nobody is asked for its orders, they come as they come."""
+
+    lane: Lane
+    campaign: str
+
+
+class Parted(Struct, frozen=True):
+    """These lanes beside the plan are at their end."""
+
+    lanes: tuple[int, ...]
+    campaign: str
+
+
 class Offered(Struct, frozen=True):
     """Orders of a lane arrived, by token."""
 
@@ -101,9 +115,10 @@ class Resized(Struct, frozen=True):
 
 
 class Stopped(Struct, frozen=True):
-    """Nothing more is to be placed, of this campaign."""
+    """Nothing more is to be placed, of this campaign; ``plan``: of its plan, but what is beside it goes on."""
 
     campaign: str = ""
+    plan: bool = False
 
 
 class Paused(Struct, frozen=True):
@@ -127,6 +142,8 @@ class Detached(Struct, frozen=True):
 
 Event: TypeAlias = (
     Laned
+    | Joined
+    | Parted
     | Offered
     | Awaited
     | Returned

@@ -22,7 +22,7 @@ from campaign.engine.workspace import BEAT_S, Workspace, WorkspaceError, Workspa
 from campaign.failpoints import reach
 from campaign.ledger.opening import LedgerError
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import CampaignRow
+from campaign.ledger.rows import PLAN, CampaignRow
 from campaign.records.event import EventView
 from campaign.supervise.channel import Channel
 from campaign.supervise.loop import Timer
@@ -134,6 +134,7 @@ class Service:
             "submit": self._submit,
             "enqueue": self._enqueue,
             "retry": self._retry,
+            "beside": self._beside,
             "pause": self._pause,
             "resume": self._resume,
             "cancel": self._cancel,
@@ -269,6 +270,18 @@ class Service:
         client.answer(request, done)
         self._start(done)
 
+    def _beside(self, client: _Client, request: int, args: Raw) -> None:
+        asked = msgspec.json.decode(args, type=wire.Beside)
+        done = self._desk.beside(asked)
+        client.answer(request, done)
+        campaign = asked.request.campaign
+        with self._changing():
+            if campaign in self.shell.links:
+                self.shell.requested(campaign, asked.request.id)
+                self.shell.carry_out()
+            elif self._queue is not None:
+                self._queue.start(campaign)
+
     def _start(self, done: wire.Done) -> None:
         for campaign in done.campaigns if self._queue else ():
             row = self._row(campaign)
@@ -366,7 +379,8 @@ class Service:
     def _heard(self, campaign: str, _events: list[EventView], endings: list[protocol.Finished]) -> None:
         tally = self._tallies.get(campaign)
         if tally is not None:
-            tally.update(each.decision.verdict.value for each in endings if each.again is None)
+            decided = (each for each in endings if each.again is None and each.origin == PLAN)
+            tally.update(each.decision.verdict.value for each in decided)
             if not self._followers(campaign):
                 del self._tallies[campaign]
         self._changed()

@@ -22,7 +22,19 @@ from campaign.engine.recover import boot_of_admissions, make_folder, mark_boot, 
 from campaign.failpoints import reach
 from campaign.ledger.opening import unwritable
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import CANCEL, INTERRUPTED, PAUSE, RUNNING, AttemptRow, CampaignState, left_alone
+from campaign.ledger.rows import (
+    CANCEL,
+    INTERRUPTED,
+    OPEN,
+    PAUSE,
+    PLAN,
+    RUNNING,
+    AttemptRow,
+    CampaignState,
+    Requested,
+    RequestRow,
+    left_alone,
+)
 from campaign.ledger.store import Ledger
 from campaign.records import Order
 from campaign.records.event import EventView
@@ -79,7 +91,7 @@ class Shell:
         self._executor.close()
         self.ledger.close()
 
-    def received(self, link: PlannerLink, message: protocol.ToEngine) -> None:
+    def received(self, link: PlannerLink, message: protocol.ToEngine) -> None:  # noqa: C901 - one line a message
         """A planner said something; of a campaign that is over it is too late for that."""
         if not (isinstance(message, protocol.Open) or self.core.knows(link.campaign)):
             return
@@ -90,6 +102,10 @@ class Shell:
                 self.core.repeat(link.campaign, message)
             case protocol.Open():
                 self._open(link, message)
+            case protocol.Beside():
+                self.core.beside(link.campaign, message)
+            case protocol.Settled():
+                self.core.settled(link.campaign, message)
             case protocol.WindDown():
                 self.core.wind_down(link.campaign)
             case protocol.HaltAll():
@@ -134,29 +150,46 @@ class Shell:
         canceled = [row for row in reader.controls() if row.verb == CANCEL]
         for row in filter(None, map(reader.campaign, sorted(campaigns))):
             course = self.core.expect(row.id, row.orphans, reader.causes(row.id))
-            course.canceled = [each.prefix for each in canceled if each.campaign == row.id]
+            # What was canceled of a campaign that is finished belonged to its former life.
+            course.canceled = [each.prefix for each in canceled if each.campaign == row.id and not row.finished]
+            course.requests = {each.id: each.instance for each in reader.requests(row.id, state=OPEN)}
 
     def _open(self, link: PlannerLink, message: protocol.Open) -> None:
         """Record the campaign, or go on with it, and ask for the first orders."""
         campaign = link.campaign = message.campaign.id
         if not message.resume:
-            self.ledger.begin_campaign(message.campaign, message.blobs)
+            self.ledger.begin_campaign(message.campaign, message.blobs, message.requests)
         self.carry_out()
         self.core.open(message)
         self.links[campaign], link.opened = link, True
         link.send(protocol.Opened())
-        if message.resume:
-            self.core.out.changes.append(CampaignState(campaign=campaign, state=RUNNING))
-            with LedgerReader(self.ledger.path) as reader:
-                self._resume(reader, campaign)
-            self.carry_out()
+        with LedgerReader(self.ledger.path) as reader:
+            self.core.asked(campaign, reader.requests(campaign, state=OPEN))
+            if message.resume:
+                if not message.aside:
+                    self.core.out.changes.append(CampaignState(campaign=campaign, state=RUNNING))
+                self._resume(reader, campaign, aside=message.aside)
+                self.carry_out()
         self.core.begin(message)
 
-    def _resume(self, reader: LedgerReader, campaign: str) -> None:
-        """Ask again for what was revoked, and for the attempts that were due."""
+    def requested(self, campaign: str, identity: str) -> None:
+        """Something was recorded that is asked for beside a plan: tell its planner, where it has one."""
+        with LedgerReader(self.ledger.path) as reader:
+            self._tell_requests(reader, campaign, {identity})
+
+    def _tell_requests(self, reader: LedgerReader, campaign: str, identities: set[str]) -> None:
+        rows = [row for row in reader.requests(campaign, state=OPEN) if row.id in identities]
+        if rows and self.core.knows(campaign):
+            self.core.asked(campaign, rows)
+
+    def _resume(self, reader: LedgerReader, campaign: str, *, aside: bool) -> None:
+        """Ask again for what was revoked, and for the attempts that were due; ``aside``: not for those of the plan."""
         causes = reader.causes(campaign)
         for row in [row for row in reader.unfinished(campaign) if row.state == "queued"]:
-            self._requeue(reader, row, causes.get(row.key, {}))
+            if not (aside and row.origin == PLAN):
+                self._requeue(reader, row, causes.get(row.key, {}))
+        if aside:
+            return
         for row in reader.to_follow(campaign):
             again = protocol.Again(row.key, row.attempt + 1, row.again or "verb")
             counts = causes.setdefault(row.key, {"plan": 1})
@@ -183,6 +216,7 @@ class Shell:
             out, self.core.out = self.core.out, Outbox()
             self._make_folders(out.commands)
             self._note(self.ledger.commit(out.changes), out.endings)
+            self._note_requests([each.request for each in out.changes if isinstance(each, Requested)])
             for campaign, message in out.says:
                 self._say(campaign, message)
             for command in out.commands:
@@ -215,6 +249,13 @@ class Shell:
                 link.note(told, ended)
             if self.heard is not None:
                 self.heard(campaign, told, ended)
+
+    def _note_requests(self, asked: list[RequestRow]) -> None:
+        """Tell the planners what was asked for, as far as the ledger took it."""
+        if asked:
+            with LedgerReader(self.ledger.path) as reader:
+                for campaign in dict.fromkeys(each.campaign for each in asked):
+                    self._tell_requests(reader, campaign, {each.id for each in asked})
 
     def _command(self, command: Command) -> None:
         match command:

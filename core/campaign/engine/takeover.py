@@ -33,10 +33,15 @@ class Takeover(Attempts):
     def requeue(self, row: AttemptRow, order: Order, data: bytes, counts: dict[str, int]) -> None:
         """An attempt that was queued again and has not started since."""
         course = self._courses[row.campaign]
-        flight = course.revoked[row.key] = Flight(order, data, row.cause, state=State.QUEUED)
+        flight = Flight(order, data, row.cause, state=State.QUEUED)
+        course.revoked[flight.name] = flight
         if self._canceled(course, flight):
             return
-        self.resume(row.campaign, protocol.Again(row.key, row.attempt, row.cause, row.parent), counts)
+        again = protocol.Again(row.key, row.attempt, row.cause, row.parent, row.origin)
+        if flight.planned:
+            self.resume(row.campaign, again, counts)
+        else:
+            self._await(row.campaign, again, 0.0)
 
     def found(self, token: str, finding: Finding) -> None:  # noqa: C901 - one line a finding
         """What became of an attempt whose supervisor is gone or was another owner's: the takeover table."""

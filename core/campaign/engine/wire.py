@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from campaign.diagnostics import Diagnostic
 from campaign.engine.protocol import NULL
-from campaign.ledger.rows import CampaignRow
+from campaign.ledger.rows import CampaignRow, RequestRow
 
 VERSION = 1
 #: Bytes of a line, its end not counted.
@@ -42,6 +42,7 @@ class Submit(Struct, frozen=True):
 
     campaign: CampaignRow
     blobs: Mapping[str, bytes]
+    requests: tuple[RequestRow, ...] = ()
 
 
 class Enqueue(Struct, frozen=True):
@@ -49,6 +50,12 @@ class Enqueue(Struct, frozen=True):
 
     campaign: str
     submission: str
+
+
+class Beside(Struct, frozen=True):
+    """Something is asked for beside a plan; ``request.id`` makes asking twice safe."""
+
+    request: RequestRow
 
 
 class Control(Struct, frozen=True):

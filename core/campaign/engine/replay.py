@@ -1,0 +1,69 @@
+"""A replay: an attempt is carried out again as it was, and compared with what it came to then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from campaign.engine.sidework import Came, Ground, Trial, Work
+from campaign.ledger.rows import AttemptRecord
+from campaign.records import Exit, FaultExit, FaultOrder, Order, Verdict
+
+#: A fault that was injected so near to its instant is injected at that instant again, in seconds.
+_PUNCTUAL_S = 0.02
+
+
+def work(ground: Ground) -> Work:
+    """Carry it out ``times`` times, in parallel as far as there is room; what each came to."""
+    assert ground.parent is not None
+    parent = ground.parent
+    order = as_it_was(parent)
+    trials = [Trial(order=order, parent=parent) for _ in range(int(ground.request.settings.get("times", 1)))]
+    came: list[Came] = []
+    wanted = trials
+    while len(came) < len(trials):
+        answer = yield wanted
+        wanted = []
+        if answer is not None:
+            came.append(answer)
+    return {"runs": [_told(parent, each) for each in sorted(came, key=lambda each: each.order.attempt)]}
+
+
+def as_it_was(parent: AttemptRecord) -> Order:
+    """The order that does again what an attempt did: the same processes, and faults at the instants that they had."""
+    ended = parent.exit
+    injected = {each.label: each for each in ended.faults} if ended else {}
+    faults = tuple(
+        replace(each, at_s=_instant(each, injected[each.label], ended)) if ended and each.label in injected else each
+        for each in parent.order.faults
+    )
+    return replace(parent.order, faults=faults)
+
+
+def _instant(planned: FaultOrder, fault: FaultExit, ended: Exit) -> float:
+    """When a fault was really injected, in seconds after its step began; as planned where it was about then."""
+    began = [step.started_at_s for step in ended.steps if planned.after in {None, step.label}]
+    if fault.injected_at_s is None or not began:
+        return planned.at_s
+    really = max(0.0, fault.injected_at_s - began[0])
+    return planned.at_s if abs(really - planned.at_s) <= _PUNCTUAL_S else round(really, 6)
+
+
+def _told(parent: AttemptRecord, came: Came) -> dict[str, Any]:
+    order, failure = came.order, came.decision.failure
+    then = parent.decision.failure.fingerprint if parent.decision and parent.decision.failure else None
+    if came.decision.verdict is Verdict.PASS:
+        outcome = "passed"
+    elif came.decision.verdict is Verdict.CANCELED:
+        outcome = "canceled"
+    else:
+        outcome = "same" if failure is not None and failure.fingerprint == then else "other"
+    return {
+        "name": f"{order.key}@{order.origin}-{order.attempt}",
+        "verdict": came.decision.verdict,
+        "outcome": outcome,
+        "message": failure.message if failure else None,
+        "fingerprint": failure.fingerprint if failure else None,
+        "directory": order.directories.public,
+    }

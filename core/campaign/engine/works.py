@@ -1,0 +1,10 @@
+"""How what is asked for beside a plan is carried out, by the kind of the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from campaign.engine import replay
+from campaign.engine.sidework import Maker
+
+MAKERS: Mapping[str, Maker] = {"replay": replay.work}
