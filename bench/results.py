@@ -27,6 +27,21 @@ on 2026-11-21 that gave 618 to 726 runs/s against 361 of GNU parallel (2.0 x) an
 Ready means: `campaign daemon --detach` has returned, everything that the killed owner left has been looked into, and
 clients are answered.
 """,
+    "fingerprints of syzkaller": """
+syzkaller's own test data, on which the kernel's part was built: without tables made from it, but not unseen. Of the
+pairs that are missed most are reports that syzkaller itself calls corrupted (`WARNING in corrupted`): it groups them
+for having no stack, where we go by the function that the headline names. Without those: precision 0.93, recall 0.81.
+""",
+    "fingerprints of clusterfuzz": """
+The crash logs of ClusterFuzz's own tests, labelled by type and state. Not looked at while building; the first figures
+were precision 0.30 (30 wrong pairs of 30,609) and recall 0.68, then Go's frames after an unusual blank and assertions
+before an abort were added. Hard on precision: many are one stack with another address on purpose (a null dereference
+and a wild one).
+""",
+    "fingerprints of casr, sanitizers": """
+CASR's clustering tests, each report labelled by its crash line. Not looked at while building, and measured once. What
+is missed are crashes of one line with another type of error or from another caller.
+""",
 }
 
 
@@ -38,9 +53,9 @@ class Part(Struct, frozen=True):
 
 
 def remember(folder: Path, parts: dict[str, Part], order: list[str]) -> None:
-    """Put new results beside those of the other parts, and write the page of all."""
+    """Put new results beside those of the other parts, and write the page of all: those in ``order`` first."""
     known = {**read(folder), **parts}
-    ordered = {name: known[name] for name in order if name in known}
+    ordered = {name: known[name] for name in (*order, *known) if name in known}
     (folder / DATA).write_bytes(msgspec.json.format(msgspec.json.encode(ordered), indent=1) + b"\n")
     (folder / PAGE).write_text(page(ordered))
 

@@ -35,8 +35,8 @@ def _read(lines: Sequence[str]) -> Found | None:
     if head is None:
         return None
     frames = tuple(_trace(own[1:]))
-    if not frames:
-        return None
+    if not frames and head.group(1) == "panic":
+        return None  # others panic too
     what = "" if head.group(1) == "uvm_fault" else unquoted(head.group(2))
     return Found(f"{unquoted(head.group(1))} {what}".strip(), frames, _NOISE, most=1)
 

@@ -17,8 +17,8 @@ _NOISE = noise(
     starts="""
     <signal GI_ abort raise kill gsignal pthread_kill assert_fail fortify_fail libc_ stack_chk_fail int_free
     int_malloc int_realloc malloc free calloc realloc munmap_chunk tcache_ unlink_chunk memcpy memmove memset memcmp
-    strlen strcpy strcmp strcat strncpy operatornew operatordelete gnu_cxx:: cxxabiv1:: std::terminate cxa_ rust_
-    std::panicking std::rt std::sys core::panicking libc_start start_thread clone
+    strlen strcpy strcmp strcat strncpy operator_new operator_delete gnu_cxx:: cxxabiv1:: std:: cxa_ rust_
+    core::panicking libc_start start_thread clone
     """,
     names="?? main start",
 )

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 
 import re2
 
-from campaign.judge.fingerprint import bsd, debugger, golang, java, javascript, kernel, python, rust, sanitizer
+from campaign.judge.fingerprint import (
+    assertion,
+    bsd,
+    debugger,
+    golang,
+    java,
+    javascript,
+    kernel,
+    python,
+    rust,
+    sanitizer,
+)
 from campaign.judge.fingerprint.forms import Form, pick
 from campaign.judge.fingerprint.lines import error_lines
 from campaign.judge.fingerprint.signature import LINES
@@ -14,7 +25,7 @@ from campaign.records import Excerpt
 
 #: In the order in which they are asked about a line that several may begin with.
 FORMS: tuple[Form, ...] = (
-    *(sanitizer.FORM, bsd.FORM, kernel.FORM, golang.FORM, rust.FORM),
+    *(assertion.FORM, sanitizer.FORM, bsd.FORM, kernel.FORM, golang.FORM, rust.FORM),
     *(python.FORM, java.FORM, javascript.FORM, debugger.FORM),
 )
 #: So much is looked at, from shortly before the first line on which a report may begin.

@@ -11,7 +11,7 @@ from campaign.judge.fingerprint.masking import unquoted
 
 _HEAD = re2.compile(r"(?:^|\s)(panic|fatal error|SIG[A-Z]+): (.*)|WARNING: (DATA RACE)")
 _FRAME = re2.compile(r"^\s*(?:created by )?((?:[\w.~%-]+/)*[\w~%-]+\.[^\s].*?)\(.*\)(?: in goroutine \d+)?$")
-_PLACE = re2.compile(r"^\s+\S.*\.(?:go|s):\d+")
+_PLACE = re2.compile(r"^\W*\S.*\.(?:go|s):\d+")
 _START = re2.compile(r"^goroutine \d+|^(?:Read|Write|Previous \w+) at 0x|^runtime stack:")
 _VERSION = re2.compile(r"/v\d+\b|@v?[\d.]+[-\w.]*")
 _RECOVERED = re2.compile(r"\s*\[recovered.*?\]")

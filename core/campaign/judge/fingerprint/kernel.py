@@ -13,7 +13,7 @@ import re2
 from msgspec import Struct
 
 from campaign.judge.fingerprint.forms import NOTHING, Form, Found, Pattern
-from campaign.judge.fingerprint.kernel_noise import BESIDE, COMMON, HELPING
+from campaign.judge.fingerprint.kernel_noise import BESIDE, COMMON, ENTRY, HELPING
 from campaign.judge.fingerprint.masking import masked
 from campaign.judge.fingerprint.names import suffixless
 
@@ -58,7 +58,7 @@ _KINDS = (
     _kind(r"BUG: soft lockup", "soft lockup", Where.ROOT),
     _kind(r"hard LOCKUP", "hard lockup", Where.ROOT),
     _kind(r"BUG: workqueue lockup", "workqueue lockup", Where.NOBODY),
-    _kind(r"(corrupted stack end)|kernel stack overflow|stack guard page was hit", _OVERFLOW, Where.ROOT),
+    _kind(r"(corrupted stack end|kernel stack overflow|stack guard page)", _OVERFLOW + " {0}", Where.ROOT),
     _kind(
         r"possible (?:circular|recursive) locking|possible irq lock inversion|inconsistent lock state"
         r"|(?:irq-safe|irq-unsafe|IRQ-safe) -> .*(?:unsafe)|(?:inconsistent|lock order) .*detected",
@@ -75,12 +75,8 @@ _KINDS = (
     _kind(r"Unhandled fault: ([a-z -]+)|(Alignment trap)", "fault {0}{1}"),
     _kind(r"Internal error: |Oops: ", "Oops"),
     _kind(r"unregister_netdevice: waiting for \S+ to become free", "unregister_netdevice: waiting", Where.NOBODY),
-    _kind(
-        r"Kernel panic - not syncing: (?:Fatal exception.*|panic_on_warn.*|softlockup: hung tasks.*|hung_task: .*)$",
-        "panic",
-    ),
     _kind(r"[Kk]ernel panic - not syncing: ([^:(]*)", "panic {0}"),
-    _kind(r"(?:BUG|INFO|WARNING): ([^:(\[]*)", "BUG {0}"),
+    _kind(r"(BUG|INFO|WARNING): ([^:(\[]*)", "{0} {1}"),
 )
 
 _ANY = (
@@ -93,7 +89,10 @@ _ANY = (
 )
 
 #: ``[  72.1][ T28]`` or ``<4>[  72.1]``; the second tag tells apart who prints where two print at once.
-_PREFIX = re2.compile(r"^(?:<\d+>)?\s*\[ *\d+\.\d+\](?:\[ *([TC]\d+)\])? ?")
+_STAMP = r"\[ *\d+\.\d+\](?:\[ *([TC]\d+)\])? ?"
+_PREFIX = re2.compile(r"^(?:<\d+>)?\s*" + _STAMP)
+#: The first line may follow what somebody else has begun to print.
+_FIRST = re2.compile(r"^.*?" + _STAMP)
 _NAME = r"([A-Za-z_][\w.$]*)"
 _SYMBOL = re2.compile(_NAME + r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?")
 _FRAME = re2.compile(
@@ -106,13 +105,16 @@ _COUNTER = re2.compile(
 _TRACE = re2.compile(r"(?i)^\s*(?:call trace|(?:stack )?backtrace)\b.*:|^Stack:$")
 _BEGIN = re2.compile(_TRACE.pattern + r"|^NMI backtrace for cpu")
 _ACCESS = re2.compile(r"^(Read|Write|write|read) (?:of size|at addr|to 0x)")
-_WANTED = re2.compile(r"is trying to (?:acquire|release) lock|changed the state of lock:|\btakes:")
+_WANTED = re2.compile(r"is trying to (?:acquire|release) lock|changed the state of lock:|\btakes:|still held there")
 _END = re2.compile(
     r"^(?:Allocated by|Freed by|Kernel Offset|Rebooting in|Modules linked in|---\[ end|The buggy address|Memory state"
     r"|Uninit was|Local variable|Showing all locks|other info that|-> #\d|the existing dependency)"
 )
 #: A trace that another subsystem prints into a report: it made an allocation fail on purpose.
 _INJECTED = "FAULT_INJECTION"
+_FILE = re2.compile(r"([\w-]+\.[chS]|[\w-]+\.rs):\d+")
+_NEAR = 6  # lines
+_BRACES = re2.compile(r"\{[^}]*\}")
 _WORD = re2.compile(r"[A-Za-z][\w'-]*(?:\(\))?")
 
 #: Waits for every processor: who does not answer is the cause, not who asks.  All flavours of one are one.
@@ -126,31 +128,33 @@ _SCHEDULED = re2.compile(r"schedule|switch_to|preempt_schedule\w*")
 
 def _read(lines: Sequence[str]) -> Found | None:
     tagged = [_untagged(line) for line in lines]
-    text, context = tagged[0]
+    text, context = _untagged(lines[0], _FIRST)
     kind, groups = _recognised(text)
     if kind is None:
         return None
-    own = [line for line, tag in tagged if tag == context or tag is None]
+    own = [text, *(line for line, tag in tagged[1:] if tag == context or tag is None)]
     headline = kind.headline.format(*(_words(group or "") for group in groups)).strip()
     if headline.startswith("KASAN"):
         access = next((match.group(1).lower() for match in map(_ACCESS.search, own[1:4]) if match), None)
         headline = " ".join(filter(None, (headline, access)))
     if kind.where is Where.ROOT:
-        return Found(headline, tuple(_stalled(own, out_of_it=headline != _OVERFLOW)), most=1)
+        return Found(headline, tuple(_stalled(own, out_of_it=not headline.startswith(_OVERFLOW))), most=1)
     named = tuple(_named(own)) if kind.where is Where.LEAF else ()
     frames = (*named, *next(_traces(own), [])) if kind.where is not Where.NOBODY else ()
+    if all(name in HELPING for name in frames) and (place := _place(own)):
+        frames = (place,)
     only_helpers = bool(named) and all(name in HELPING for name in frames)  # then the one that the text names counts
     return Found(headline, frames, NOTHING if only_helpers else HELPING, most=1)
 
 
-def _untagged(line: str) -> tuple[str, str | None]:
-    match = _PREFIX.search(line)
+def _untagged(line: str, prefix: Pattern = _PREFIX) -> tuple[str, str | None]:
+    match = prefix.search(line)
     return (line[match.end() :], match.group(1)) if match else (line, None)
 
 
 def _words(text: str) -> str:
     """The plain words of a headline: no numbers, names in braces or quotes."""
-    return " ".join(match.group() for match in _WORD.finditer(masked(text)))
+    return " ".join(match.group() for match in _WORD.finditer(masked(_BRACES.sub("", text))))
 
 
 def _recognised(text: str) -> tuple[Kind | None, tuple[str, ...]]:
@@ -172,7 +176,7 @@ def _stalled(lines: Sequence[str], *, out_of_it: bool) -> Iterator[str]:
             continue
         waits = [name for name in trace if name in _WAIT_NAMES]
         own = [name for name in reversed(trace) if name not in COMMON]
-        yield from (waits or own or busy)[:1]
+        yield from (waits or own or [name for name in busy if name not in ENTRY])[:1]
         return
 
 
@@ -199,6 +203,12 @@ def _named(lines: Sequence[str]) -> Iterator[str]:
             yield _name(lock.group(1))
             wanted = False
         wanted = wanted or bool(_WANTED.search(line))
+
+
+def _place(lines: Sequence[str]) -> str | None:
+    """The source file that a report without a telling function names."""
+    match = next((match for match in map(_FILE.search, lines[:_NEAR]) if match), None)
+    return str(match.group(1)) if match else None
 
 
 def _traces(lines: Sequence[str]) -> Iterator[list[str]]:

@@ -60,13 +60,14 @@ _INTERRUPT = noise(
     generic_handle invoke_softirq smp_apic apic_ smp_reboot smp_reschedule smp_call_function_interrupt
     call_function_ reschedule_ local_apic hrtimer_ tick_ update_process_times gic_ arch_timer rcu_core rcu_process
     rcu_do_batch rcu_gp rcu_check rcu_sched rcu_pending rcu_momentary rcu_note rcu_dump rcu_qs rcu_eqs rcu_irq
-    rcu_nmi rcu_idle rcu_exp rcu_free rcu_preempt watchdog arch_trigger trigger_ retint restore_ preempt_schedule
-    csd_lock dump_cpu_task call_on_irq_stack do_interrupt
+    rcu_nmi rcu_idle rcu_exp rcu_free rcu_preempt watchdog arch_trigger trigger_ walk_stackframe print_cpu_stall
+    check_cpu_stall serial8250 uart_ io_serial console_ wait_for_xmitr retint restore_ preempt_schedule csd_lock
+    dump_cpu_task call_on_irq_stack do_interrupt
     """,
     names="stext",
 )
 #: What every thread and system call goes through before it reaches anything particular.
-_ENTRY = noise(
+ENTRY = noise(
     starts="""
     do_syscall entry_ sys_call syscall_ x64_sys ia32_ arm64_sys se_sys se_compat do_fast_syscall do_int80 sysenter
     int_ret tracesys invoke_syscall exit_to_user prepare_exit task_work_run do_group_exit do_exit get_signal
@@ -75,10 +76,12 @@ _ENTRY = noise(
     rest_init do_idle cpuidle default_idle smpboot_thread run_ksoftirqd call_timer_fn expire_timers run_timer
     run_timers sys_ SyS_ SYSC C_SYSC compat_ ksys_ do_sys_ do_vfs_ vfs_ fput do_iter_ do_readv do_writev do_compat_
     new_sync_ call_read_iter call_write_iter sock_ inet_sendmsg inet6_sendmsg netlink_ rtnetlink_ genl_ nfnetlink_
+    do_el0 el0
     """,
+    contains="_compat_",
 )
 HELPING = _REPORTING | _LOCKING | _WAITING | _HELPERS
 #: What stands in the trace of a stall beside what stalled.
 BESIDE = _REPORTING | _INTERRUPT
 #: Whatever is nobody's own.
-COMMON = HELPING | _INTERRUPT | _ENTRY
+COMMON = HELPING | _INTERRUPT | ENTRY

@@ -23,7 +23,7 @@ def error_lines(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
         if len(seen) == MOST_LINES:
             return
-        if _ERROR.search(line) and not _NONE.search(line):
+        if _ERROR.search(line) and not _NONE.search(line) and not line.isupper():  # a banner says nothing
             text = masked(line)
             if text and text not in seen:
                 seen.append(text)

@@ -9,6 +9,10 @@ _LONGEST = 2000  # of a message; what differs only behind that is the same failu
 _MASK = "#"
 
 _PATH = re.compile(r"""(?<![\w#])[\w.+~@%=-]*/[^\s"'`:,;()\[\]{}<>|]*""")
+#: A source file: its folders are where it was built, its name is not.
+_SOURCE = re.compile(
+    r"(?<![\w#])[\w.+~@%=/-]*/([\w+-]+\.(?:c|cc|cpp|cxx|h|hh|hpp|rs|go|py|js|mjs|ts|java|kt|rb|swift|zig|S))(?=[:,)\s]|$)"
+)
 #: Addresses, UUIDs and digests, numbers with their unit, and digits inside names (``idx_17``).
 _NUMBER = re.compile(
     r"""0x[0-9a-f]+ | \b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b | \b[0-9a-f]{8,}\b | \b(?=[a-f]*\d)[0-9a-f]{4,}\b
@@ -24,7 +28,7 @@ def masked(message: str, names: Iterable[str] = ()) -> str:
     line = next((line for line in message[:_LONGEST].splitlines() if line.strip()), "")
     for name in sorted(names, key=len, reverse=True):
         line = _without(line, name)
-    line = _PATH.sub(_MASK, line)
+    line = _PATH.sub(_MASK, _SOURCE.sub(r"\1", line))
     line = _NUMBER.sub(_MASK, line)
     return " ".join(_RUN_OF_NUMBERS.sub(_MASK, line).split())
 

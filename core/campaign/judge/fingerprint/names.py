@@ -6,7 +6,7 @@ import re2
 
 #: What compilers add to a copy of a function, and hashes in mangled names.
 _SUFFIX = re2.compile(
-    r"(?:\.(?:isra|part|constprop|cold|llvm|lto_priv|clone|localalias)(?:\.\d+)*|\.\d+|::h[0-9a-f]{16})+$"
+    r"(?:\[abi:\w+\]|\.(?:isra|part|constprop|cold|llvm|lto_priv|clone|localalias)(?:\.\d+)*|\.\d+|::h[0-9a-f]{16})+$"
 )
 _CLONE = re2.compile(r"\s*\[clone [^\]]*\]|\s*\(\.[a-z]+(?:\.\d+)*\)$")
 _OPENING = {"<": ">", "(": ")", "{": "}", "[": "]"}
@@ -20,6 +20,7 @@ def function(text: str) -> str:
         .replace("(anonymous namespace)", "anonymous")
         .replace("`anonymous namespace'", "anonymous")
     )
+    text = text.replace("operator new", "operator_new").replace("operator delete", "operator_delete")
     operator = _OPERATOR.search(text)
     if operator:  # its angle brackets are part of the name
         head = _plain(text[: operator.start()])

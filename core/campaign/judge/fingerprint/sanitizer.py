@@ -20,19 +20,17 @@ _PLACE = re2.compile(
 )
 _SUMMARY = re2.compile(r"^SUMMARY: \w+: \S+ .* in (\S.*)$")
 
-_NOISE = noise(
+NOISE = noise(
     starts="""
     interceptor_ wrap_ asan_ msan_ tsan_ lsan_ ubsan_ hwasan_ sanitizer_ asan:: msan:: tsan:: lsan:: ubsan::
     hwasan:: sanitizer:: malloc calloc realloc free memalign posix_memalign aligned_alloc valloc reallocarray
-    xmalloc xcalloc xrealloc g_malloc g_free g_realloc operatornew operatordelete abort raise gsignal pthread_kill
+    xmalloc xcalloc xrealloc g_malloc g_free g_realloc operator_new operator_delete abort raise gsignal pthread_kill
     assert GI_ fortify_fail chk_fail stack_chk_fail libc_ memcpy memmove memset memcmp memchr memrchr memmem mempcpy
     strcpy strncpy strlcpy strcat strncat strcmp strncmp strcasecmp strncasecmp strlen strnlen strchr strrchr strstr
     strdup strndup strtok strspn strcspn strpbrk wcscpy wcslen wmemcpy printf fprintf sprintf snprintf vprintf
-    vfprintf vsprintf vsnprintf IO_ libc_start start_thread clone std::terminate std::abort std::unexpected
-    std::process::abort std::panicking std::panic std::rt std::sys std::alloc core::panicking core::panic
+    vfprintf vsprintf vsnprintf IO_ libc_start start_thread clone std:: core::panicking core::panic
     core::result::unwrap_failed core::option::unwrap_failed core::option::expect_failed core::rt alloc::alloc
-    rust_begin_unwind rust_panic rust_oom rust_ cxa_ gnu_cxx:: libfuzzer_sys:: fuzzer:: LLVMFuzzerTestOneInput
-    std::allocator std::__1::allocator __1::allocator
+    rust_begin_unwind rust_panic rust_oom rust_ cxa_ gnu_cxx:: libfuzzer_sys:: fuzzer::
     """,
     names="main start unknown <unknown> null (null) <null> terminate unexpected",
 )
@@ -51,14 +49,14 @@ def _read(lines: Sequence[str]) -> Found | None:
         headline = f"UndefinedBehaviorSanitizer {_REST.sub('', error.group(1))}"
     else:
         return None
-    frames = tuple(_stack(lines[1:]))
+    frames = tuple(stack_of(lines[1:]))
     if not frames:
         found = next((match for match in map(_SUMMARY.search, lines) if match), None)
         frames = (function(found.group(1)),) if found else ()
-    return Found(headline, frames, _NOISE)
+    return Found(headline, frames, NOISE)
 
 
-def _stack(lines: Sequence[str]) -> list[str]:
+def stack_of(lines: Sequence[str]) -> list[str]:
     """The functions of the first stack; a second one has another number 0."""
     names: list[str] = []
     for line in lines:
