@@ -72,7 +72,7 @@ def test_a_trace_that_is_torn_or_damaged_anywhere_yields_a_beginning(
     tmp_path_factory: pytest.TempPathFactory, operations: list[Operation], data: st.DataObject
 ) -> None:
     path = str(tmp_path_factory.mktemp("trace") / "ops.bin")
-    whole = bytearray(written(path, operations))
+    whole = bytearray(written(path, operations, OPEN))
     at = data.draw(st.integers(HEADER_BYTES, len(whole) - 1))
     if data.draw(st.booleans()):
         del whole[at:]
@@ -82,6 +82,17 @@ def test_a_trace_that_is_torn_or_damaged_anywhere_yields_a_beginning(
     found = list(read(path))
     assert found == operations[: len(found)]
     assert len(found) < len(operations)
+
+
+def test_a_closed_trace_that_is_damaged_is_said_to_be(path: str) -> None:
+    Path(path).write_bytes(written(path, ops(1, 2, 3))[:-1])
+    found = []
+    with pytest.raises(TraceError, match="is damaged: it was closed, and only 2 operations can be read"):
+        found.extend(read(path))
+    with pytest.raises(TraceError):
+        units(path)
+    with pytest.raises(TraceError):
+        keep(path, [], path + ".kept")
 
 
 def test_a_writer_that_is_killed_leaves_all_that_it_added(path: str) -> None:
@@ -205,7 +216,7 @@ def test_a_folder_and_a_fifo_are_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_body_that_is_too_short_ends_the_trace(path: str) -> None:
-    whole = written(path, ops(1))
+    whole = written(path, ops(1), OPEN)
     Path(path).write_bytes(whole + bytes(64) + framed(*ops(2)))
     assert list(read(path)) == ops(1)
 

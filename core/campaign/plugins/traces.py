@@ -134,13 +134,14 @@ def ended(header: bytes) -> bytes | None:
 def read(path: str, operations: str | None = None) -> Iterator[Operation]:
     """The operations of a trace in order, up to what is torn; a few hundred KiB of memory, whatever is in it.
 
-    ``operations`` is the name that they must bear.  Raises TraceError, and OSError where it cannot be read.
+    ``operations`` is the name that they must bear.  Raises TraceError, also for a closed trace that is damaged, and
+    OSError where it cannot be read.
     """
     with _opened(path) as file:
         found = _header(file, path)
         if operations is not None and found.operations != operations:
             raise TraceError(f"{path} holds the operations of {found.operations}, not of {operations}")
-        for body in _bodies(file):
+        for body in _bodies(file, found, path):
             kind, worker, unit = _BODY.unpack_from(body)
             yield Operation(kind, worker, unit, body[_BODY.size :])
 
@@ -166,7 +167,7 @@ def keep(path: str, indexes: Iterable[int], into: str) -> None:
     with _opened(path) as file, open(into, "xb") as kept:
         found = _header(file, path)
         kept.write(_HEADER.pack(MAGIC, found.state, found.operations.encode("ascii")))
-        for body in _bodies(file):
+        for body in _bodies(file, found, path):
             if _BODY.unpack_from(body)[2] in wanted:
                 length = _LENGTH.pack(len(body))
                 kept.writelines((length, _CHECK.pack(crc32(body, crc32(length))), body))
@@ -200,15 +201,28 @@ def _header(file: IO[bytes], path: str) -> Header:
     return Header(name.decode("ascii"), state)
 
 
-def _bodies(file: IO[bytes]) -> Iterator[bytes]:
-    """The bodies of the records up to the first one that is torn or damaged."""
-    while len(frame := file.read(_FRAME_BYTES)) == _FRAME_BYTES:
-        (length,) = _LENGTH.unpack_from(frame)
-        body = file.read(length)
-        check = crc32(body, crc32(frame[: _LENGTH.size]))
-        if len(body) != length or length < _BODY.size or _CHECK.unpack_from(frame, _LENGTH.size) != (check,):
+def _bodies(file: IO[bytes], header: Header, path: str) -> Iterator[bytes]:
+    """The bodies of the records up to the first one that is torn; raises TraceError where none can be."""
+    count = 0
+    while frame := file.read(_FRAME_BYTES):
+        body = _body(file, frame)
+        if body is None and header.state == CLOSED:
+            raise TraceError(f"{path} is damaged: it was closed, and only {count:,} operations can be read")
+        if body is None:
             return
+        count += 1
         yield body
+
+
+def _body(file: IO[bytes], frame: bytes) -> bytes | None:
+    """The body that follows a length and a check, None where it does not fit them."""
+    if len(frame) < _FRAME_BYTES:
+        return None
+    (length,) = _LENGTH.unpack_from(frame)
+    body = file.read(length)
+    check = crc32(body, crc32(frame[: _LENGTH.size]))
+    whole = len(body) == length >= _BODY.size and _CHECK.unpack_from(frame, _LENGTH.size) == (check,)
+    return body if whole else None
 
 
 __all__ = [

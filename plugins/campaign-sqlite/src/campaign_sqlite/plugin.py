@@ -88,11 +88,17 @@ class Writer(_SqliteProvider, Tool):
         **_DURATION,
     }
     metrics = (Metric(name="commits", pattern=r"^commits (\d+)$", type="int"),)
+    traces = True
 
     def command(self, step: Step) -> Command:
         """The writer's command line."""
         flags = [f"--{name}={format_value(step.settings[name])}" for name in ("threads", "processes")]
-        return _run("writer", *_under_test(step), *flags, _duration(step))
+        traced = [] if step.trace is None else [f"--trace={step.trace}", f"--trace-bytes={step.trace_bytes}"]
+        return _run("writer", *_under_test(step), *flags, _duration(step), *traced)
+
+    def replay(self, step: Step, trace: str) -> Command:
+        """The writer's command line that carries out a trace; threads and duration stand in it."""
+        return _run("writer", *_under_test(step), f"--replay={trace}")
 
 
 class Server(_SqliteProvider, Tool):
