@@ -23,7 +23,7 @@ from campaign.ledger.rows import AttemptRecord, CampaignRow
 from campaign.plugins.api import UnableError
 from campaign.plugins.printing import printing_aside
 from campaign.plugins.results import Results, Target
-from campaign.records import Decision, RunView, Summary
+from campaign.records import Decision, Repeats, RunView, Summary
 from campaign.rules.failures import quarantined
 
 
@@ -74,8 +74,18 @@ def summary_of(ledger: LedgerReader, campaign: CampaignRow) -> Summary:
         environment=beside.environment,
     )
     steps = (*_releases(ledger, campaign), *summary.next_steps, *remarks(ledger, campaign, book, failures))
-    summary = replace(summary, next_steps=steps)
+    summary = replace(summary, next_steps=steps, repeats=_repeats(ledger, campaign))
     return replace(summary, remarks=tuple(ledger.remarks(campaign.id)))
+
+
+def _repeats(ledger: LedgerReader, campaign: CampaignRow) -> Repeats | None:
+    """What repeating the plan came to, where that was asked for and is over."""
+    told = [row.result for row in ledger.requests(campaign.id) if row.kind == "repeat" and row.result]
+    if not told or "runs" not in told[-1]:
+        return None
+    directory = told[-1]["directory"]
+    evidence = os.path.relpath(directory, campaign.run_root) if directory else None
+    return Repeats(runs=told[-1]["runs"], failed=told[-1]["failed"], evidence=evidence)
 
 
 def _releases(ledger: LedgerReader, campaign: CampaignRow) -> Iterator[str]:

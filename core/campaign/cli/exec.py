@@ -28,7 +28,7 @@ from campaign.engine import wire
 from campaign.engine.asking import ask, call, now
 from campaign.engine.desk import new_submission
 from campaign.engine.execute import carry_out, conclude
-from campaign.engine.prepare import Prepared, Wishes, prepare, prepare_again
+from campaign.engine.prepare import Prepared, Wishes, prepare, prepare_again, repeated
 from campaign.engine.tightened import refuse_going_on
 from campaign.engine.workspace import Workspace
 from campaign.plan.plan import Options
@@ -49,6 +49,8 @@ _NEWEST = "\0newest"
     metavar="[CAMPAIGN]",
     help="Go on with the newest unfinished campaign of SPEC, or with the one that is named.",
 )
+@click.option("--until-fail", is_flag=True, help="Repeat the selection until a run does not pass.")
+@click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="With --until-fail: so many runs in all.")
 @click.option("--report", "reports", multiple=True, metavar="NAME", help="A report beside the spec's own; repeat it.")
 @click.option("--yes", is_flag=True, help="Take the limits that `rules auto` chose without asking.")
 @click.option("--tokens", is_flag=True, help="One line an event on standard output, for editors and CI.")
@@ -61,6 +63,8 @@ def command(
     parallel: int | None,
     run_root: str | None,
     resume: str | None,
+    until_fail: bool,
+    max_runs: int | None,
     reports: tuple[str, ...],
     yes: bool,
     tokens: bool,
@@ -75,12 +79,20 @@ def command(
     keep_standard_streams_apart()
     if tokens and output_format == "json":
         raise click.UsageError("--tokens and --format json both want standard output; ask for one")
+    if max_runs is not None and not until_fail:
+        raise click.UsageError("--max-runs is about --until-fail")
+    if until_fail and resume is not None:
+        raise click.UsageError("a campaign goes on as it began: --resume takes no --until-fail")
+    if max_runs is not None:
+        options = msgspec.structs.replace(options, limit=min(max_runs, options.limit or max_runs))
     wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel, host=this_host())
     writer = Tokens(sys.stdout) if tokens else Silent()
     with told(writer):
         writer.say("stage", "plan", spec=spec)
         live = daemon_of(workspace)
         prepared = _prepared(spec, options, resume, wishes, environment(live, os.environ))
+        if until_fail:
+            prepared = repeated(prepared, max_runs, new_submission())
         confirm_rules(prepared.plan, prepared.campaign, workspace, yes=yes or prepared.resume)
         return execute(prepared, workspace, writer, progress, output_format, reports, daemon=live)
 

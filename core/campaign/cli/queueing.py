@@ -65,7 +65,7 @@ def hello(line: Line | None) -> wire.Live | None:
 def submission(prepared: Prepared) -> wire.Submit:
     """A prepared campaign as it is asked for; the same one as often as it is sent."""
     row = msgspec.structs.replace(prepared.campaign, submission=new_submission())
-    return wire.Submit(row, prepared.blobs)
+    return wire.Submit(row, prepared.blobs, prepared.requests)
 
 
 def submit(asked: wire.Submit, send: Callable[[wire.Submit], wire.Done]) -> str:
@@ -96,7 +96,9 @@ def _renamed(asked: wire.Submit) -> wire.Submit:
     row = asked.campaign
     name = row.id[:-4] + os.urandom(2).hex()
     root = os.path.join(os.path.dirname(row.run_root), name)
-    return msgspec.structs.replace(asked, campaign=msgspec.structs.replace(row, id=name, run_root=root))
+    requests = tuple(msgspec.structs.replace(each, campaign=name) for each in asked.requests)
+    renamed = msgspec.structs.replace(row, id=name, run_root=root)
+    return msgspec.structs.replace(asked, campaign=renamed, requests=requests)
 
 
 def follow(workspace: str, campaign: str, *, live: bool, tale: Tale | None = None) -> wire.Ended:

@@ -114,10 +114,8 @@ def _readings(ledger: LedgerReader, word: str, campaign: CampaignRow | None) -> 
 
 
 def _one_attempt(ledger: LedgerReader, campaign: CampaignRow, word: str) -> list[AttemptRow]:
-    key, _, number = word.rpartition("@")
-    if not (key and number.isascii() and number.isdigit()):
-        return []
-    return [row for row in ledger.attempts(campaign.id, key) if row.attempt == int(number) and row.origin == "plan"]
+    key = word.rpartition("@")[0]
+    return [row for row in ledger.attempts(campaign.id, key, None) if row.name == word] if key else []
 
 
 def _no_campaign(word: str | None, beginning: Sequence[CampaignRow]) -> Diagnostic:

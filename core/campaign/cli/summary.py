@@ -26,7 +26,20 @@ def _parts(summary: Summary, run_root: str) -> Iterator[str]:
     yield _failures(summary, run_root)
     yield _skipped(summary)
     yield headline(summary)
+    yield _repeats(summary, run_root)
     yield "\n".join(f"→ {visible(step)}" for step in summary.next_steps)
+
+
+def _repeats(summary: Summary, run_root: str) -> str:
+    """What ``--until-fail`` came to."""
+    repeats = summary.repeats
+    if repeats is None:
+        return ""
+    runs = "1 run" if repeats.runs == 1 else f"{repeats.runs:,} runs"
+    if repeats.failed is None:
+        return f"repeated until {runs} had passed"
+    where = os.path.join(run_root, repeats.evidence or "")
+    return f"repeated for {runs}: {visible(repeats.failed)} did not pass\n  {visible(where)}"
 
 
 def headline(summary: Summary) -> str:

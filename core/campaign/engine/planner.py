@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 
 from campaign.analysis.summarize import counted, exit_status
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
-from campaign.engine import protocol
+from campaign.engine import protocol, repeat
 from campaign.engine.client import Connect, EngineDefectError
 from campaign.engine.project import EVENTS, RUN, Projector
 from campaign.engine.releasing import all_held
@@ -27,7 +27,7 @@ from campaign.engine.sidework import Ground, Maker, Sidework
 from campaign.engine.telling import Facts, Teller, facts_of
 from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import FINISHED, INTERRUPTED, PLAN, AttemptRecord, CampaignRow, RequestRow
+from campaign.ledger.rows import FAILED, FINISHED, INTERRUPTED, PLAN, AttemptRecord, CampaignRow, RequestRow
 from campaign.plan.matrix import Run
 from campaign.records import Exit, Order, RunView, Verdict
 from campaign.records.event import EventView
@@ -397,8 +397,11 @@ class Planner:
             for (_, verdict), count in ledger.counts(self._errand.campaign.id).items():
                 verdicts[verdict or Verdict.ERROR] = verdicts.get(verdict or Verdict.ERROR, 0) + count
             failing = ledger.failing(self._errand.campaign.id)
+            requests = [(row, row.result or {}) for row in ledger.requests(self._errand.campaign.id)]
         counts, unsafe = counted(verdicts, failing, self._errand.quarantined)
         status = exit_status(counts, unsafe=unsafe)
+        if status == ExitStatus.PASSED and any(map(_failed, (*requests, *self._side.results))):
+            status = ExitStatus.FAILED
         return Outcome(FINISHED, ExitStatus.CANCELED if idle.canceled and not unsafe else status)
 
     # --- Ctrl-C -------------------------------------------------------------------------------------------------
@@ -445,6 +448,12 @@ class Planner:
         elif self._interrupts == 2:
             self._watcher.note("ending what runs")
             self._link.send(protocol.HaltAll())
+
+
+def _failed(request: tuple[RequestRow, dict[str, Any]]) -> bool:
+    """Whether a repeat of the plan came to a failure: that is the campaign's own."""
+    row, result = request
+    return row.kind == repeat.KIND and (result.get("failed") is not None or row.state == FAILED)
 
 
 def token_maker(epoch: int) -> Callable[[], str]:

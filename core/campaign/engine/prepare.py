@@ -16,13 +16,14 @@ from msgspec import Struct, structs
 
 from campaign import __version__
 from campaign.diagnostics import CampaignError, Diagnostic, Severity, failed
+from campaign.engine import repeat
 from campaign.engine.admission import objections
 from campaign.engine.capacity import Capacity, capacity_of, doubts
 from campaign.engine.host import processors
 from campaign.engine.tightened import refused_by_now
 from campaign.language.files import Reader
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import INTERRUPTED, CampaignRow, RequestRow
+from campaign.ledger.rows import INTERRUPTED, OPEN, CampaignRow, RequestRow
 from campaign.plan import snapshot as snapshots
 from campaign.plan.names import directory_name
 from campaign.plan.plan import Options, Plan, make_plan
@@ -59,6 +60,11 @@ class Prepared(Struct, frozen=True, kw_only=True):
     resume: bool = False
     aside: bool = False
     warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def until_fail(self) -> bool:
+        """Whether its first failure ends it, and until then it is repeated."""
+        return any(each.kind == repeat.KIND for each in self.requests)
 
     @property
     def blobs(self) -> dict[str, bytes]:
@@ -102,6 +108,14 @@ def prepare(spec: str, options: Options, wishes: Wishes, read: Reader, environ: 
     if plan is None:
         raise CampaignError(found)
     return _begun(plan, found, registries[0], spec, os.getcwd(), wishes, environ)
+
+
+def repeated(prepared: Prepared, max_runs: int | None, identity: str) -> Prepared:
+    """The same until its first failure, ``max_runs`` runs in all at most."""
+    row = prepared.campaign
+    settings = {} if max_runs is None else {"max_runs": max_runs}
+    asked = RequestRow(id=identity, campaign=row.id, kind=repeat.KIND, settings=settings, at=row.created_at)
+    return structs.replace(prepared, requests=(asked,))
 
 
 def prepare_rerun(
@@ -206,6 +220,7 @@ def prepare_again(  # noqa: PLR0913 - what is meant, and what it is to run on
     """
     with LedgerReader(os.path.join(wishes.workspace, "ledger.sqlite")) as ledger:
         row = aside or _unfinished(ledger, word, spec)
+        requests = tuple(ledger.requests(row.id, state=OPEN))
         snapshot = snapshots.load(row.snapshot or row.plan_hash, ledger.blob)
         registries: list[Registry] = []
         stored = snapshots.reader(snapshot, ledger.blob)
@@ -226,6 +241,7 @@ def prepare_again(  # noqa: PLR0913 - what is meant, and what it is to run on
         registry=registries[0],
         capacity=capacity,
         counts=_counted(plan) if aside is None else None,
+        requests=requests,
         resume=True,
         aside=aside is not None,
         warnings=(*found, *warnings, *doubts(capacity)),

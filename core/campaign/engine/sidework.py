@@ -104,7 +104,8 @@ class Sidework:
     ) -> None:
         self._ground, self._makers, self._ledger, self._send = ground, makers, ledger, send
         self._jobs: dict[str, _Job] = {}
-        self._orders: dict[Name, Order] = {}
+        self._orders: dict[Name, Order] = {}  # of those under way
+        self.results: list[tuple[RequestRow, dict[str, Any]]] = []
         self._numbers: dict[tuple[str, str], int] = {}
         self._lane = 0
         self._token: Callable[[], str] = str
@@ -133,6 +134,7 @@ class Sidework:
         job = self._jobs.get(order.request or "")
         if decision.reason != Reason.INTERRUPTED and job is not None:
             trial = job.under_way.pop(_name(order), None)
+            self._orders.pop(_name(order), None)
             if trial is not None:
                 self._arrive(job, Came(trial=trial, order=order, decision=decision, exit=exit_, oracles=oracles))
 
@@ -238,6 +240,7 @@ class Sidework:
         self._end(job.request, state, result)
 
     def _end(self, request: RequestRow, state: str, result: dict[str, Any]) -> None:
+        self.results.append((request, result))
         self._send(protocol.Settled(request.id, state, result))
 
     # --- its trials ---------------------------------------------------------------------------------------------
@@ -282,7 +285,6 @@ class Sidework:
             record = ledger.record(row.token)
         assert record is not None
         name = _name(record.order)
-        self._orders[name] = record.order
         if record.decision is not None and record.row.state == "done":
             came = Came(
                 trial=trial,
@@ -295,6 +297,7 @@ class Sidework:
         elif record.row.state == "lost":
             job.arrived.append(_untold(trial))
         else:
+            self._orders[name] = record.order
             job.under_way[name] = trial
 
     def _place(self, job: _Job, trial: Trial, content: bytes) -> tuple[str, int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from campaign.engine import replay
+from campaign.engine import repeat, replay
 from campaign.engine.sidework import Maker
 
-MAKERS: Mapping[str, Maker] = {"replay": replay.work}
+MAKERS: Mapping[str, Maker] = {"replay": replay.work, repeat.KIND: repeat.work}

@@ -4,7 +4,15 @@ Every record is a msgspec Struct: read strictly from JSON (unknown shapes are re
 whole.  Their JSON Schemas are in ``records/schemas`` and made from these definitions.
 """
 
-from campaign.records.campaign import Environment, InstanceCounts, QuarantineView, Remark, Summary, UniqueFailure
+from campaign.records.campaign import (
+    Environment,
+    InstanceCounts,
+    QuarantineView,
+    Remark,
+    Repeats,
+    Summary,
+    UniqueFailure,
+)
 from campaign.records.event import EventView, StepLine
 from campaign.records.evidence import Evidence
 from campaign.records.excerpt import Excerpt, Grounds
@@ -128,6 +136,7 @@ __all__ = [
     "QuarantineView",
     "Reason",
     "Remark",
+    "Repeats",
     "Resources",
     "RetryOrder",
     "RulesOrder",

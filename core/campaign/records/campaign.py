@@ -66,6 +66,14 @@ class Remark(Struct, frozen=True, kw_only=True, omit_defaults=True):
     mark: bool = False
 
 
+class Repeats(Struct, frozen=True, kw_only=True):
+    """What ``--until-fail`` came to: so many ``runs`` ended in all; ``failed`` (``key@repeat-N``) did not pass."""
+
+    runs: int
+    failed: str | None = None
+    evidence: str | None = None
+
+
 class Summary(Struct, frozen=True, kw_only=True):
     """What a campaign came to; ``win_rate`` is passes over valid trials (errors apart) with its Wilson interval.
 
@@ -92,6 +100,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     failures: tuple[UniqueFailure, ...] = ()
     gated: tuple[dict[str, Any], ...] = ()
     skipped: tuple[PlanSkip, ...] = ()
+    repeats: Repeats | None = None
     next_steps: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
     environment: Environment = Environment()

@@ -1,0 +1,64 @@
+"""``exec --until-fail``: the runs of a plan that passed are carried out again, round by round, until one does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle, islice
+from typing import Any
+
+from campaign.engine.sidework import Came, Ground, Trial, Work
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import AttemptRow
+from campaign.records import Verdict
+
+KIND = "repeat"
+#: Trials that are under way at a time, for each of the campaign's places: none waits for the planner.
+_AHEAD = 2
+
+
+def work(ground: Ground) -> Work:
+    """Wait for the plan; where all of it passed, repeat it until a run fails or ``max_runs`` of them have ended."""
+    yield []
+    with LedgerReader(ground.ledger) as ledger:
+        rows = list(ledger.deciding_attempts(ground.campaign.id))
+    bad = next((row for row in rows if row.verdict != Verdict.PASS), None)
+    if bad is not None or not rows:
+        return _told(len(rows), bad.name if bad else None, bad.directory if bad else None)
+    most = ground.request.settings.get("max_runs")
+    trials = islice(_trials(ground, rows), None if most is None else max(0, most - len(rows)))
+    return (yield from _repeat(len(rows), trials, _AHEAD * ground.campaign.parallel))
+
+
+def _repeat(runs: int, trials: Iterator[Trial], ahead: int) -> Work:
+    """Keep so many under way; the first that does not pass ends it."""
+    wanted, under_way = list(islice(trials, ahead)), 0
+    while wanted or under_way:
+        under_way += len(wanted)
+        came = yield wanted
+        assert came is not None
+        under_way -= 1
+        runs += 1
+        if came.decision.verdict is not Verdict.PASS:
+            return _failed(runs, came)
+        wanted = list(islice(trials, 1))
+    return _told(runs, None, None)
+
+
+def _trials(ground: Ground, rows: list[AttemptRow]) -> Iterator[Trial]:
+    """Round after round, in the order of admission."""
+    for row in cycle(rows):
+        with LedgerReader(ground.ledger) as ledger:
+            parent = ledger.record(row.token)
+        assert parent is not None
+        yield Trial(order=parent.order, parent=parent)
+
+
+def _failed(runs: int, came: Came) -> dict[str, Any]:
+    order, failure = came.order, came.decision.failure
+    message = failure.message if failure else came.decision.reason
+    told = _told(runs, f"{order.key}@{order.origin}-{order.attempt}", order.directories.public)
+    return {**told, "verdict": came.decision.verdict, "message": message}
+
+
+def _told(runs: int, failed: str | None, directory: str | None) -> dict[str, Any]:
+    return {"runs": runs, "failed": failed, "directory": directory}

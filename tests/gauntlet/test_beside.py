@@ -1,0 +1,96 @@
+"""Beside the plan, with a daemon: replays and repeats, whoever dies meanwhile."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from .processes import kill
+from .yard import Yard
+
+pytestmark = pytest.mark.gauntlet
+FAILING = 'tool f { command "/bin/sh" "-c" "echo start >> {log}; {sleep}; exit 3" }\ninstance i {{ run f }}'
+
+
+def failed(yard: Yard, sleep: str = "true") -> str:
+    """A daemon and a finished campaign with a failure."""
+    yard.daemon()
+    body = FAILING.replace("{log}", str(yard.log)).replace("{sleep}", sleep).replace("{{", "{").replace("}}", "}")
+    campaign = yard.submit(yard.spec("q", body))
+    yard.call("wait", campaign, status=1)
+    return campaign
+
+
+def gate(yard: Yard) -> str:
+    return f"test -e {yard.folder}/again && until test -e {yard.folder}/go; do sleep 0.05; done"
+
+
+def replaying(yard: Yard, campaign: str, times: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "campaign", "replay", f"{campaign}/i#0", "--times", str(times), "--format", "json"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=yard.folder, env=yard.environ, text=True, **streams)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize("supervisors", [False, True])
+def test_a_replay_goes_on_where_a_killed_daemon_left_it(yard: Yard, supervisors: bool) -> None:
+    campaign = failed(yard, gate(yard))
+    (yard.folder / "again").touch()
+    before = yard.call("show", campaign, "--format", "json")
+    client = replaying(yard, campaign, 3)
+    yard.until(lambda: yard.started() == 3)  # its own, and two places
+    yard.kill(yard.pids[-1], supervisors=supervisors)
+    _, errors = client.communicate(timeout=60)
+    assert (client.returncode, "CAMP526" in errors) == (3, True), errors
+    yard.daemon()
+    yard.release()
+    yard.until(lambda: len(list(yard.folder.glob(".campaign/runs/*/i/i/*/attempt-1/replay-3/run.json"))) == 1)
+    yard.until(lambda: yard.status()["holder"] is not None and not yard.status()["holder"].get("campaigns"))
+    assert yard.started() == 4
+    assert yard.call("show", campaign, "--format", "json") == before
+    told = json.loads(yard.call("replay", f"{campaign}/i#0", "--format", "json", status=1))
+    assert [each["name"] for each in told["runs"]] == ["i#0@replay-4"]
+
+
+def test_what_is_asked_for_beside_a_plan_is_canceled(yard: Yard) -> None:
+    campaign = failed(yard, gate(yard))
+    (yard.folder / "again").touch()
+    client = replaying(yard, campaign, 3)
+    yard.until(lambda: yard.started() == 3)
+    yard.call("cancel", campaign)
+    output, errors = client.communicate(timeout=60)
+    assert client.returncode == 5, output + errors
+    (row,) = json.loads(yard.call("list", "--format", "json"))
+    assert (row["state"], row["exit_status"]) == ("finished", 1)
+    yard.release()
+    yard.call("replay", f"{campaign}/i#0", status=1)
+
+
+def test_an_interrupted_look_leaves_the_daemon_at_work(yard: Yard) -> None:
+    campaign = failed(yard, gate(yard))
+    (yard.folder / "again").touch()
+    client = replaying(yard, campaign, 1)
+    yard.until(lambda: yard.started() == 2)
+    kill(client.pid, number=signal.SIGINT)
+    _, errors = client.communicate(timeout=60)
+    assert client.returncode == 130
+    assert "goes on" in errors
+    yard.release()
+    yard.until(lambda: len(list(yard.folder.glob(".campaign/runs/*/i/i/*/attempt-1/replay-1/run.json"))) == 1)
+
+
+def test_until_fail_by_a_daemon(yard: Yard) -> None:
+    yard.daemon()
+    count = f"echo x >> {yard.folder}/count; test $(wc -l < {yard.folder}/count) -lt 6"
+    spec = yard.spec("u", f'tool c {{ command "/bin/sh" "-c" "{count}" }}\ninstance i {{ run c }}')
+    told = json.loads(yard.call("exec", spec, "--until-fail", "--format", "json", status=1))
+    assert told["verdicts"]["pass"] == told["total"] == 1
+    assert told["repeats"]["runs"] >= 6
+    assert told["repeats"]["failed"].startswith("i#0@repeat-")
+    view = json.loads(
+        (yard.folder / ".campaign/runs" / told["campaign"] / told["repeats"]["evidence"] / "run.json").read_text()
+    )
+    assert (view["verdict"], view["origin"]) == ("fail", "repeat")
