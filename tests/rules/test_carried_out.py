@@ -228,3 +228,39 @@ def test_what_was_queued_is_stopped_by_a_limit_that_was_tightened_since(
         daemon.terminate()
         daemon.wait(60)
     assert given(bench) == ["800"]
+
+
+def failures(done: subprocess.CompletedProcess[str]) -> list[tuple[str, int]]:
+    return [(each["fingerprint"], each["count"]) for each in json.loads(done.stdout)["failures"]]
+
+
+def test_failures_are_made_one_and_told_apart_by_hand(campaign: Campaign, bench: Path) -> None:
+    (bench / "tool.sh").write_text('[ "$1" = 800 ] && exit 3; exit 4\n')
+    (four, of_four), (three, of_three) = failures(run(campaign, bench))
+    assert (of_four, of_three) == (2, 1)
+    one = f"fingerprints:\n  - {{same: [{three}, {four}], why: one cause}}\n"
+    (bench / "rules/z.yaml").write_text(RULES + one)
+    assert failures(run(campaign, bench)) == [(three, 3)]
+    apart = f"  - {{split: {four}, by: voltage, why: two rails}}\n"
+    (bench / "rules/z.yaml").write_text(RULES + one + apart)
+    told = failures(run(campaign, bench))
+    assert [count for _, count in told] == [1, 1, 1]
+    assert not {three, four} & {fingerprint for fingerprint, _ in told}
+    said = campaign("rules", "explain", "rules/z.yaml").stdout
+    assert f"also {four}" in said
+    assert "one for each voltage" in said
+    why = campaign("failures", "--why", told[0][0]).stdout
+    assert f"instead of {three}" in why or f"instead of {four}" in why
+    assert "step diag" in why
+
+
+def test_why_a_fingerprint_is_what_it_is(campaign: Campaign, bench: Path) -> None:
+    (bench / "tool.sh").write_text("echo 'fatal: page 7 of /tmp/x is torn'; exit 3\n")
+    ((fingerprint, _),) = failures(run(campaign, bench))
+    why = campaign("failures", "--why", fingerprint[:8]).stdout
+    assert "fatal: page # of # is torn" in why
+    assert "in output.log" in why
+    grounds = json.loads(campaign("failures", "--why", fingerprint, "--format", "json").stdout)["grounds"]
+    assert (grounds["form"], grounds["kind"], grounds["subject"]) == ("lines", "fail exit", "step diag exit 3")
+    unknown = campaign("failures", "--why", "zz")
+    assert (unknown.returncode, "CAMP595" in unknown.stderr) == (2, True)

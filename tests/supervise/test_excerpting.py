@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from campaign.judge.classify import decide
-from campaign.records import Exit, Order, PatternOrder
+from campaign.records import Exit, ExpectOrder, Order, PatternOrder
 
 from .conftest import Desk, python, shell, step
 
@@ -40,7 +41,10 @@ def test_only_what_did_not_end_well_is_read(desk: Desk, script: str) -> None:
 
 
 def test_where_something_is_expected_of_the_output_it_is_read(desk: Desk) -> None:
-    order = desk.order(shell("echo 'fatal: it is lost'"), patterns=(PatternOrder("1", "contains", "x"),))
+    expected = ExpectOrder("not (output contains x)", msgspec.Raw(b"null"))
+    order = desk.order(
+        shell("echo 'fatal: it is lost'"), patterns=(PatternOrder("1", "contains", "x"),), expectations=(expected,)
+    )
     record = desk.carry_out(order)
     assert record.excerpt is not None
     assert record.excerpt.frames == ("fatal: it is lost",)

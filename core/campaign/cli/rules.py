@@ -14,7 +14,7 @@ from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus, failed
 
 if TYPE_CHECKING:
     from campaign.rules.files import Bound
-    from campaign.rules.structs import RuleBook
+    from campaign.rules.structs import Origin, RuleBook
 
 # Rule sets (YAML), tables and plugins are imported where they are needed: help must not wait for them.
 
@@ -94,8 +94,17 @@ def _duties(book: RuleBook) -> Iterator[tuple[str, str, str, str, str, str | Non
     for known in book.quarantine.values():
         until = f"until {known.until} ({known.issue})"
         yield "quarantine", known.fingerprint, until, known.origin.rule_set, str(known.origin.span), known.origin.why
+    for merge in book.merges:
+        first, *others = merge.same
+        yield "fingerprints", first, f"also {', '.join(others)}", *_from(merge.origin)
+    for apart in book.splits:
+        yield "fingerprints", apart.fingerprint, f"one for each {apart.by}", *_from(apart.origin)
     if book.orphans is not None:
         yield "orphans", "", book.orphans.word, book.orphans.origin.rule_set, str(book.orphans.origin.span), None
+
+
+def _from(origin: Origin) -> tuple[str, str, str | None]:
+    return origin.rule_set, str(origin.span), origin.why
 
 
 @command.command("test")

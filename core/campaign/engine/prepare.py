@@ -37,6 +37,7 @@ from campaign.plugins.parameters import parameter_types
 from campaign.plugins.registry import Registry
 from campaign.records import GuardOrder, RulesOrder
 from campaign.records.plan import PlanCounts, PlanPlugin, PlanTool, PlanView
+from campaign.rules.failures import merged, split
 from campaign.rules.structs import Guard, RuleBook
 from campaign.units import Dimension, UnitError, parse_quantity, to_json
 
@@ -317,7 +318,12 @@ def _rules(plan: Plan, directory: str) -> RulesOrder | None:
         return None
     bound = plan.rules
     files = {os.path.join(directory, path): snapshots.digest(data) for path, data in sorted(bound.files.items())}
-    return RulesOrder(paths=tuple(os.path.join(directory, path) for path in bound.paths), files=files)
+    return RulesOrder(
+        paths=tuple(os.path.join(directory, path) for path in bound.paths),
+        files=files,
+        merged=merged(bound.book),
+        split=split(bound.book),
+    )
 
 
 def _guards(plan: Plan, registry: Registry, directory: str) -> tuple[GuardOrder, ...]:

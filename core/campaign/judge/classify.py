@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from campaign.judge.expectations import Holds, Outcome, condition, evaluate_expectation
+from campaign.judge.fingerprint.regrouping import regrouped
 from campaign.judge.fingerprint.signature import fingerprint, grounds_of, signed
 from campaign.judge.observed import Observation, ending, named, timed_out, within_sla
 from campaign.language.expressions import EvaluationError
@@ -260,11 +262,13 @@ def _decision(order: Order, objection: Objection, reason: str, signature: str | 
         grounds = grounds_of(kind, subject, message, _own_names(order), objection.excerpt)
     else:
         grounds = signed(kind, signature)
+    own = fingerprint(grounds)
+    known = regrouped(own, order)
     failure = Failure(
         kind=objection.kind,
         message=one_line(mask_text(objection.message, secrets)),
-        fingerprint=fingerprint(grounds),
-        grounds=grounds,
+        fingerprint=known,
+        grounds=grounds if known == own else replace(grounds, was=own),
     )
     return Decision(objection.verdict, one_line(mask_text(reason, secrets)), failure)
 

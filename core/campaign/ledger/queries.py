@@ -292,6 +292,16 @@ class LedgerReader:
         row = self._one(sightings.FIRST, fingerprint)
         return Sighting(*row) if row else None
 
+    def fingerprints(self, beginning: str, most: int) -> list[tuple[str, str]]:
+        """The fingerprints that begin so, at most so many, each with the token of its first attempt."""
+        query = """
+            SELECT f.fingerprint, a.token FROM (
+                SELECT fingerprint, min(id) AS first FROM attempt
+                WHERE fingerprint >= ?1 AND fingerprint < ?1 || 'g' GROUP BY fingerprint LIMIT ?2
+            ) f JOIN attempt a ON a.id = f.first
+        """
+        return [(str(fingerprint), str(token)) for fingerprint, token in self._rows(query, beginning, most)]
+
     def cells_of(self, fingerprint: str, campaign: str | None = None, most: int = -1) -> list[str]:
         """The cells that a failure came in, of a campaign or of all, as first admitted."""
         return [str(cell) for (cell,) in self._rows(sightings.CELLS, campaign, fingerprint, most)]

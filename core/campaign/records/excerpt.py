@@ -25,7 +25,8 @@ class Grounds(Struct, frozen=True, omit_defaults=True):
 
     ``kind`` is the verdict and the kind of failure, ``subject`` what failed first.  ``form`` says what ``lines`` are: a
     headline and frames, ``lines`` of an output, the ``message``, or a ``plugin``'s own words.  ``dropped`` was left out
-    as noise; ``path`` is where it was read.
+    as noise; ``path`` is where it was read.  ``was`` is the fingerprint that these are of, where a rule set made it one
+    with another or told it apart.
     """
 
     version: int
@@ -35,3 +36,4 @@ class Grounds(Struct, frozen=True, omit_defaults=True):
     lines: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     path: str | None = None
+    was: str | None = None

@@ -151,13 +151,16 @@ class RulesOrder(Struct, frozen=True, omit_defaults=True):
     ``paths`` are the sets that were bound, absolute; ``files`` the digests (BLAKE2b, 32 hex digits) of everything that
     was read for them.  ``kinds`` are the types of values by provider and parameter, those of settings and axes under
     an empty name; a list's is ``list/voltage``.  ``physical`` are the parameters, by provider, that are written to the
-    world as they are.
+    world as they are.  ``merged`` and ``split`` are what people say of fingerprints: which one stands for another, and
+    by which settings one is told apart.
     """
 
     paths: tuple[str, ...]
     files: dict[str, str]
     kinds: dict[str, dict[str, str]] = {}
     physical: dict[str, tuple[str, ...]] = {}
+    merged: dict[str, str] = {}
+    split: dict[str, tuple[str, ...]] = {}
 
 
 class OracleOrder(Struct, frozen=True, omit_defaults=True):

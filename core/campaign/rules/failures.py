@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from campaign.language.expressions import Closure, EvaluationError, Missing, compile_expression
+from campaign.plugins.names import canonical
 from campaign.rules.structs import Quarantine, RuleBook, Triage
 from campaign.units import UnitError, Value
 
@@ -12,6 +13,25 @@ from campaign.units import UnitError, Value
 def quarantined(book: RuleBook, day: str) -> Mapping[str, Quarantine]:
     """What does not count on a day (UTC, ``2027-01-31``), by fingerprint; the last day of one is still in it."""
     return {mark: each for mark, each in book.quarantine.items() if day <= each.until}
+
+
+def merged(book: RuleBook) -> dict[str, str]:
+    """The fingerprint that stands for each one that rules make one with others: of those the first that is named."""
+    first: dict[str, str] = {}
+    for rule in book.merges:
+        known = [first.get(each, each) for each in rule.same]
+        for each in rule.same:
+            first.setdefault(each, each)
+        first = {each: known[0] if stands in known else stands for each, stands in first.items()}
+    return {each: stands for each, stands in first.items() if each != stands}
+
+
+def split(book: RuleBook) -> dict[str, tuple[str, ...]]:
+    """By what each failure is told apart, by the fingerprint that it has once others are one with it."""
+    one, names = merged(book), dict[str, list[str]]()
+    for rule in book.splits:
+        names.setdefault(one.get(rule.fingerprint, rule.fingerprint), []).append(canonical(rule.by))
+    return {each: tuple(sorted(set(by))) for each, by in names.items()}
 
 
 def triaged(book: RuleBook, lookup: Callable[[str], Value]) -> Iterator[Triage]:

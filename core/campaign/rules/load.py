@@ -23,6 +23,7 @@ from campaign.rules.structs import (
     Guard,
     Limit,
     Match,
+    Merge,
     Number,
     Origin,
     Orphans,
@@ -30,6 +31,7 @@ from campaign.rules.structs import (
     Require,
     RuleSet,
     Skip,
+    Split,
     Triage,
 )
 from campaign.units import Value, format_value
@@ -64,6 +66,7 @@ class _Loader:
     def rule_set(self) -> RuleSet:
         root = self.root.entries
         unbounded = root.get("unbounded")
+        regrouped = self._each("fingerprints", self._fingerprints)
         return RuleSet(
             name=self.name,
             path=self.source.path,
@@ -78,6 +81,8 @@ class _Loader:
             requires=self._each("require", self._require),
             triage=self._keyed(self._each("triage", self._triage), lambda each: canonical(each.id)),
             quarantine=self._keyed(self._each("quarantine", self._quarantine), lambda each: each.fingerprint),
+            merges=tuple(each for each in regrouped if isinstance(each, Merge)),
+            splits=tuple(each for each in regrouped if isinstance(each, Split)),
             skips=self._each("skip", self._skip),
             orphans=self._orphans(root.get("orphans")),
             examples=self._examples(root.get("examples")),
@@ -245,6 +250,18 @@ class _Loader:
             runs=schema.count_of(entry.entries["runs"]) if "runs" in entry.entries else None,
             origin=self._origin(entry.entries["fingerprint"], entry.entries.get("why")),
         )
+
+    def _fingerprints(self, entry: Entries) -> Merge | Split | None:
+        keys = set(entry.entries) - {"why"}
+        origin = self._origin(entry, entry.entries.get("why"))
+        if keys == {"same"}:
+            return Merge(same=_texts(entry.entries["same"]), origin=origin)
+        if keys == {"split", "by"}:
+            split, by = (schema.text_of(entry.entries[key]) for key in ("split", "by"))
+            return Split(fingerprint=split, by=by, origin=origin)
+        hint = "write {same: [A, B]} to make failures one, {split: A, by: SETTING} to tell one apart"
+        self._error("CAMP301", "this neither merges fingerprints nor splits one", entry.span, hint)
+        return None
 
     def _skip(self, entry: Entries) -> Skip | None:
         if not {"cell", "instance", "tags"} & set(entry.entries):

@@ -139,6 +139,13 @@ def _fingerprint(node: Node) -> str:
     return text
 
 
+def _by(node: Node) -> str:
+    text = text_of(node)
+    if not all(map(is_name, text.split("."))):
+        raise UnitError("takes a setting, an axis, instance or cell")
+    return text
+
+
 def _unbounded(node: Node) -> str:
     return _one_of(node, ("deny", "allow"))
 
@@ -252,6 +259,16 @@ SCHEMA: dict[str, Any] = {
                 "owner": _leaf(text_of),
                 "runs": _leaf(count_of),
                 "why": _leaf(text_of),
+            }
+        )
+    ),
+    "fingerprints": _list(
+        _mapping(
+            {
+                "same": _list(_leaf(_fingerprint), minlength=2),
+                "split": _leaf(_fingerprint),
+                "by": _leaf(_by),
+                "why": _leaf(text_of, required=True),
             }
         )
     ),

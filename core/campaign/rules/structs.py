@@ -126,6 +126,21 @@ class Quarantine(Struct, frozen=True, kw_only=True):
     origin: Origin
 
 
+class Merge(Struct, frozen=True, kw_only=True):
+    """Failures that are one whatever their fingerprints: they all get the first one's."""
+
+    same: tuple[str, ...]
+    origin: Origin
+
+
+class Split(Struct, frozen=True, kw_only=True):
+    """A failure that is several: one for each value of ``by``, a setting or axis, ``instance`` or ``cell``."""
+
+    fingerprint: str
+    by: str
+    origin: Origin
+
+
 class Skip(Struct, frozen=True, kw_only=True):
     """Cells, instances or tags that are not run; ``*`` in a pattern stands for any characters."""
 
@@ -175,6 +190,8 @@ class RuleSet(Struct, frozen=True, kw_only=True):
     requires: tuple[Require, ...] = ()
     triage: tuple[Triage, ...] = ()
     quarantine: tuple[Quarantine, ...] = ()
+    merges: tuple[Merge, ...] = ()
+    splits: tuple[Split, ...] = ()
     skips: tuple[Skip, ...] = ()
     orphans: Orphans | None = None
     examples: tuple[Example, ...] = ()
@@ -193,6 +210,8 @@ class RuleBook(Struct, frozen=True, kw_only=True):
     requires: tuple[Require, ...] = ()
     triage: Mapping[str, Triage] = {}
     quarantine: Mapping[str, Quarantine] = {}
+    merges: tuple[Merge, ...] = ()
+    splits: tuple[Split, ...] = ()
     skips: tuple[Skip, ...] = ()
     orphans: Orphans | None = None
     overrides: tuple[Override, ...] = ()

@@ -39,7 +39,7 @@ def _worth_reading(order: Order, exit: Exit) -> bool:
     if exit.setup_error is not None or exit.stopped in {Stop.CANCEL, Stop.INTERRUPT, Stop.SAFETY}:
         return False
     ended_well = all(each.ok or each.excused or not each.counts for each in exit.steps)
-    return exit.stopped is not None or not ended_well or bool(order.patterns)
+    return exit.stopped is not None or not ended_well or bool(order.patterns and order.expectations)
 
 
 def _outputs(exit: Exit) -> Iterator[str]:
