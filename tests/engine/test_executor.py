@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from campaign.engine import executor
 from campaign.engine.executor import MUTE, LocalExecutor
 from campaign.engine.findings import Exited, Finding, Gone, NeverStarted, Running, Unknown
 from campaign.engine.recover import make_folder, revoke
@@ -201,6 +202,22 @@ def test_without_its_nursery_a_place_is_gone_for_good(yard: Yard) -> None:
     os.kill(yard.handles[0].pid, signal.SIGKILL)
     yard.until(lambda: ("crippled",) in yard.ears.heard)
     assert yard.executor.capacity() == 1
+
+
+def test_supervisors_that_die_before_they_did_anything_are_replaced_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "_STILLBORN_S", 1e9)
+    yard = Yard(tmp_path, 1)
+    killed = 0
+    while yard.executor.capacity():
+        (place,) = yard.executor._places
+        place.handle.send_signal(signal.SIGKILL)
+        killed += 1
+        yard.until(lambda place=place: place not in yard.executor._places)
+    assert ("crippled",) in yard.ears.heard
+    assert killed > 3
+    yard.executor.close()
 
 
 def test_a_run_of_an_earlier_owner_is_followed_to_its_end(tmp_path: Path) -> None:

@@ -118,6 +118,24 @@ def test_a_verdict_that_there_is_not_is_damage(path: str) -> None:
         list(reader.attempts("c"))
 
 
+def test_bytes_that_are_no_text_are_damage_wherever_they_are(path: str) -> None:
+    """In the schema, where SQLite quotes them, and in an order."""
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO blob (id, data) VALUES (1, ?)", (b'{"axes": {"a": "\xb0"}}',))
+        columns = "campaign, key, origin, attempt, run, token, epoch, digest, cause, instance, cell, seed, directory"
+        values = "'c', 'k', 'plan', 1, 'r', 't', 1, 'd', 'plan', 'i', 'i', 1, '/d', 'queued', '', 1"
+        db.execute(f"INSERT INTO attempt ({columns}, state, admitted_at, order_blob) VALUES ({values})")
+    db.close()
+    for read in (LedgerReader.records, LedgerReader.glances):
+        with LedgerReader(path) as reader, pytest.raises(LedgerError, match="CAMP501"):
+            list(read(reader, "c"))
+    data = Path(path).read_bytes()
+    Path(path).write_bytes(data.replace(b"CREATE TABLE meta", b"CREATE TABL\xc1 meta"))
+    for use in (Ledger, LedgerReader):
+        with pytest.raises(LedgerError, match="CAMP501"):
+            use(path)
+
+
 def test_a_journal_that_a_crash_left_is_rolled_back(path: str) -> None:
     """A kill in the middle of a change of journal mode, as the ledgers of earlier versions were made."""
     Ledger(path).close()

@@ -20,7 +20,7 @@ def _held(found: Figures) -> None:
 
 
 def test_random_kills(tmp_path: Path) -> None:
-    _held(kills.torture(tmp_path, 8, random.Random(1)))
+    _held(kills.torture(tmp_path, 150, random.Random(1), kills.QUICK))
 
 
 def test_submissions_to_a_daemon_that_is_killed(tmp_path: Path) -> None:
@@ -48,7 +48,11 @@ def test_two_daemons(tmp_path: Path) -> None:
 
 
 def test_damaged_files(tmp_path: Path) -> None:
-    _held(damage.torture(tmp_path, 4, random.Random(1)))
+    _held(damage.torture(tmp_path, 3, random.Random(1)))
+
+
+def test_damaged_files_of_a_campaign_that_is_over(tmp_path: Path) -> None:
+    _held(damage.at_rest(tmp_path, 50, random.Random(1)))
 
 
 def test_kills_while_rails_are_held(tmp_path: Path) -> None:

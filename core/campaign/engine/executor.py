@@ -28,6 +28,8 @@ GRACE_S = 5.0
 MUTE = Gone("its supervisor did not answer and was killed, and nothing of it runs")
 #: A supervisor makes its claim a moment after its lock; who finds it between the two looks again after this.
 _LOOK_AGAIN_S = 0.1
+#: A supervisor that ends within this time without a word could not even begin; after so many a place is given up.
+_STILLBORN_S, _MOST_STILLBORN = 1.0, 5
 #: How often a device that another workspace uses is looked at, while there is one.
 _DEVICES_S = 0.25
 
@@ -105,13 +107,14 @@ _decode_exit = msgspec.json.Decoder(Exit).decode
 class _Place:
     """A supervisor and the attempts it was given: the first is under way, a second one waits."""
 
-    def __init__(self, handle: SupervisorHandle, executor: LocalExecutor, loop: Loop) -> None:
+    def __init__(self, handle: SupervisorHandle, executor: LocalExecutor, loop: Loop, stillborn: int = 0) -> None:
         self.handle = handle
+        self.stillborn = stillborn  # how many in a row before this one could not even begin
         self.orders: dict[str, Order] = {}
         self.started: set[str] = set()
         self.judging: set[str] = set()
         self.waiting: set[str] = set()
-        self.spoke = False
+        self.spoke, self.since = False, loop.now()
         self.watchdog = Watchdog(loop, handle.send_signal)
         self.channel = Channel(
             loop, handle.sock, lambda line: executor.received(self, line), lambda: executor.hung_up(self)
@@ -273,10 +276,12 @@ class LocalExecutor:
             self._listener.crippled()
 
     def _replace(self, place: _Place) -> bool:
-        if not place.spoke:
-            return False  # it died before it did anything: so would the next one
+        stillborn = not place.spoke and self._loop.now() - place.since < _STILLBORN_S
+        count = place.stillborn + 1 if stillborn else 0
+        if count > _MOST_STILLBORN:
+            return False  # so would the next one
         try:
-            self._places.append(_Place(place.handle.replace(), self, self._loop))
+            self._places.append(_Place(place.handle.replace(), self, self._loop, count))
         except OSError:
             return False
         return True

@@ -97,10 +97,13 @@ def vanished(path: str) -> LedgerError:
 
 @contextmanager
 def errors(path: str, becomes: Callable[[str, object], LedgerError]) -> Iterator[None]:
-    """Turn what SQLite and the system raise into a LedgerError that names the ledger."""
+    """Turn what SQLite and the system raise into a LedgerError that names the ledger.
+
+    A damaged schema is quoted in SQLite's message, and may be no text at all.
+    """
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise becomes(path, error) from error
 
 

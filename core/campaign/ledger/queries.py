@@ -85,6 +85,10 @@ _axes_of = msgspec.json.Decoder(_AxesOf).decode
 _end_of = msgspec.json.Decoder(_EndOf).decode
 
 
+#: What a blob that was damaged raises; text that is none is not among msgspec's own errors.
+_NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)
+
+
 class LedgerReader:
     """A read-only view of a ledger; ``with LedgerReader(path) as ledger``.
 
@@ -332,7 +336,10 @@ class LedgerReader:
     def judgements(self, token: str) -> list[JudgementRow]:
         """The judgements of an attempt, oldest first."""
         query = "SELECT token, source, at, oracles, decision FROM judgement WHERE token = ? ORDER BY id"
-        return [_judgement_row(row) for row in self._rows(query, token)]
+        try:
+            return [_judgement_row(row) for row in self._rows(query, token)]
+        except _NOT_DECODED as error:
+            raise unreadable(self.path, error) from error
 
     def last_event(self) -> int:
         """The number of the newest event, 0 where there is none."""
@@ -396,7 +403,7 @@ class LedgerReader:
                 oracles=_oracles(oracles) if oracles is not None else (),
                 decision=_decision(decision) if decision is not None else None,
             )
-        except msgspec.MsgspecError as error:
+        except _NOT_DECODED as error:
             raise unreadable(self.path, error) from error
 
     def _glance(self, row: tuple[Any, ...]) -> Glance:
@@ -404,7 +411,7 @@ class LedgerReader:
         try:
             end = _EndOf() if exit_ is None else _end_of(exit_)
             axes = _axes_of(order).axes
-        except msgspec.MsgspecError as error:
+        except _NOT_DECODED as error:
             raise unreadable(self.path, error) from error
         metrics = {name: text for step in end.steps for name, text in step.metrics.items()}
         named = dict(zip(_GLANCE, columns, strict=True))
