@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -141,6 +142,15 @@ def test_a_fault_that_did_not_happen_makes_an_error(order: Any, ended: Any, expe
     )
     refused = ended(faults=(FaultExit("kill", "process.kill", 1.5, error="no such process"),))
     assert decide(asked, refused).reason == "fault kill could not be injected: no such process"
+
+
+def test_a_fault_whose_effect_is_in_the_trace_that_is_replayed_may_come_too_late(order: Any, ended: Any) -> None:
+    (kill,) = KILL
+    asked = order(faults=(msgspec.structs.replace(kill, in_trace="effect"),))
+    late = ended(faults=(FaultExit("kill", "process.kill", 1.5, notes="too late"),))
+    assert told(decide(asked, late))[0] == "pass"
+    broken = ended(faults=(FaultExit("kill", "process.kill", 1.5, error="no such process"),))
+    assert told(decide(asked, broken))[0] == "error"
 
 
 def test_an_undo_that_failed_fails_the_run(order: Any, ended: Any) -> None:

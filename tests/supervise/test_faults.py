@@ -257,3 +257,37 @@ def test_no_secret_is_kept_of_what_a_fault_says(desk: Desk) -> None:
     )
     (seen,) = desk.carry_out(order).faults
     assert seen.notes == "made a file ***"
+
+
+# --- what carries out a trace -----------------------------------------------------------------------------------------
+
+
+def in_trace(how: str, at_s: float = 0.0) -> FaultOrder:
+    return FaultOrder("t", "strangers.trace", at_s, settings={"how": ""}, in_trace=how)  # type: ignore[arg-type]
+
+
+def test_the_death_that_ends_a_trace_is_the_fault_and_excused(desk: Desk) -> None:
+    order = desk.order(
+        shell("sleep 0.3; kill -9 $$"), shell("true", label="b"), faults=(in_trace("end"),), plugins=PLUGINS
+    )
+    found = desk.carry_out(order)
+    first, second = found.steps
+    assert (first.exit.signal, first.excused, second.ok) == (9, True, True)
+    (fault,) = found.faults
+    assert fault.error is None
+    assert fault.notes == "the trace ends here"
+    assert fault.injected_at_s == pytest.approx(first.started_at_s + first.duration_s, abs=1e-5)
+
+
+@pytest.mark.parametrize("script", ["exit 0", "kill -TERM $$"])
+def test_a_replay_that_does_not_die_as_its_trace_does_is_told(desk: Desk, script: str) -> None:
+    found = desk.carry_out(desk.order(shell(f"sleep 0.3; {script}"), faults=(in_trace("end"),), plugins=PLUGINS))
+    assert not found.steps[0].excused
+    assert "came to an end that is not that of its trace" in (found.faults[0].error or "")
+
+
+def test_a_fault_that_comes_too_late_for_a_replay_is_no_error(desk: Desk) -> None:
+    found = desk.carry_out(desk.order(shell("sleep 0.5"), faults=(in_trace("effect", 60.0),), plugins=PLUGINS))
+    (fault,) = found.faults
+    assert (fault.error, fault.injected_at_s) == (None, None)
+    assert "came after the tools had ended" in (fault.notes or "")

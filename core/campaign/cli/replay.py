@@ -32,7 +32,9 @@ _WORDS = {
 @no_progress_option
 @workspace_option
 def command(run: str, times: int, output_format: str, progress: bool, workspace: str) -> int:
-    """Carry out RUN again: same commands, environment, seed and instants of faults; its verdict stays what it is.
+    """Carry out RUN again; its verdict stays what it is.
+
+    From its trace, where it has one, else with the same commands, environment, seed and instants of faults.
 
     RUN is [campaign/]cell#seed[@attempt] or an id; without an attempt it is the last one.
     """
@@ -71,8 +73,18 @@ def _show(parent: AttemptRecord, runs: list[dict[str, Any]], output_format: str)
             }
         )
         return
-    rows = [[each["name"], each["verdict"], _WORDS[each["outcome"]], cut(each["message"] or "", 80)] for each in runs]
-    click.echo(table(["replay", "verdict", "outcome", "message"], rows))
+    how = {True: "its trace", False: "its arguments", None: ""}
+    rows = [
+        [
+            each["name"],
+            how[each.get("from_trace")],
+            each["verdict"],
+            _WORDS[each["outcome"]],
+            cut(each["message"] or "", 80),
+        ]
+        for each in runs
+    ]
+    click.echo(table(["replay", "from", "verdict", "outcome", "message"], rows))
     if parent.row.verdict in {"fail", "error"}:
         click.echo(f"the same failure came back in {same} of {len(runs)}")
     for each in runs:

@@ -1,4 +1,4 @@
-"""A replay: an attempt is carried out again as it was, and compared with what it came to then."""
+"""A replay: an attempt is carried out again as it was, from its traces where it has some, and compared with then."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from campaign.engine.retrace import retraced
 from campaign.engine.sidework import Came, Ground, Trial, Work
 from campaign.ledger.rows import AttemptRecord
 from campaign.records import Exit, FaultExit, FaultOrder, Order, Verdict
@@ -19,6 +20,8 @@ def work(ground: Ground) -> Work:
     assert ground.parent is not None
     parent = ground.parent
     order = as_it_was(parent)
+    if parent.exit is not None:
+        order = retraced(order, parent.exit, parent.row.directory, ground.note)
     trials = [Trial(order=order, parent=parent) for _ in range(int(ground.request.settings.get("times", 1)))]
     came: list[Came] = []
     wanted = trials
@@ -66,4 +69,5 @@ def _told(parent: AttemptRecord, came: Came) -> dict[str, Any]:
         "message": failure.message if failure else None,
         "fingerprint": failure.fingerprint if failure else None,
         "directory": order.directories.public,
+        "from_trace": any(step.replay is not None for step in order.steps),
     }

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from campaign.diagnostics import CampaignError
 from campaign.engine import protocol
+from campaign.engine.retrace import lay_out
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CANCELED, DONE, FAILED, AttemptRecord, AttemptRow, CampaignRow, RequestRow
 from campaign.plan.matrix import Run
@@ -226,13 +227,11 @@ class Sidework:
     def _go_on(self, job: _Job) -> None:
         while job.arrived and not job.over:
             try:
-                trials = job.work.send(job.arrived.popleft())
+                self._carry_out(job, job.work.send(job.arrived.popleft()))
             except StopIteration as end:
                 self._settle(job, DONE, end.value)
             except CampaignError as error:
                 self._settle(job, FAILED, {"why": str(error)})
-            else:
-                self._carry_out(job, trials)
 
     def _settle(self, job: _Job, state: str, result: dict[str, Any]) -> None:
         job.over = True
@@ -275,6 +274,7 @@ class Sidework:
             parent=trial.parent.row.name,
             request=job.request.id,
         )
+        lay_out(order, trial.parent.row.directory)
         job.under_way[_name(order)] = trial
         self._orders[_name(order)] = order
         return order

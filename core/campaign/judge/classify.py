@@ -189,7 +189,7 @@ def _not_injected(order: Order, exit: Exit) -> Iterator[tuple[str, str]]:
         found = seen.get(fault.label)
         if found is not None and found.error is not None:
             yield fault.label, f"could not be injected: {found.error}"
-        elif found is None or found.injected_at_s is None:
+        elif (found is None or found.injected_at_s is None) and fault.in_trace is None:
             yield fault.label, f"was to come at {fault.at_s:g} s, after the tools had ended"
 
 

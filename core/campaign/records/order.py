@@ -62,6 +62,18 @@ class TraceOrder(Struct, frozen=True, omit_defaults=True):
     replay: tuple[str, ...] = ()
 
 
+class ReplayOrder(Struct, frozen=True, omit_defaults=True):
+    """The trace that a step carries out: ``path`` below the attempt's public directory, where it lies before it starts.
+
+    It is a copy of ``source``, relative to the directory of the attempt that is carried out again; ``digest`` (BLAKE2b,
+    32 hex digits) is that of its bytes.
+    """
+
+    path: str
+    source: str
+    digest: str
+
+
 class StepOrder(Struct, frozen=True, omit_defaults=True):
     """One command of the run.
 
@@ -84,6 +96,7 @@ class StepOrder(Struct, frozen=True, omit_defaults=True):
     template: tuple[Template, ...] = ()
     env_template: dict[str, Template] = {}
     trace: TraceOrder | None = None
+    replay: ReplayOrder | None = None
 
 
 class ServiceOrder(Struct, frozen=True, omit_defaults=True):
@@ -107,7 +120,9 @@ class ServiceOrder(Struct, frozen=True, omit_defaults=True):
 class FaultOrder(Struct, frozen=True, omit_defaults=True):
     """A fault to inject: ``at_s`` after the start of step ``after`` (the first one unless said), into ``target``.
 
-    ``random`` was drawn for it from the run's key, 0 to 2^64-1; ``resources`` as of a ``HoldOrder``.
+    ``random`` was drawn for it from the run's key, 0 to 2^64-1; ``resources`` as of a ``HoldOrder``.  Where its target
+    carries out a trace, ``in_trace`` says what stands in it: ``end``, it is not injected, for the trace ends with the
+    death that it was; ``effect``, it need not be injected where its instant comes too late.
     """
 
     label: str
@@ -120,6 +135,7 @@ class FaultOrder(Struct, frozen=True, omit_defaults=True):
     after: str | None = None
     random: int = 0
     resources: tuple[str, ...] = ()
+    in_trace: Literal["end", "effect"] | None = None
 
 
 class HoldOrder(Struct, frozen=True, omit_defaults=True):

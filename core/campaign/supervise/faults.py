@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
@@ -57,6 +58,13 @@ class FaultRun:
         self.error = why
         self.state = State.OVER
 
+    def miss(self, why: str) -> None:
+        """Its instant came too late: that is an error, unless the trace that its target carries out has its effect."""
+        if self.order.in_trace == "effect":
+            self.notes, self.state = why, State.OVER
+        else:
+            self.fail(why)
+
 
 class Faults:
     """All faults of one attempt; ``changed`` is called whenever one of them has moved on.
@@ -98,8 +106,19 @@ class Faults:
                 run.due = self._station.loop.now() + run.order.at_s
             if run.target is None and self._aims_at(run.order, running):
                 run.target = running
-            if run.state is State.PLANNED and run.due is not None and run.target is not None:
+            ready = run.state is State.PLANNED and run.due is not None and run.target is not None
+            if ready and run.target is not None and run.order.in_trace != "end":
                 self._arm(run, run.target)
+
+    def died(self, running: Running, at: float) -> None:
+        """What carries out a trace has ended, ``at`` that instant: as it had to, if the trace ends with a fault."""
+        for run in self._runs:
+            if run.order.in_trace == "end" and run.state is State.PLANNED and run.target is running:
+                if running.status.signal == signal.SIGKILL and running.process is not None:
+                    run.injected_at, run.hit, run.notes = at, (running.process,), "the trace ends here"
+                    run.state = State.OVER
+                else:
+                    run.fail(f"{running.name} came to an end that is not that of its trace: {running.how()}")
 
     def end(self) -> None:
         """The steps are over: inject nothing more, and take back whatever is in force."""
@@ -108,7 +127,7 @@ class Faults:
             if run.timer is not None:
                 run.timer.cancel()
             if run.state in {State.PLANNED, State.ARMED}:
-                run.fail(_too_late(run))
+                run.miss(_too_late(run))
                 self._strike(run)
             elif run.state is State.IN_FORCE:
                 self._clear(run)
@@ -127,7 +146,7 @@ class Faults:
 
     def _arm(self, run: FaultRun, target: Running) -> None:
         if target.process is None:
-            run.fail(f"{target.name} had ended before it could be armed")
+            run.miss(f"{target.name} had ended before it could be armed")
             return
         try:
             settings = fill_json(run.order.settings, self._late)
@@ -151,7 +170,7 @@ class Faults:
         if not isinstance(reply, Armed):
             run.fail(_why(reply))
         elif self._ending or run.due is None:
-            run.fail(_too_late(run))
+            run.miss(_too_late(run))
         else:
             self._journal(run, reply)
             if run.state is State.ARMING:
@@ -179,7 +198,7 @@ class Faults:
 
     def _inject(self, run: FaultRun, target: Running, arm: Arm, armed: Armed) -> None:
         if target.ended:
-            run.fail(f"{target.name} had ended before its instant, {run.order.at_s:g} s")
+            run.miss(f"{target.name} had ended before its instant, {run.order.at_s:g} s")
             self._strike(run)
             self._changed()
             return

@@ -74,7 +74,9 @@ class Scene:
         return (*self.services, *self.steps)
 
     def excuse(self, running: Running) -> None:
-        """Note whether a fault of the campaign hit this very process."""
+        """Note whether a fault of the campaign hit this very process, or did so in the trace that it carries out."""
+        if running.ended_at_s is not None:
+            self.faults.died(running, self.epoch + running.ended_at_s)
         running.excused = self.faults.any and self.faults.hit(running.process)
 
     def finish_traces(self) -> None:
