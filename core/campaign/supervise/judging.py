@@ -120,8 +120,9 @@ class Judging:
         if failed is None or self._stopped is not None or not self._order.plugins:
             self._done(tuple(self._records), None)
             return
+        asked = next((each.timeout_s for each in self._order.oracles if each.label == failed.label), None)
         request = Sign(self._station.host.next_id(), self._exit, self._evidence, failed.message)
-        self._station.host.ask(request, _SIGN_DEADLINE_S, self._signed)
+        self._station.host.ask(request, min(asked or _SIGN_DEADLINE_S, _SIGN_DEADLINE_S), self._signed)
 
     def _signed(self, reply: Reply) -> None:
         self._done(tuple(self._records), reply.fingerprint if isinstance(reply, Signed) else None)
