@@ -71,6 +71,13 @@ def test_a_close_promises_what_a_flush_does():
     assert not follow(text).closed
 
 
+def test_what_is_about_to_be_opened_is_closed_no_more():
+    """A writer that is killed while RocksDB recovers may leave something unfinished."""
+    text = "open 1 log\nclose 1\nclosed 1\n"
+    assert follow(text).closed
+    assert not follow(text + "opening\n").closed
+
+
 def test_what_a_session_found_is_what_must_be_there_from_then_on():
     text = "open 1 nolog\nput 3 1 40\nack 3 1\nput 4 2 40\n"
     reopened = text + "known 3 0\nknown 4 2\nopen 2 log\n"

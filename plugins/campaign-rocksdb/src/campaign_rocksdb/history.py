@@ -3,7 +3,8 @@
 One line each, appended by one ``write`` to a file opened with ``O_APPEND``: what was written is in the kernel, so it
 outlives ``kill -9`` at any moment.  (It would not outlive a power loss; neither would this test.)
 
-    open 1 log            a session begins, with the write-ahead log (or ``nolog``)
+    opening               the database is about to be opened
+    open 1 log            it is, and a session begins, with the write-ahead log (or ``nolog``)
     put 17 812 100        operation 812, begun: key 17 gets a value of 100 bytes, which follow from 17 and 812
     delete 17 813         operation 813, begun
     ack 17 812            operation 812 was acknowledged
@@ -95,6 +96,10 @@ class Recorder:
         """It has returned."""
         os.write(self._file, f"{_ENDS[what]} {number}\n".encode())
 
+    def opening(self) -> None:
+        """The database is about to be opened: what was closed is so no more."""
+        os.write(self._file, b"opening\n")
+
     def open(self, session: int, log: bool, known: dict[int, int]) -> None:
         """A session begins on a database in which ``known`` was found; counts as a whole or not at all."""
         lines = [f"known {key} {number}" for key, number in known.items()]
@@ -160,6 +165,8 @@ class History:
                 self._end("flush" if what == b"flushed" else "close", int(number))
             case [b"known", key, number] if _whole(key, number):
                 self._known[int(key)] = int(number)
+            case [b"opening"]:
+                self.closed = False
             case [b"open", number, b"log" | b"nolog" as log] if _whole(number):
                 self._open(int(number), log == b"log", line)
 

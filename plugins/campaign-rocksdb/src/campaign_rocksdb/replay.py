@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from campaign.plugins.traces import TRUNCATED, Operation, TraceError, header, read
-from campaign_rocksdb.database import add_options, open_database
+from campaign_rocksdb.database import add_options
 from campaign_rocksdb.history import Recorder
 from campaign_rocksdb.operations import ARGUMENTS, OPERATIONS, Kind
 from campaign_rocksdb.stress import begin_session, carry_out
@@ -78,8 +78,8 @@ class _Replayed:
             raise TraceError(f"an operation of kind {operation.kind}, which is none of {OPERATIONS}")
 
     def _open(self) -> None:
-        self._database = open_database(self._options)
-        self._session = begin_session(self._options, self._database, self._recorder).sessions + 1
+        self._database, history = begin_session(self._options, self._recorder)
+        self._session = history.sessions + 1
 
     def close(self) -> None:
         """End a session."""

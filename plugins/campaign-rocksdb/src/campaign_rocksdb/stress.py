@@ -60,16 +60,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def begin_session(options: argparse.Namespace, database: Rdict, recorder: Recorder) -> History:
-    """Compare what is there with what must be, and note what was found; raises BrokenError where something is lost."""
+def begin_session(options: argparse.Namespace, recorder: Recorder) -> tuple[Rdict, History]:
+    """Open the database, compare what is there with what must be, and note what was found.
+
+    Raises BrokenError where something is lost, Exception where RocksDB refuses.
+    """
+    recorder.opening()
+    database = open_database(options)
     history = read_history(options.database)
     found = collect(pairs(database))
     if wrong := wrong_with(history, found):
         raise BrokenError(wrong)
-    recorder.open(
-        history.sessions + 1, options.wal == "true", {key: found.numbers.get(key, 0) for key in history.later}
-    )
-    return history
+    known = {key: found.numbers.get(key, 0) for key in history.later}
+    recorder.open(history.sessions + 1, options.wal == "true", known)
+    return database, history
 
 
 def carry_out(database: Rdict, recorder: Recorder, key: int, number: int, size: int | None) -> None:
@@ -102,19 +106,17 @@ class _Stress:
                 self._trace.close()
 
     def _sessions(self) -> None:
-        begin_s = time.monotonic()
         sessions = self._options.reopens + 1
         for session in range(sessions):
             if session and self._trace:
                 self._trace.add(Kind.REOPEN, 0, REOPENS + session)
-            self._session(begin_s + self._options.duration_s * (session + 1) / sessions)
+            self._session(self._options.duration_s / sessions)
             print(f"sessions {session + 1}", flush=True)
 
-    def _session(self, until_s: float) -> None:
-        database = open_database(self._options)
-        history = begin_session(self._options, database, self._recorder)
+    def _session(self, duration_s: float) -> None:
+        database, history = begin_session(self._options, self._recorder)
         threads = min(self._options.threads, self._options.keys)
-        first = history.last_number + 1
+        first, until_s = history.last_number + 1, time.monotonic() + duration_s
         shares = [_Share(range(index, self._options.keys, threads), first + index, until_s) for index in range(threads)]
         writers = [_Writer(self._options, _Target(database, self._recorder, self._trace), share) for share in shares]
         self._write(writers, database)
@@ -181,9 +183,9 @@ class _Writer(threading.Thread):
         self._random = random.Random(f"{options.seed}/{share.first}")
 
     def run(self) -> None:
-        """Write until the time is up or RocksDB refuses."""
+        """Write until the time is up or RocksDB refuses, once in any case."""
         try:
-            while time.monotonic() < self._share.until_s:
+            while not self.done or time.monotonic() < self._share.until_s:
                 self._one(self._share.first + self.done * self._share.keys.step)
                 self.done += 1
         except Exception as error:  # the binding raises nothing narrower; the main thread raises it again

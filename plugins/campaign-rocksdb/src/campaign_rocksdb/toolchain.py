@@ -36,7 +36,9 @@ class Said(NamedTuple):
         if spoken or failed:
             return _short(spoken or failed or "")
         if self.status != 0:
-            return f"exit status {self.status}" if self.status > 0 else f"killed by signal {-self.status}"
+            how = f"exit status {self.status}" if self.status > 0 else f"killed by signal {-self.status}"
+            reason = next((_short(line) for line in self.stderr.splitlines() if line.strip()), None)
+            return f"{how}: {reason}" if reason else how
         if wanted is not None and wanted not in lines:
             return f"it does not say «{wanted}»"
         return None

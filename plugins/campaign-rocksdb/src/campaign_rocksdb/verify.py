@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from campaign_rocksdb.database import add_options, open_database, open_to_read, pairs
+from campaign_rocksdb.database import add_options, open_to_read, pairs
 from campaign_rocksdb.history import Recorder, history_file, read_history
 from campaign_rocksdb.judging import collect, wrong_with
 from campaign_rocksdb.stress import begin_session
@@ -33,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _reopen(options: argparse.Namespace) -> None:
     recorder = Recorder(options.database)
-    database = open_database(options)
-    history = begin_session(options, database, recorder)
+    database, history = begin_session(options, recorder)
     recorder.begin("close", history.sessions + 1)
     database.close()
     recorder.end("close", history.sessions + 1)
