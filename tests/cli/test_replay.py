@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,12 @@ def test_a_replay_has_its_own_limits_and_snapshot(done: Any, tmp_path: Path) -> 
     again = done("replay", "g.bad#7")
     assert again.returncode == 1
     assert "CAMP509" in again.stderr
+
+
+def test_a_failed_attempt_leaves_a_script_that_fails_too(done: Any, tmp_path: Path) -> None:
+    root = next((tmp_path / ".campaign" / "runs").iterdir())
+    assert len(list(root.glob("**/replay.sh"))) == 2  # of the two attempts that failed, and not of the one that passed
+    command = ["/bin/sh", str(root / "g.bad/g.bad/seed-7/attempt-2/replay.sh"), str(tmp_path / "again")]
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (again.returncode, "a step failed" in again.stderr) == (1, True)
+    assert (tmp_path / "log").read_text().splitlines()[-1] == f"{tmp_path}/again/work 7"

@@ -10,6 +10,7 @@ conclude     the summary and the reports, from what the ledger holds
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -33,7 +34,10 @@ from campaign.plan.counts import count
 from campaign.plan.matrix import Run
 from campaign.plan.plan import Plan
 from campaign.plan.render import render
-from campaign.records import PlanTool, Summary
+from campaign.plugins.api import Fault
+from campaign.plugins.printing import printing_aside
+from campaign.plugins.registry import Registry
+from campaign.records import FaultOrder, PlanTool, Summary
 from campaign.rules.failures import quarantined
 from campaign.rules.structs import Quarantine, RuleBook
 
@@ -127,11 +131,23 @@ def _errand(prepared: Prepared, workspace: Workspace) -> Errand:
         requests=() if prepared.resume else prepared.requests,
         makers=MAKERS,
         aside=prepared.aside,
+        signals=lambda fault: _signals(prepared.registry, fault),
         attempts=workspace.attempts,
         resume=prepared.resume,
         quarantined=_quarantined(prepared),
         book=plan.rules.book if plan.rules is not None else RuleBook(),
     )
+
+
+def _signals(registry: Registry, fault: FaultOrder) -> tuple[str, ...]:
+    """What a fault says of itself; a stranger's code that is wrong says nothing."""
+    provider = registry.find("fault", fault.fault)
+    try:
+        with printing_aside():
+            names = tuple(map(str, provider.signals(fault.settings))) if isinstance(provider, Fault) else ()
+    except (Exception, SystemExit):
+        return ()
+    return names if all(f"SIG{name}" in signal.Signals.__members__ for name in names) else ()
 
 
 def _quarantined(prepared: Prepared) -> Mapping[str, Quarantine]:

@@ -23,6 +23,8 @@ from campaign.engine import protocol, repeat
 from campaign.engine.client import Connect, EngineDefectError
 from campaign.engine.project import EVENTS, RUN, Projector
 from campaign.engine.releasing import all_held
+from campaign.engine.replay import as_it_was
+from campaign.engine.script import NAME, Signals, replay_script
 from campaign.engine.sidework import Ground, Maker, Sidework
 from campaign.engine.telling import Facts, Teller, facts_of
 from campaign.failpoints import reach
@@ -98,6 +100,7 @@ class Errand(Struct, frozen=True, kw_only=True):
     makers: Mapping[str, Maker] = {}
     aside: bool = False
     attempts: str = ""
+    signals: Signals = lambda _fault: ()
     quarantined: Mapping[str, Quarantine] = {}
     book: RuleBook = RuleBook()
 
@@ -322,11 +325,21 @@ class Planner:
         """Write down what an attempt came to, and in other words by now what those before it came to."""
         view = self._teller.view(facts)
         self._put(facts.order.directories.public, view)
+        self._leave_script(facts)
         for earlier, told in self._teller.retold(facts):
             self._put(earlier, told, decides=False)
         if facts.order.origin == PLAN:
             self._tell("campaign_run_finished", campaign=facts.order.campaign, run=view)
         return view
+
+    def _leave_script(self, facts: Facts) -> None:
+        """How it fails again without campaign."""
+        decision, ended = facts.decision, facts.exit
+        if decision is not None and ended is not None and decision.verdict in {Verdict.FAIL, Verdict.ERROR}:
+            public = facts.order.directories.public
+            order = as_it_was(facts.order, ended, public, lambda _why: None)
+            text = replay_script(order, ended, decision, self._errand.signals)
+            self._write(os.path.join(public, NAME), lambda: self._projector.script(public, NAME, text))
 
     def _put(self, public: str, view: RunView, *, decides: bool = True) -> None:
         self._write(os.path.join(public, RUN), lambda: self._projector.run(public, view, decides=decides))

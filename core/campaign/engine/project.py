@@ -92,6 +92,14 @@ class Projector:
         finally:
             os.close(seed)
 
+    def script(self, public: str, name: str, text: str) -> None:
+        """A script that people may run, in the folder of an attempt; raises OSError."""
+        own = self._walk(os.path.relpath(public, self.folder).split("/"))
+        try:
+            _replace(own, name, text.encode("utf-8", "backslashreplace"), mode=0o755)
+        finally:
+            os.close(own)
+
     def append(self, events: Iterable[EventView]) -> None:
         """Add to ``events.ldjson``; raises OSError."""
         write_all(self._events, b"".join(_encode(event) + b"\n" for event in events))
@@ -137,12 +145,14 @@ class Projector:
         return fd
 
 
-def _replace(folder: int, name: str, data: bytes) -> None:
+def _replace(folder: int, name: str, data: bytes, mode: int | None = None) -> None:
     """Write a file that is there whole or not at all."""
     part = f".{name}.part"
     fd = create_file(folder, part)
     try:
         write_all(fd, data)
+        if mode is not None:
+            os.fchmod(fd, mode)
     finally:
         os.close(fd)
     reach("planner.write.before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -19,9 +20,7 @@ def work(ground: Ground) -> Work:
     """Carry it out ``times`` times, in parallel as far as there is room; what each came to."""
     assert ground.parent is not None
     parent = ground.parent
-    order = as_it_was(parent)
-    if parent.exit is not None:
-        order = retraced(order, parent.exit, parent.row.directory, ground.note)
+    order = as_it_was(parent.order, parent.exit, parent.row.directory, ground.note)
     trials = [Trial(order=order, parent=parent) for _ in range(int(ground.request.settings.get("times", 1)))]
     came: list[Came] = []
     wanted = trials
@@ -33,15 +32,19 @@ def work(ground: Ground) -> Work:
     return {"runs": [_told(parent, each) for each in sorted(came, key=lambda each: each.order.attempt)]}
 
 
-def as_it_was(parent: AttemptRecord) -> Order:
-    """The order that does again what an attempt did: the same processes, and faults at the instants that they had."""
-    ended = parent.exit
-    injected = {each.label: each for each in ended.faults} if ended else {}
+def as_it_was(order: Order, ended: Exit | None, directory: str, note: Callable[[str], None]) -> Order:
+    """The order that does again what an attempt did: the same processes, and faults at the instants that they had.
+
+    Where ``directory``, the attempt's own, holds traces, these are carried out; why one is not goes to ``note``.
+    """
+    if ended is None:
+        return order
+    injected = {each.label: each for each in ended.faults}
     faults = tuple(
-        replace(each, at_s=_instant(each, injected[each.label], ended)) if ended and each.label in injected else each
-        for each in parent.order.faults
+        replace(each, at_s=_instant(each, injected[each.label], ended)) if each.label in injected else each
+        for each in order.faults
     )
-    return replace(parent.order, faults=faults)
+    return retraced(replace(order, faults=faults), ended, directory, note)
 
 
 def _instant(planned: FaultOrder, fault: FaultExit, ended: Exit) -> float:

@@ -248,6 +248,13 @@ class Fault(Provider):
         """
         return ()
 
+    def signals(self, settings: Mapping[str, Value]) -> tuple[str, ...]:
+        """The names of signals (``KILL``) that do the same to its target: at its instant, and when it is over.
+
+        Empty where none do.  Called in the planner for a run that did not pass, for its ``replay.sh``.
+        """
+        return ()
+
     def arm(self, injection: Injection) -> Mapping[str, Any]:
         """Prepare, act on nothing, and return what ``clear`` needs."""
         return {}

@@ -17,6 +17,7 @@ from campaign.plugins.api import (
     Process,
     Schema,
     UnableError,
+    Value,
     hookimpl,
     process_tree,
     running,
@@ -44,6 +45,10 @@ class Kill(Fault):
     parameters = _TREE
     ends_target = True
 
+    def signals(self, settings: Mapping[str, Value]) -> tuple[str, ...]:
+        """One, where it hits but the process itself."""
+        return () if settings["tree"] else ("KILL",)
+
     def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:  # noqa: ARG002 - nothing to undo
         """Kill the target; of a tree, again until nothing new turns up."""
         hit = _hit(injection, signal.SIGKILL)
@@ -61,6 +66,10 @@ class Stop(Fault):
     name = "stop"
     about = "stop a process with SIGSTOP for a while, then let it go on"
     parameters = _TREE
+
+    def signals(self, settings: Mapping[str, Value]) -> tuple[str, ...]:
+        """Stop it, and let it go on."""
+        return () if settings["tree"] else ("STOP", "CONT")
 
     def arm(self, injection: Injection) -> Mapping[str, Any]:
         """Remember whom to let go on."""
@@ -100,6 +109,10 @@ class Signal(Fault):
         **_TREE,
     }
     ends_target = True
+
+    def signals(self, settings: Mapping[str, Value]) -> tuple[str, ...]:
+        """The one that it sends."""
+        return () if settings["tree"] else (str(settings["signal"]).removeprefix("SIG"),)
 
     def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:  # noqa: ARG002 - nothing to undo
         """Send it."""
