@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ def test_a_declared_tools_trace_is_recorded_kept_in_an_archive_and_replayed(camp
     again = json.loads(campaign("replay", "a#0", "--format", "json").stdout)
     assert [(each["from_trace"], each["outcome"]) for each in again["runs"]] == [(True, "same")]
     assert Path(again["runs"][0]["directory"], "output.log").read_text() == "again\nabc"
+    script = Path(again["runs"][0]["directory"]).parent / "replay.sh"
+    alone = subprocess.run(["/bin/sh", script, tmp_path / "alone"], capture_output=True, text=True, check=False)
+    assert (alone.returncode, alone.stdout) == (1, "again\nabc"), alone.stderr
     assert campaign("export", record["campaign"], "--output", "own.tar").returncode == 0
     shutil.rmtree(tmp_path / ".campaign")
     taken = campaign("import", "own.tar")

@@ -156,6 +156,7 @@ class _Script:
     def _services(self) -> Iterator[str]:
         for number, service in enumerate(self._order.services):
             yield f"\n# {self._plain(service.label)}: {self._plain(service.tool)}, served\n"
+            yield from self._folder(service)
             yield self._command(service)
             yield f'pid_s{number}=$! others="$others $!"\nsleep {_READY_S}\n'
 
@@ -166,6 +167,7 @@ class _Script:
             yield f"\nsay {quote(name)}\n"
             if step.replay is not None:
                 yield self._copied(step.replay.source, step.replay.path)
+            yield from self._folder(step)
             yield self._command(step)
             yield f"pid_t{number}=$! watch=\n"
             first = number == 0 or order.steps[number - 1].label != step.label
@@ -195,6 +197,11 @@ class _Script:
             elif _is_name(name):
                 self._needed.setdefault(name, "its value is not recorded for people")
                 yield f'"{name}=${name}"'
+
+    def _folder(self, process: ServiceOrder | StepOrder) -> Iterator[str]:
+        """Where it writes its trace."""
+        if process.trace is not None:
+            yield f'mkdir -p "$base"/{self._word(process.trace.path.rpartition("/")[0])} || exit 3\n'
 
     def _copied(self, source: str, path: str) -> str:
         """The trace that it carries out, from beside the script."""
