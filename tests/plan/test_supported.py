@@ -12,7 +12,6 @@ from campaign.plugins.registry import Registry
 
 WITH: dict[str, str] = {
     "watch": 'instance a { run t; watch text.contains { text = "x"; every = 1s } }',
-    "minimize": "instance a { run t; minimize { attempts = 3 } }",
     "clock virtual": "instance a { run t; clock virtual }",
     "chain seeds": "instance a { run t; chain seeds }",
     "cooldown": "instance a { run t; cooldown 5s }",

@@ -8,10 +8,11 @@ import pytest
 from tests.plan.spec import context
 
 from campaign.diagnostics import CampaignError
+from campaign.language.policies import Minimize
 from campaign.plan.plan import Options, Plan, make_plan
 from campaign.plan.render import render
 from campaign.plan.repro import repro
-from campaign.plan.variants import minimize_option, tunables, variant
+from campaign.plan.variants import tunables, variant
 from campaign.plugins.registry import Registry
 
 TOOL = """
@@ -73,10 +74,10 @@ def test_the_clause_is_read_from_the_innermost_place() -> None:
     text = """campaign "x" { minimize { attempts = 60; order = [n] } }
     group g { minimize { order = [duration, n] }; instance a { run t; minimize { by = ddmin } } }"""
     program = next(plan_of(text).runs()).cell.scenario.program
-    assert minimize_option(program, "attempts") == 60
-    assert minimize_option(program, "order") == ("duration", "n")
-    assert minimize_option(program, "by") == "ddmin"
-    assert minimize_option(next(plan_of('campaign "x" {}\ninstance a { run t }').runs()).scenario.program, "by") is None
+    assert program.minimize == Minimize(attempts=60, order=("duration", "n"), by="ddmin")
+    assert next(plan_of('campaign "x" {}\ninstance a { run t }').runs()).scenario.program.minimize is None
+    bare = next(plan_of('campaign "x" { minimize { } }\ninstance a { run t }').runs()).scenario.program
+    assert bare.minimize == Minimize()
 
 
 # --- other values -----------------------------------------------------------------------------------------------------

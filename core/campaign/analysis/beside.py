@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from campaign.ledger.queries import LedgerReader
+from campaign.ledger.rows import DONE
 from campaign.records import Environment, HostRecord, PlanView
 
 _Record = TypeVar("_Record", bound=Struct)
@@ -57,6 +59,12 @@ def _read(folder: str, name: str, record: type[_Record]) -> _Record | None:
             return msgspec.json.decode(file.read(), type=record)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def minimized(ledger: LedgerReader, token: str) -> dict[str, Any] | None:
+    """What an attempt was minimized to, the last time; None where it was not.  Raises LedgerError."""
+    found = [each.result for each in ledger.requests_of(token) if each.kind == "minimize" and each.state == DONE]
+    return found[-1] if found else None
 
 
 def read_excerpt(folder: str) -> str:

@@ -39,7 +39,7 @@ class Trial(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """What became of one candidate: whether it fails, in which trials that was seen, or why it may not be run.
 
-    ``before`` was the smallest known when it was tried; ``kept``: this one is smaller, and took its place.
+    ``before`` was the smallest known when it was tried; ``kept``: this one was smaller than all that had answered.
     """
 
     candidate: Candidate
@@ -105,7 +105,7 @@ def minimizing(  # noqa: PLR0913 - three facts, the rest named
         yield from course.repeat_the_original()
         stopped = yield from course.run(minimizer.candidates(start, settings, course.slots))
     except _EnoughError as enough:
-        stopped = enough.stop
+        stopped = enough.stop if course.repeats.failed else Stop.GONE
     return Minimized(course.smallest, stopped, course.attempts, course.repeats, tuple(course.steps))
 
 
@@ -175,6 +175,7 @@ class _Course:
     def _decide(self, candidates: Sequence[Candidate]) -> Generator[list[Trial], Sequence[bool | None], None]:
         """Run candidates side by side, each until it is decided; repeats fill what slots are left."""
         seen: dict[Candidate, list[tuple[int, bool]]] = {each: [] for each in candidates}
+        before = self.smallest
         while undecided := [each for each in candidates if each not in self._known]:
             wanted = undecided if self.repeats.reliable else islice(cycle(undecided), self._bounds.slots)
             trials = self._trials(list(wanted))
@@ -182,16 +183,15 @@ class _Course:
             for trial, answer in zip(trials, answers, strict=True):
                 seen[trial.candidate].append((trial.number, answer is True))
             for each in undecided:
-                self._settle(each, seen[each])
+                self._settle(each, before, seen[each])
 
-    def _settle(self, candidate: Candidate, seen: Sequence[tuple[int, bool]]) -> None:
+    def _settle(self, candidate: Candidate, before: Candidate, seen: Sequence[tuple[int, bool]]) -> None:
         """Take note of a candidate that is decided."""
         fails = self.repeats.decided(sum(failed for _, failed in seen), len(seen))
         if fails is None:
             return
         self._known[candidate] = fails
-        before = self.smallest
-        kept = fails and self._minimizer.size(candidate) < self._minimizer.size(before)
+        kept = fails and self._minimizer.size(candidate) < self._minimizer.size(self.smallest)
         if kept:
             self.smallest = candidate
         self.steps.append(Step(candidate, before, fails, kept, tuple(number for number, _ in seen)))

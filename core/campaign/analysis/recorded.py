@@ -8,7 +8,7 @@ from shlex import quote
 
 from msgspec.structs import replace
 
-from campaign.analysis.beside import Beside, read_beside, read_excerpt
+from campaign.analysis.beside import Beside, minimized, read_beside, read_excerpt
 from campaign.analysis.failures import Classes
 from campaign.analysis.overview import only_shmoo, overview_of
 from campaign.analysis.quarantine import remarks
@@ -39,7 +39,8 @@ class Views:
         row = record.row
         failed = bool(row.fingerprint) and row.again is not None
         recovered = failed and self._ledger.recovered(row.campaign, row.key, row.origin, row.attempt)
-        return _view(record, self._classes.told(record.order, record.decision, recovered=recovered), self._beside)
+        view = _view(record, self._classes.told(record.order, record.decision, recovered=recovered), self._beside)
+        return replace(view, minimized=minimized(self._ledger, row.token)) if row.fingerprint else view
 
 
 def _view(record: AttemptRecord, decision: Decision | None, beside: Beside) -> RunView:

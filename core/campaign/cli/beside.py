@@ -53,10 +53,11 @@ def _objection(record: AttemptRecord) -> tuple[str, str] | None:
     return None
 
 
-def carried_out(workspace: str, request: RequestRow, parallel: int, *, live: bool) -> RequestRow:
+def carried_out(workspace: str, request: RequestRow, parallel: int | None, *, live: bool) -> RequestRow:
     """Have it carried out and wait for its end; raises CampaignError, KeyboardInterrupt where we were interrupted."""
     campaign = chosen(workspace, request.campaign)
-    wishes = Wishes(workspace=workspace, parallel=min(parallel, campaign.parallel), host=this_host())
+    slots = min(parallel or campaign.parallel, campaign.parallel)
+    wishes = Wishes(workspace=workspace, parallel=slots, host=this_host())
     prepared = prepare_again(None, None, wishes, read_file, os.environ, aside=campaign)  # before anything is asked for
     if prepared.warnings:
         print_diagnostics(prepared.warnings, sys.stderr)

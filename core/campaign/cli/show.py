@@ -137,6 +137,7 @@ def _run_facts(view: RunView, row: AttemptRow, workspace: str) -> str:
             ("reason", view.reason),
             ("why", _why(view)),
             ("fingerprint", _fingerprint(view)),
+            ("minimized", _minimized(view)),
             ("slots", ", ".join(f"{name}: {held}" for name, held in view.resources.granted.items())),
             ("fallback", view.resources.fallback_reason),
             ("started", when(view.started_at, now)),
@@ -157,6 +158,15 @@ def _fingerprint(view: RunView) -> str | None:
         return None
     duplicate = f", first {failure.duplicate_of}" if failure.duplicate_of else ""
     return f"{failure.fingerprint} ({failure.classification or 'new'}{duplicate})"
+
+
+def _minimized(view: RunView) -> str | None:
+    """What it was minimized to, or why that did not make it smaller."""
+    told = view.minimized
+    if told is None:
+        return None
+    result = ", ".join(f"{name} = {value}" for name, value in told["result"].items()) if told["smaller"] else ""
+    return cut(f"in {told['attempts']} runs: {result or told['stopped']}", 2 * _WIDTH)
 
 
 def _why(view: RunView) -> str | None:
@@ -226,5 +236,5 @@ def _files(view: RunView, directory: str) -> str:
 def _below(view: RunView, directory: str) -> Iterator[str]:
     """The files of an attempt that are worth a look, where they exist."""
     traces = (step.trace.path for step in (*view.steps, *view.services) if step.trace is not None)
-    names = [view.output.path, *traces, *(path for oracle in view.oracles for path in oracle.paths)]
+    names = [view.output.path, "repro.camp", *traces, *(path for oracle in view.oracles for path in oracle.paths)]
     return (f"  {name}" for name in names if name and os.path.exists(os.path.join(directory, name)))

@@ -17,7 +17,7 @@ from campaign.engine.outbox import Begin, Outbox
 from campaign.engine.states import State
 from campaign.judge.classify import decide, one_line
 from campaign.judge.fingerprint.signature import fingerprint, grounds_of
-from campaign.ledger.rows import INTERRUPTED, PLAN, CampaignState
+from campaign.ledger.rows import INTERRUPTED, PLAN, CampaignState, Requested, RequestRow
 from campaign.records import Decision, Exit, Failure, FailureKind, Order, Reason, Stop, Verdict
 
 
@@ -102,7 +102,28 @@ class Attempts:
             course.count_more(flight.order.key, again.cause)
         elif decision.verdict is Verdict.FAIL and course.stop_on_fail and flight.planned:
             self.stop_plan(course.name)
+        if again is None:
+            self._ask_for_less(flight, decision)
         self._leave(flight, holding=holding)
+
+    def _ask_for_less(self, flight: Flight, decision: Decision) -> None:
+        """Have a failure minimized where its spec wants that; the ledger takes it only where the failure is new."""
+        wish, failure, order = flight.order.minimize, decision.failure, flight.order
+        course = self._course(flight)
+        wanted = wish is not None and flight.planned and decision.verdict is Verdict.FAIL
+        if not wanted or wish is None or failure is None or not failure.fingerprint or course.cancels(order.instance):
+            return
+        request = RequestRow(
+            id=f"minimize-{order.token}",
+            campaign=order.campaign,
+            kind="minimize",
+            parent=order.token,
+            instance=order.instance,
+            settings={"by": wish.by, "order": wish.order, "attempts": wish.attempts, "unasked": True},
+            at=self._now(),
+        )
+        self.out.changes.append(Requested(request, fresh=failure.fingerprint))
+        course.asking = True  # until the ledger has told, nobody may think that all is done
 
     def _orphaned(self, flight: Flight, policy: str, why: str) -> None:
         if flight.state is State.ADMITTED:
@@ -216,7 +237,9 @@ class Attempts:
         self.out.commands.append(Begin(flight.order, flight.data))
 
     def _check_idle(self, course: Course) -> None:
-        if course.told_idle or not (course.begun or course.abandoned) or not self._scheduler.idle(course.name):
+        if course.told_idle or course.asking or not (course.begun or course.abandoned):
+            return
+        if not self._scheduler.idle(course.name):
             return
         if any(True for _ in self.under_way(course.name)):
             return

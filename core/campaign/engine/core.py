@@ -121,7 +121,7 @@ class Core(Takeover):
         """Something is asked for beside the plan; it is recorded."""
         course = self._courses[campaign]
         course.requests.update({each.id: each.instance for each in requests})
-        course.told_idle = False
+        course.told_idle = course.asking = False
         if requests and course.opened:
             self.out.says.append((campaign, protocol.Requested(tuple(requests))))
         self._check_idle(course)

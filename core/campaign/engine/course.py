@@ -22,7 +22,7 @@ class Course:
         self.requests: dict[str, str] = {}  # what is open beside the plan: the label of the instance that it is about
         self.beside: dict[str, set[int]] = {}  # the lanes of each of these
         self.opened = self.begun = self.stopping = self.told_idle = self.abandoned = False
-        self.plan_stopped = self.aside = False
+        self.plan_stopped = self.aside = self.asking = False
         self.lost = 0
         self.told_busy = False  # that it waits for devices of other workspaces was said
 

@@ -25,7 +25,7 @@ from campaign.engine.prepare import Prepared, plan_view
 from campaign.engine.project import HOST, Projector
 from campaign.engine.protocol import Lane
 from campaign.engine.tools import plan_tools
-from campaign.engine.works import MAKERS
+from campaign.engine.works import makers
 from campaign.engine.workspace import Workspace
 from campaign.ledger.opening import LedgerMissingError, vanished
 from campaign.ledger.queries import LedgerReader
@@ -129,7 +129,7 @@ def _errand(prepared: Prepared, workspace: Workspace) -> Errand:
         slots=prepared.capacity.slots,
         stop_on_fail=prepared.until_fail or bool(whole and whole.stop_on_fail),
         requests=() if prepared.resume else prepared.requests,
-        makers=MAKERS,
+        makers=makers(prepared),
         aside=prepared.aside,
         signals=lambda fault: _signals(prepared.registry, fault),
         attempts=workspace.attempts,

@@ -292,7 +292,17 @@ class Planner:
             find=self._errand.find,
             render=self._render,
             note=self._watcher.note,
+            show=lambda told: self._minimized(parent, told),
         )
+
+    def _minimized(self, parent: AttemptRecord | None, told: dict[str, Any]) -> None:
+        """Write down what an attempt was minimized to."""
+        if parent is None:
+            return
+        with LedgerReader(self._errand.ledger) as ledger:
+            last = list(ledger.attempts(parent.row.campaign, parent.row.key))[-1].token
+        view = msgspec.structs.replace(self._teller.view(facts_of(parent)), minimized=told)
+        self._put(parent.row.directory, view, decides=parent.row.token == last)
 
     def _beside(self, event: EventView, message: protocol.Finished | None) -> None:
         """Something became of an attempt beside the plan: progress and hooks are those of the plan's runs."""

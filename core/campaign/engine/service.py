@@ -53,7 +53,6 @@ _HOUSEHOLD: Mapping[str, type[Struct]] = {
     "removed": wire.Name,
     "adopt": wire.Adopt,
     "shrink": wire.Shrink,
-    "rejudge": wire.Rejudge,
 }
 
 

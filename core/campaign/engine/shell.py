@@ -179,7 +179,7 @@ class Shell:
 
     def _tell_requests(self, reader: LedgerReader, campaign: str, identities: set[str]) -> None:
         rows = [row for row in reader.requests(campaign, state=OPEN) if row.id in identities]
-        if rows and self.core.knows(campaign):
+        if self.core.knows(campaign):
             self.core.asked(campaign, rows)
 
     def _resume(self, reader: LedgerReader, campaign: str, *, aside: bool) -> None:

@@ -66,7 +66,10 @@ Work: TypeAlias = Generator[Sequence[Trial], "Came | None", "dict[str, Any]"]
 
 
 class Ground(Struct, frozen=True, kw_only=True):
-    """What a work may use: its request, the attempt that this is about, the plan, and a way to tell a person."""
+    """What a work may use: its request, the attempt that this is about, the plan, and a way to tell a person.
+
+    ``show`` writes down what the attempt was minimized to.
+    """
 
     request: RequestRow
     parent: AttemptRecord | None
@@ -75,6 +78,7 @@ class Ground(Struct, frozen=True, kw_only=True):
     find: Callable[[str], Run | None]
     render: Callable[[Run, int], Order]
     note: Callable[[str], None]
+    show: Callable[[dict[str, Any]], None]
 
 
 #: Makes the work of a request; raises CampaignError where it cannot be carried out.

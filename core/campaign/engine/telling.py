@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from campaign.analysis.beside import minimized
 from campaign.analysis.failures import Classes, Quarantines, may_have_failed_before
 from campaign.engine.project import Projector
 from campaign.judge.triage import triage
@@ -59,11 +60,12 @@ class Teller:
             return
         order = facts.order
         with LedgerReader(self._ledger) as ledger:
-            for row in ledger.attempts(order.campaign, order.key, order.origin):
-                if row.attempt < order.attempt and row.fingerprint:
+            for row in ledger.attempts(order.campaign, order.key):
+                if row.origin == order.origin and row.attempt < order.attempt and row.fingerprint:
                     record = ledger.record(row.token)
                     if record is not None:
-                        yield row.directory, self.view(facts_of(record), recovered=True)
+                        view = self.view(facts_of(record), recovered=True)
+                        yield row.directory, replace(view, minimized=minimized(ledger, row.token))
 
     def _triaged(self, view: RunView, facts: Facts) -> RunView:
         """With the ids of the triage rules that know the failure."""

@@ -33,6 +33,14 @@ class Retry(Struct, frozen=True):
     last: Quantity | None = None
 
 
+class Minimize(Struct, frozen=True):
+    """``minimize``: ``by`` which minimizer, ``order`` of the names, at most so many attempts."""
+
+    attempts: int = 60
+    order: tuple[str, ...] = ()
+    by: str = WAYS[0]
+
+
 #: Options by clause: a type, or what else the option takes.
 _OPTIONS: dict[str, dict[str, Type | str]] = {
     "retry": {"attempts": INT, "on": "kinds", "backoff": "durations"},
@@ -158,6 +166,19 @@ def retry_of(case: Case) -> Retry:
         on=tuple(text for text, _ in labels_of(on.value) if text) if on else (),
         first=ends[0] if ends else None,
         last=ends[-1] if ends else None,
+    )
+
+
+def minimize_of(case: Case) -> Minimize | None:
+    """The ``minimize`` clause of an instance that was checked; None where it has none."""
+    options = case.merged.options.get("minimize")
+    if options is None:
+        return None
+    attempts, order, by = _fixed(options.get("attempts"), case), options.get("order"), options.get("by")
+    return Minimize(
+        attempts=attempts if isinstance(attempts, int) else Minimize().attempts,
+        order=tuple(text for text, _ in labels_of(order.value) if text) if order else (),
+        by=(label_of(by.value) if by else None) or WAYS[0],
     )
 
 

@@ -14,7 +14,7 @@ from campaign.language.expressions import Closure, EvaluationError, InText, comp
 from campaign.language.instances import Case, Drop, Expectation
 from campaign.language.items import Binding, Part
 from campaign.language.limits import object_to
-from campaign.language.policies import Retry, retry_of
+from campaign.language.policies import Minimize, Retry, minimize_of, retry_of
 from campaign.language.syntax import Expr, Hole, Plain, Range, Words
 from campaign.language.typecheck import PATH, cast_value, type_text
 from campaign.language.values import BUILTIN, SEED, TIER, Site, site_of
@@ -109,6 +109,7 @@ class Program:
         self.recipes = tuple(self._recipe(part) for part in case.parts)
         self.expectations = tuple(prepare(each, case) for each in case.expectations)
         self.retry: Retry = retry_of(case)
+        self.minimize: Minimize | None = minimize_of(case)
         self.timeout = self._once("timeout")
         self.cooldown = self._once("cooldown")
 

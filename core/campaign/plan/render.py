@@ -28,6 +28,7 @@ from campaign.records import (
     Directories,
     GuardOrder,
     MetricOrder,
+    MinimizeOrder,
     Order,
     PatternOrder,
     RetryOrder,
@@ -220,6 +221,7 @@ class _Rendering:
             timeout_s=self.evaluation.seconds(program.timeout, DEFAULT_TIMEOUT_S, "timeout"),
             cooldown_s=self.evaluation.seconds(program.cooldown, 0.0, "cooldown"),
             retry=self._retry(),
+            minimize=self._minimize(),
             all_steps=program.word("steps", "all") == "all",
             services=tuple(self._service(each) for each in self.processes if each.recipe.part.kind == "serve"),
             steps=self._steps(),
@@ -266,6 +268,10 @@ class _Rendering:
 
     def _recipes(self, kind: str) -> list[Recipe]:
         return [each for each in self.program.recipes if each.part.kind == kind and each.applies(self.run.values)]
+
+    def _minimize(self) -> MinimizeOrder | None:
+        wish = self.program.minimize
+        return None if wish is None else MinimizeOrder(by=wish.by, order=wish.order, attempts=wish.attempts)
 
     def _retry(self) -> RetryOrder | None:
         retry = self.program.retry

@@ -11,29 +11,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from campaign.diagnostics import CampaignError, Diagnostic
-from campaign.language.items import labels_of
 from campaign.language.limits import choices_of, ends_of
 from campaign.language.providers import ProviderLookup
 from campaign.plan.matrix import Run
 from campaign.plan.plan import Options, Plan, plan_checked
 from campaign.plan.program import Environment, Given, Program, Recipe, as_written
+from campaign.plan.repro import literal
 from campaign.plugins.api import Tunable
 from campaign.plugins.names import canonical
-from campaign.units import Dimension, Value, format_value
+from campaign.units import Dimension, Value
 
 #: Whose values are made smaller where ``order`` names none: of tools alone, the quickest gain first.
 _UNNAMED = (Dimension.DURATION.value, "int", Dimension.SIZE.value)
-
-
-def minimize_option(program: Program, name: str) -> Value | tuple[str, ...] | None:
-    """An option of the ``minimize`` clause that holds for a scenario; of ``order`` its names; None: not given."""
-    setting = program.case.merged.options.get("minimize", {}).get(name)
-    if setting is None:
-        return None
-    if name == "attempts":
-        return program.compile(setting.value)(program.environment({}, 0, {}))
-    words = tuple(text for text, _ in labels_of(setting.value) if text)
-    return words if name == "order" else words[0]
 
 
 def tunables(run: Run, names: Sequence[str] = ()) -> tuple[Tunable, ...]:
@@ -99,7 +88,7 @@ def variant(plan: Plan, run: Run, values: Mapping[str, Value], providers: Callab
     assert plan.checked is not None
     scope = run.cell.scenario.program.case.merged.scope
     alone = replace(plan.checked, instances=(scope,))
-    sets = (*plan.options.sets, *(f"{name}={format_value(value)}" for name, value in values.items()))
+    sets = (*plan.options.sets, *(f"{name}={literal(value)}" for name, value in values.items()))
     before = plan.options
     options = Options(tier=before.tier, campaign_seed=before.campaign_seed, seeds=(run.seed,), sets=sets)
     planned, found = plan_checked(alone, options, providers(), plan.rules)

@@ -214,6 +214,14 @@ class RetryOrder(Struct, frozen=True, omit_defaults=True):
     last_s: float = 0.0
 
 
+class MinimizeOrder(Struct, frozen=True, omit_defaults=True):
+    """``minimize { order = [duration, keys]; attempts = 60; by = parameters }``: asked for once the run has failed."""
+
+    by: str = "parameters"
+    order: tuple[str, ...] = ()
+    attempts: int = 60
+
+
 class Directories(Struct, frozen=True, omit_defaults=True):
     """Absolute paths: ``public`` is ``…/seed-3/attempt-1``, ``private`` is ``.campaign/attempts/<token>``."""
 
@@ -262,6 +270,7 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     timeout_s: float
     cooldown_s: float = 0.0
     retry: RetryOrder | None = None
+    minimize: MinimizeOrder | None = None
     all_steps: bool = True
     services: tuple[ServiceOrder, ...] = ()
     steps: tuple[StepOrder, ...]

@@ -1,0 +1,217 @@
+"""A minimization carried out: candidates become attempts beside the plan, what they come to drives the next ones."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from campaign.analysis.minimizing import Bounds, Minimized, Step, Stop, minimizing
+from campaign.analysis.minimizing import Trial as Asked
+from campaign.diagnostics import CampaignError
+from campaign.engine.prepare import Prepared
+from campaign.engine.sidework import Came, Ground, Trial, Work
+from campaign.engine.subjects import Faults, Lines, Parameters, Subject, impossible
+from campaign.plan.repro import FILE
+from campaign.plugins.api import Minimizer
+from campaign.records import Decision, Order, Verdict
+from campaign.rules.failures import quarantined
+from campaign.rules.structs import RuleBook
+
+#: Where the clause, or the command, says nothing.
+ATTEMPTS = 60
+SECONDS = 3600.0
+#: Beside the attempts of a run: what candidates read instead of what the spec names.
+INPUTS = "minimize-inputs"
+_Course: TypeAlias = "Generator[list[Asked], Sequence[bool | None], Minimized]"
+
+
+def as_settings(wish: Wish) -> dict[str, Any]:
+    """As a request keeps it."""
+    return {name: getattr(wish, name) for name in Wish.__struct_fields__}
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for: ``by`` which minimizer, ``order`` of the parameters, at most so much.
+
+    ``unasked``: the spec's clause did, so what is quarantined is left alone.
+    """
+
+    by: str = "parameters"
+    order: tuple[str, ...] = ()
+    attempts: int = ATTEMPTS
+    seconds: float = SECONDS
+    unasked: bool = False
+
+
+def work(prepared: Prepared, ground: Ground) -> Work:
+    """Minimize the attempt that the request is about; raises CampaignError where nothing of it can be."""
+    try:
+        return _Minimization(prepared, ground).work()
+    except CampaignError as error:
+        if ground.parent is not None and ground.request.settings.get("unasked"):
+            ground.note(f"{ground.parent.row.name} is not minimized: {error.diagnostics[0].summary}")
+        raise
+
+
+class _Minimization:
+    def __init__(self, prepared: Prepared, ground: Ground) -> None:
+        assert ground.parent is not None
+        self._prepared, self._ground, self._parent = prepared, ground, ground.parent
+        failure = self._parent.decision.failure if self._parent.decision else None
+        if failure is None or not failure.fingerprint:
+            raise impossible(f"{self._parent.row.name} did not fail")
+        self._failure = failure
+        self._wish = msgspec.convert(ground.request.settings, Wish)
+        self._subject = self._chosen()
+        self._minimizer = self._found(self._wish.by)
+        book = prepared.plan.rules.book if prepared.plan.rules is not None else RuleBook()
+        if self._wish.unasked and failure.fingerprint in quarantined(book, ground.campaign.created_at[:10]):
+            raise impossible("its failure is quarantined")
+        self._orders: dict[tuple[Any, ...], Order] = {}
+        self._names: dict[int, Order] = {}
+
+    def work(self) -> Work:
+        """Trials out, what became of them in."""
+        course: _Course = minimizing(
+            self._minimizer,
+            self._subject.start,
+            {},
+            bounds=Bounds(
+                attempts=self._wish.attempts, slots=self._ground.campaign.parallel, seconds=self._wish.seconds
+            ),
+            clock=time.monotonic,
+            refused=self._refused,
+        )
+        try:
+            asked = next(course)
+            while True:
+                answers = yield from self._answers(asked)
+                asked = course.send(answers)
+        except StopIteration as end:
+            told = self._told(end.value)
+        self._ground.show(told)
+        self._ground.note(self._summary(told))
+        return told
+
+    # --- what it is about
+
+    def _chosen(self) -> Subject:
+        run = self._ground.find(self._parent.row.key)
+        if run is None:
+            raise impossible(f"{self._parent.row.key} is no run of this plan any more")
+        # Not in the attempt's own folder: what an order says of that one, it says of the candidate's.
+        wish, folder = self._wish, os.path.join(os.path.dirname(self._parent.row.directory), INPUTS)
+        if wish.by != "ddmin":
+            return Parameters(self._ground, self._prepared, run, wish.order)
+        if wish.order:
+            return Lines(self._ground, self._prepared, run, wish.order[0], folder)
+        return Faults(self._ground, self._prepared, run)
+
+    def _found(self, by: str) -> Minimizer:
+        name = by if "." in by else f"minimize.{by}"
+        found = self._prepared.registry.find("minimizer", name)
+        if not isinstance(found, Minimizer):
+            raise impossible(f"no minimizer is called {by}")
+        return found
+
+    # --- candidates
+
+    def _refused(self, candidate: tuple[Any, ...]) -> str | None:
+        """Why a candidate may not be run: a limit, a range, an exclusion; None where it may."""
+        try:
+            self._orders[candidate] = self._subject.order(candidate)
+        except CampaignError as error:
+            return error.diagnostics[0].summary
+        except OSError as error:
+            return f"it cannot be written: {error.strerror or error}"
+        return None
+
+    def _answers(self, asked: Sequence[Asked]) -> Generator[Sequence[Trial], Came | None, list[bool | None]]:
+        """Have these carried out, side by side; what became of each, in their order."""
+        answers: dict[int, bool | None] = {}
+        trials = [Trial(order=self._order(each), parent=self._parent, tag=each.number) for each in asked]
+        while len(answers) < len(asked):
+            came = yield trials
+            trials = []
+            if came is not None:
+                answers[came.trial.tag] = self._same(came.decision)
+                self._names[came.trial.tag] = came.order
+        return [answers[each.number] for each in asked]
+
+    def _order(self, asked: Asked) -> Order:
+        if asked.candidate not in self._orders:
+            self._orders[asked.candidate] = self._subject.order(asked.candidate)
+        return self._orders[asked.candidate]
+
+    def _same(self, decision: Decision) -> bool | None:
+        """Whether it failed the same way; None where that could not be told."""
+        if decision.verdict in {Verdict.ERROR, Verdict.CANCELED}:
+            return None
+        return decision.failure is not None and decision.failure.fingerprint == self._failure.fingerprint
+
+    # --- what came of it
+
+    def _told(self, found: Minimized) -> dict[str, Any]:
+        """As ``run.json`` has it under ``minimized``."""
+        repeats = found.repeats
+        return {
+            "steps": [self._step(each) for each in found.steps],
+            "attempts": found.attempts,
+            "result": self._subject.result(found.smallest),
+            "by": self._wish.by,
+            "smaller": found.found,
+            "stopped": found.stopped.value,
+            "repeats": {
+                "failed": repeats.failed,
+                "runs": repeats.runs,
+                "fails_after": repeats.fails_after if repeats.failed else None,
+                "passes_after": repeats.passes_after if repeats.failed else None,
+            },
+            "repro": self._repro(found),
+        }
+
+    def _summary(self, told: dict[str, Any]) -> str:
+        name = self._parent.row.name
+        if not told["smaller"]:
+            return f"{name} was not made smaller in {told['attempts']} runs: {told['stopped']}"
+        result = ", ".join(f"{key} = {value}" for key, value in told["result"].items())
+        return f"{name} was made smaller in {told['attempts']} runs: {result}"
+
+    def _step(self, step: Step) -> dict[str, Any]:
+        name, old, new = self._subject.change(step.before, step.candidate)
+        orders = [self._names[number] for number in step.trials]
+        told: dict[str, Any] = {"parameter": name, "from": old, "to": new, "still_fails": step.fails}
+        told["run"] = orders[-1].origin if orders else None
+        told["runs"] = len(orders)
+        if step.refused is not None:
+            told["refused"] = step.refused
+        return told
+
+    def _repro(self, found: Minimized) -> str | None:
+        """Write ``repro.camp`` beside the evidence; its path, None where there is none."""
+        if found.stopped in {Stop.EMPTY, Stop.GONE}:
+            return None
+        path = os.path.join(self._parent.row.directory, FILE)
+        try:
+            text = self._subject.repro(found.smallest, self._remarks(found))
+            with open(f"{path}.part", "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(f"{path}.part", path)
+        except (CampaignError, OSError) as error:
+            self._ground.note(f"{FILE} of {self._parent.row.name} could not be written: {error}")
+            return None
+        return path
+
+    def _remarks(self, found: Minimized) -> list[str]:
+        repeats = found.repeats
+        often = "" if repeats.reliable else f" (in {repeats.failed} of {repeats.runs} runs of the original)"
+        return [
+            f"{self._parent.row.name} of {self._parent.row.campaign}, made smaller in {found.attempts} runs: "
+            f"{found.stopped.value}.",
+            f"It fails with: {self._failure.message.splitlines()[0] if self._failure.message else 'no message'}{often}",
+            "Run it: campaign exec repro.camp",
+        ]

@@ -1,0 +1,222 @@
+"""What of a failing attempt can be made smaller: its parameters, its faults, the lines of a file that it reads.
+
+Each subject gives a minimizer its start and turns a candidate into an order; it may write files below its folder, named
+by what they hold, so that writing one again changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+from msgspec.structs import replace
+
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.engine.prepare import Prepared
+from campaign.engine.sidework import Ground
+from campaign.plan.matrix import Run
+from campaign.plan.repro import repro
+from campaign.plan.variants import tunables, variant
+from campaign.plugins.api import Tunable
+from campaign.readable import read_bounded
+from campaign.records import Order
+from campaign.units import Value, to_shown_json
+
+Candidate: TypeAlias = "tuple[Any, ...]"
+#: Larger files are no inputs that anyone reads line by line.
+MOST_BYTES = 64 << 20
+
+
+class Subject:
+    """Of one attempt: what is made smaller, and the order that a candidate comes to."""
+
+    #: The minimizer that is asked, unless another one is wanted.
+    minimizer = "minimize.ddmin"
+
+    def __init__(self, ground: Ground, prepared: Prepared, run: Run) -> None:
+        self._ground, self._prepared, self._run = ground, prepared, run
+
+    @property
+    def start(self) -> Candidate:
+        """What a minimizer begins with."""
+        raise NotImplementedError
+
+    def order(self, candidate: Candidate) -> Order:
+        """What carries a candidate out; raises CampaignError for one that may not be run, OSError."""
+        raise NotImplementedError
+
+    def change(self, before: Candidate, after: Candidate) -> tuple[str, Any, Any]:
+        """The name of what a candidate changes, from what and to what, as JSON."""
+        raise NotImplementedError
+
+    def result(self, smallest: Candidate) -> dict[str, Any]:
+        """What it came to, as JSON."""
+        raise NotImplementedError
+
+    def repro(self, smallest: Candidate, remarks: Iterable[str]) -> str:
+        """A spec of it; raises CampaignError where none can be written."""
+        raise NotImplementedError
+
+    # --- for all of them
+
+    def _rendered(self, run: Run) -> Order:
+        return self._ground.render(run, self._attempt)
+
+    @property
+    def _attempt(self) -> int:
+        assert self._ground.parent is not None
+        return self._ground.parent.row.attempt
+
+    def _variant(self, values: Mapping[str, Value]) -> Run:
+        if not values:
+            return self._run
+        return variant(self._prepared.plan, self._run, values, lambda: self._prepared.registry)
+
+    def _written(self, run: Run, remarks: Iterable[str], without: Sequence[str] = ()) -> str:
+        plan, root = self._prepared.plan, self._prepared.snapshot.directory
+        return repro(plan, run, root, remarks, lambda: self._prepared.registry, without)
+
+
+class Parameters(Subject):
+    """The values of parameters, one after the other."""
+
+    minimizer = "minimize.parameters"
+
+    def __init__(self, ground: Ground, prepared: Prepared, run: Run, names: Sequence[str]) -> None:
+        super().__init__(ground, prepared, run)
+        self._parameters = tunables(run, names)
+        if not self._parameters:
+            wanted = f"none of {', '.join(names)}" if names else "no duration, whole number or size of its tools"
+            raise impossible(f"{wanted} can be made smaller in {run.key}")
+
+    @property
+    def start(self) -> tuple[Tunable, ...]:
+        """The parameters."""
+        return self._parameters
+
+    def order(self, candidate: Candidate) -> Order:
+        """Those that differ are set, like by ``--set``."""
+        return self._rendered(self._variant(self._values(candidate)))
+
+    def change(self, before: Candidate, after: Candidate) -> tuple[str, Any, Any]:
+        """The parameter that is another one."""
+        at = next((at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new), 0)
+        return self._parameters[at].name, to_shown_json(before[at]), to_shown_json(after[at])
+
+    def result(self, smallest: Candidate) -> dict[str, Any]:
+        """Every parameter with its value."""
+        return {each.name: to_shown_json(value) for each, value in zip(self._parameters, smallest, strict=True)}
+
+    def repro(self, smallest: Candidate, remarks: Iterable[str]) -> str:
+        """With these values."""
+        return self._written(self._variant(self._values(smallest)), remarks)
+
+    def _values(self, candidate: Candidate) -> dict[str, Value]:
+        pairs = zip(self._parameters, candidate, strict=True)
+        return {each.name: value for each, value in pairs if value != each.value}
+
+
+class Faults(Subject):
+    """The faults of the run, but for those that are values of an axis."""
+
+    def __init__(self, ground: Ground, prepared: Prepared, run: Run) -> None:
+        super().__init__(ground, prepared, run)
+        parts = run.cell.scenario.program.case.parts
+        self._labels = tuple(part.label for part in parts if part.kind == "fault" and part.placed.condition is None)
+        if not self._labels:
+            raise impossible(f"{run.key} has no faults that could be left out")
+
+    @property
+    def start(self) -> tuple[str, ...]:
+        """Their labels."""
+        return self._labels
+
+    def order(self, candidate: Candidate) -> Order:
+        """Without the others."""
+        order = self._rendered(self._run)
+        gone = set(self._labels) - set(candidate)
+        return replace(order, faults=tuple(each for each in order.faults if each.label not in gone))
+
+    def change(self, before: Candidate, after: Candidate) -> tuple[str, Any, Any]:
+        """Which are left."""
+        return "faults", list(before), list(after)
+
+    def result(self, smallest: Candidate) -> dict[str, Any]:
+        """Which are left."""
+        return {"faults": list(smallest)}
+
+    def repro(self, smallest: Candidate, remarks: Iterable[str]) -> str:
+        """Without the others."""
+        return self._written(self._run, remarks, [each for each in self._labels if each not in smallest])
+
+
+class Lines(Subject):
+    """The lines of a file that a parameter names."""
+
+    def __init__(self, ground: Ground, prepared: Prepared, run: Run, name: str, folder: str) -> None:
+        super().__init__(ground, prepared, run)
+        self._name, self._folder = name, folder
+        path = self._path(name)
+        try:
+            data = read_bounded(path, MOST_BYTES)
+        except OSError as error:
+            raise impossible(f"{path}, which {name} names, cannot be read: {error.strerror or error}") from error
+        if len(data) == MOST_BYTES:
+            raise impossible(f"{path}, which {name} names, is larger than {MOST_BYTES >> 20} MiB")
+        self._lines = tuple(data.splitlines(keepends=True))
+        self._base = os.path.basename(path)
+
+    def _path(self, name: str) -> str:
+        assert self._ground.parent is not None
+        order = self._ground.parent.order
+        provider, _, parameter = name.rpartition(".")
+        given = [(each.tool, each.values) for each in order.steps]
+        given += [(each.tool, each.values) for each in order.services]
+        values = [values.get(parameter) for tool, values in given if provider in {"", tool}]
+        found = next((each for each in values if isinstance(each, str) and os.path.isabs(each)), None)
+        if found is None:
+            raise impossible(f"{name} names no file that {self._run.key} reads")
+        return found
+
+    @property
+    def start(self) -> tuple[bytes, ...]:
+        """Its lines."""
+        return self._lines
+
+    def order(self, candidate: Candidate) -> Order:
+        """The run with a file of these lines alone."""
+        if candidate == self._lines:
+            return self._rendered(self._run)
+        return self._rendered(self._variant({self._name: self._file(candidate)}))
+
+    def change(self, before: Candidate, after: Candidate) -> tuple[str, Any, Any]:
+        """How many lines there are."""
+        return self._name, len(before), len(after)
+
+    def result(self, smallest: Candidate) -> dict[str, Any]:
+        """The file that is left."""
+        path = self._file(smallest)
+        return {"parameter": self._name, "lines": len(smallest), "of": len(self._lines), "file": path}
+
+    def repro(self, smallest: Candidate, remarks: Iterable[str]) -> str:
+        """Reading the file that is left."""
+        return self._written(self._variant({self._name: self._file(smallest)}), remarks)
+
+    def _file(self, lines: Candidate) -> str:
+        data = b"".join(lines)
+        folder = os.path.join(self._folder, blake2b(data, digest_size=8).hexdigest())
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, self._base)
+        if not os.path.exists(path):
+            part = f"{path}.part"
+            with open(part, "wb") as file:
+                file.write(data)
+            os.replace(part, path)
+        return path
+
+
+def impossible(summary: str) -> CampaignError:
+    """Nothing can be minimized."""
+    return CampaignError([Diagnostic("CAMP591", summary, status=ExitStatus.SETUP)])

@@ -1,0 +1,192 @@
+"""Minimizing for real: the ``minimize`` clause, ``campaign minimize``, ``repro.camp``; tools that fail for a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaign.ledger.queries import LedgerReader
+
+#: Fails in one way from 37 keys on, in another one below 5.
+TOOL = """
+tool t {
+  command "/bin/sh" "-c" "echo {keys} >> {log}; test {keys} -ge 5 || exit 4; test {keys} -lt 37 || exit 3"
+  param keys: int = 90 in 1..
+  param duration: duration = 50ms in 1ms..1h
+  param log: string = "LOG"
+}
+"""
+CLAUSE = """
+campaign "q" { parallel 2; minimize { order = [duration, keys] } }
+group g {
+  instance bad { seeds 7..8; run t }
+  instance good { keys = 9; run t }
+}
+"""
+PLAIN = 'campaign "q" { parallel 2 }\ngroup g { instance bad { run t }; instance good { keys = 9; run t } }'
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Any:
+    """Writes q.camp: the text with the tool."""
+
+    def write(text: str) -> None:
+        (tmp_path / "q.camp").write_text(text + TOOL.replace("LOG", str(tmp_path / "log")))
+
+    return write
+
+
+def runs(tmp_path: Path) -> list[dict[str, Any]]:
+    """What people read of the runs of the plan, of all campaigns."""
+    return [json.loads(path.read_text()) for path in sorted(tmp_path.glob(".campaign/runs/*/*/*/seed-*/run.json"))]
+
+
+def minimized(tmp_path: Path) -> list[dict[str, Any]]:
+    return [each["minimized"] for each in runs(tmp_path) if each.get("minimized")]
+
+
+# --- the clause -------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_failure_is_minimized_once_and_a_colleague_sees_it_too(campaign: Any, spec: Any, tmp_path: Path) -> None:
+    spec(CLAUSE)
+    ended = campaign("exec", "q.camp")
+    assert ended.returncode == 1, ended.stderr
+    assert "was made smaller in" in ended.stderr
+    (told,) = minimized(tmp_path)
+    assert told["result"] == {"duration": "1ms", "keys": 37}
+    assert told["smaller"]
+    assert told["repeats"]["failed"] == told["repeats"]["runs"] >= 5
+    verdicts = json.loads(campaign("show", "--format", "json").stdout)["verdicts"]
+    assert (verdicts["fail"], verdicts["pass"], sum(verdicts.values())) == (2, 1, 3)
+    _has_its_evidence(told, tmp_path)
+    _is_seen_by_a_colleague(campaign, tmp_path)
+    campaign("exec", "q.camp")  # by now it is known
+    assert len(minimized(tmp_path)) == 1
+
+
+def _has_its_evidence(told: dict[str, Any], tmp_path: Path) -> None:
+    (folder,) = tmp_path.glob(".campaign/runs/*/g.bad/g.bad/seed-*/attempt-1/minimize")
+    for step in told["steps"]:
+        view = json.loads((folder / step["run"].removeprefix("minimize/") / "attempt-1" / "run.json").read_text())
+        assert view["origin"] == step["run"]
+        assert str(view["settings"][step["parameter"]]) == str(step["to"])
+        assert (view["verdict"] == "fail") == step["still_fails"] or view["steps"][0]["exit"]["code"] == 4
+    assert len(list(folder.glob("*/attempt-*/run.json"))) == told["attempts"]
+
+
+def _is_seen_by_a_colleague(campaign: Any, tmp_path: Path) -> None:
+    (repro,) = tmp_path.glob(".campaign/runs/*/*/*/*/*/repro.camp")
+    elsewhere = tmp_path / "colleague"
+    elsewhere.mkdir()
+    (elsewhere / "repro.camp").write_text(repro.read_text())
+    assert campaign("fmt", "--check", "colleague/repro.camp").returncode == 0
+    assert campaign("exec", "colleague/repro.camp", "--workspace", str(elsewhere / ".campaign")).returncode == 1
+    (theirs,) = runs(elsewhere)
+    ours = next(each for each in runs(tmp_path) if each.get("minimized"))
+    assert theirs["failure"]["fingerprint"] == ours["failure"]["fingerprint"]
+    assert (theirs["key"], theirs["id"]) == (ours["key"], ours["id"])
+    assert theirs["settings"] == {"duration": "1ms", "keys": 37}
+
+
+def test_a_limit_is_never_broken_by_a_candidate(campaign: Any, spec: Any, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("name: r\nlimits:\n  keys: {min: 64}\n")
+    spec('rules "r.yaml"\ncampaign "q" { minimize { order = [keys] } }\ninstance bad { run t }')
+    assert campaign("exec", "q.camp").returncode == 1
+    (told,) = minimized(tmp_path)
+    assert told["result"] == {"keys": 64}
+    assert any("at least 64" in step.get("refused", "") for step in told["steps"])
+    assert min(int(line) for line in (tmp_path / "log").read_text().split()) == 64
+
+
+# --- the verb ---------------------------------------------------------------------------------------------------------
+
+
+def test_on_demand_with_an_order_and_bounds(campaign: Any, spec: Any, tmp_path: Path) -> None:
+    spec(PLAIN)
+    campaign("exec", "q.camp")
+    assert minimized(tmp_path) == []
+    ended = campaign("minimize", "g.bad#0", "--order", "keys", "--attempts", "9", "--format", "json")
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)["minimized"]
+    assert (told["attempts"], told["stopped"]) == (9, "the allowed attempts were used up")
+    assert 37 <= told["result"]["keys"] < 90
+    assert minimized(tmp_path) == [told]
+    again = campaign("minimize", "g.bad#0", "--order", "keys")
+    assert "smallest: keys = 37" in again.stdout
+    assert ": keys = 37" in campaign("show", "g.bad#0").stdout
+    with LedgerReader(str(tmp_path / ".campaign" / "ledger.sqlite")) as ledger:
+        rows = [ledger.asked_attempts(request.id) for request in ledger.requests()]
+    assert len(rows[0]) == 9
+    assert len({(row.origin, row.attempt) for each in rows for row in each}) == sum(map(len, rows))
+
+
+def test_what_cannot_be_minimized_is_said(campaign: Any, spec: Any) -> None:
+    spec(PLAIN)
+    campaign("exec", "q.camp")
+    for arguments in (
+        ("g.good#0",),
+        ("g.bad#0", "--order", "log"),
+        ("g.bad#0", "--by", "magic"),
+        ("g.bad#0", "--by", "ddmin"),
+    ):
+        ended = campaign("minimize", *arguments)
+        assert ended.returncode == 3, arguments
+        assert "CAMP591" in ended.stderr, arguments
+
+
+def test_a_failure_that_does_not_come_back(campaign: Any, tmp_path: Path) -> None:
+    (tmp_path / "q.camp").write_text(
+        f'campaign "q" {{ }}\ntool t {{ command "test" "-e" "{tmp_path}/f"; param n: int = 9 }}\ninstance bad {{ run t }}'
+    )
+    assert campaign("exec", "q.camp").returncode == 1
+    (tmp_path / "f").touch()
+    ended = campaign("minimize", "bad#0", "--attempts", "4", "--order", "n")
+    assert ended.returncode == 1, ended.stderr
+    assert "0 of 4 repeats" in ended.stdout
+    assert "the failure did not come back" in ended.stdout
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_lines_of_an_input_file(campaign: Any, tmp_path: Path) -> None:
+    (tmp_path / "q.camp").write_text("""
+campaign "q" { parallel 2 }
+tool t {
+  command "/bin/sh" "-c" "if grep -q BAD {input} && grep -q WORSE {input}; then exit 3; fi"
+  param input: path
+}
+instance bad { input = "data.txt"; run t }
+""")
+    lines = [f"line {number}\n" for number in range(16)]
+    lines[5], lines[12] = "BAD\n", "WORSE\n"
+    (tmp_path / "data.txt").write_text("".join(lines))
+    assert campaign("exec", "q.camp").returncode == 1
+    ended = campaign("minimize", "bad#0", "--by", "ddmin", "--order", "input", "--format", "json")
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)["minimized"]
+    assert (told["result"]["lines"], told["result"]["of"]) == (2, 16)
+    assert Path(told["result"]["file"]).read_text() == "BAD\nWORSE\n"
+    assert told["result"]["file"] in Path(told["repro"]).read_text()
+    assert campaign("exec", told["repro"], "--workspace", str(tmp_path / "other")).returncode == 1
+
+
+def test_faults_that_have_no_part_in_the_failure(campaign: Any, tmp_path: Path) -> None:
+    (tmp_path / "q.camp").write_text("""
+campaign "q" { parallel 2; minimize { by = ddmin } }
+tool t { command "/bin/sleep" "0.4" }
+instance bad {
+  run t
+  fault one: process.stop { at = 50ms; for = 20ms }
+  fault two: process.stop { at = 150ms; for = 20ms }
+  expect output contains "x"
+}
+""")
+    assert campaign("exec", "q.camp").returncode == 1
+    (told,) = minimized(tmp_path)
+    assert told["stopped"].startswith("it fails the same way with nothing left")
+    assert (told["repro"], told["smaller"]) == (None, False)
