@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from tests.rules.made import TOOL, planned
 
+from campaign.plan import view
 from campaign.plan.plan import Plan
 from campaign.plan.view import planned_instances, planned_skips
 
@@ -51,8 +53,21 @@ def test_axes_have_the_values_that_some_cell_has() -> None:
 def test_what_is_not_known_is_not_told() -> None:
     (memory, joint) = planned_instances(plan_of(limit=2))
     assert (memory.sweeps, joint.sweeps, joint.axes) == ((), (), ("voltage", "frequency", "n"))
+    long = SPEC.replace("1..4", "1..20_000")
+    assert planned_instances(plan_of(long))[1].sweeps == ()
     (sampled,) = planned_instances(plan_of(SPEC.replace("exclude voltage", "combine sample 2; exclude voltage")))[1:]
-    assert sampled.sweeps == ()
+    assert 0 < len(sampled.sweeps[1].points) <= 2
+
+
+def test_of_a_long_matrix_what_an_axis_alone_excludes_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = planned_instances(plan_of())
+    monkeypatch.setattr(view, "_MOST_ASKED", 1)
+    assert planned_instances(plan_of()) == short
+    sampled = SPEC.replace("exclude voltage", "combine sample 2; exclude voltage")
+    assert planned_instances(plan_of(sampled))[1].sweeps == ()
+
+
+def test_a_selection_leaves_its_values() -> None:
     (narrowed, _) = planned_instances(plan_of(filter="voltage=800mV|1000mV"))
     assert narrowed.sweeps[0].points == (("800mV",), ("1000mV",))
 

@@ -17,7 +17,7 @@ needs_tools = pytest.mark.skipif(
 
 def executed(campaign: Any, folder: Path, *options: str, **more: Any) -> tuple[Any, dict[str, dict[str, Any]]]:
     """Run it to its end: how it ended, and the record of every run by its key."""
-    ended = campaign("exec", SPEC, "--workspace", folder / "w", *options, **more)
+    ended = campaign("exec", SPEC, "--workspace", folder / "w", *options, timeout=280, **more)
     assert "Traceback" not in ended.stderr
     found = [json.loads(path.read_bytes()) for path in (folder / "w").glob("runs/*/*/*/seed-*/run.json")]
     return ended, {run["key"]: run for run in found}
@@ -37,11 +37,13 @@ def test_what_rocksdb_promises_holds_and_the_oracle_is_awake(campaign: Any, tmp_
 
 @needs_tools
 def test_who_expects_more_than_is_promised_fails_and_each_time_of_the_same(campaign: Any, tmp_path: Path) -> None:
-    ended, runs = executed(campaign, tmp_path, "--tier", "careless")
+    ended, runs = executed(campaign, tmp_path, "--tier", "careless", "--seeds", "1,2")
     assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert [run["verdict"] for run in runs.values()] == ["fail"] * 3
+    assert [run["verdict"] for run in runs.values()] == ["fail"] * 2
     assert len({run["failure"]["fingerprint"] for run in runs.values()}) == 1
-    assert all(" is lost: it holds " in run["failure"]["message"] for run in runs.values())
+    for run in runs.values():
+        assert " is lost: it holds " in run["failure"]["message"]
+        assert run["trace"]["bytes"] > 0
 
 
 def test_without_rocksdbs_tools_nothing_runs_and_it_says_how_to_get_them(campaign: Any, tmp_path: Path) -> None:

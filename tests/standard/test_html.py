@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.standard import chromium
 
 from campaign.analysis.overview import overview_of
 from campaign.ledger.rows import CampaignRow, Glance
@@ -275,34 +274,127 @@ def test_a_folder_that_is_not_there_is_told(page: Any, tmp_path: Path) -> None:
 
 # --- in a real browser ------------------------------------------------------------------------------------------
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+in_chromium = pytest.mark.skipif(chromium.found() is None, reason="there is no Chromium here: apt-get install chromium")
+SCREENS = [
+    ("light", {"width": 1200}),
+    ("dark", {"width": 1200, "dark": True}),
+    ("phone", {"width": 360, "phone": True}),
+    ("print", {"width": 700, "media": "print"}),
+]
+#: Every text on the page and the colour behind it: the least contrast of those that must be read (WCAG: 4.5, large 3).
+CONTRAST = """
+(() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => {
+    for (; node; node = node.parentElement) {
+      const colour = parse(getComputedStyle(node).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  let worst = [99, ""];
+  for (const node of document.querySelectorAll("h1,h2,h3,p,li,td,th,dd,dt,a,summary,pre,.badge,figcaption")) {
+    if (node.closest(".again") || !node.textContent.trim()) continue;
+    const [a, b] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < worst[0]) worst = [ratio, node.outerHTML.slice(0, 200)];
+  }
+  return worst;
+})()
+"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-def test_a_browser_runs_the_filter_and_nothing_else(page: Any, tmp_path: Path) -> None:
-    changes = {"name": HOSTILE, "next_steps": (HOSTILE,), "reasons": {HOSTILE: 1}}
-    (tmp_path / "report.html").write_text(page(text=HOSTILE, summary=changes, about=HOSTILE), errors="backslashreplace")
-    done = subprocess.run(
-        [
-            *(
-                str(CHROMIUM),
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                f"--user-data-dir={tmp_path / 'profile'}",
-            ),
-            *("--enable-logging=stderr", "--disable-dev-shm-usage", "--virtual-time-budget=3000", "--dump-dom"),
-            (tmp_path / "report.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=120,
-        check=False,
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
+    with chromium.browsing(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+def hostile(page: Any) -> str:
+    """A page with hostile text in every field."""
+    failure = UniqueFailure(
+        fingerprint=HOSTILE,
+        kind=HOSTILE,
+        message=HOSTILE,
+        count=1,
+        first=HOSTILE,
+        evidence=HOSTILE,
+        classification="new",
     )
-    if not done.stdout:
-        pytest.skip(f"Chromium does not start here: {done.stderr[-300:]}")
-    assert '<p class="filter"><label' in done.stdout  # the script ran, so its hash is right
-    assert "<title>owned" not in done.stdout
-    assert "49" not in re.findall(r"<h1>(.*?)</h1>", done.stdout, re.DOTALL)[0]
-    assert "CONSOLE" not in done.stderr, done.stderr[-2000:]
+    skip = PlanSkip(instance=HOSTILE, cells=HOSTILE, why=HOSTILE, issue=HOSTILE, rule_set=HOSTILE, place=HOSTILE)
+    host = HostRecord(
+        id=HOSTILE, boot_id=HOSTILE, hostname=HOSTILE, system=HOSTILE, release=HOSTILE, architecture=HOSTILE,
+        python=HOSTILE, campaign=HOSTILE, cpu_model=HOSTILE, missing={HOSTILE: HOSTILE},
+    )  # fmt: skip
+    plan = PlanView(
+        campaign=HOSTILE, name=HOSTILE, spec=HOSTILE, plan_hash=HOSTILE, seed=1, created_at=START,
+        files=(PlanFile(path=HOSTILE, digest=HOSTILE),),
+    )  # fmt: skip
+    summary = {
+        "name": HOSTILE,
+        "failures": (failure,),
+        "next_steps": (HOSTILE, f"look: campaign show {HOSTILE}"),
+        "reasons": {HOSTILE: 1},
+        "remarks": (Remark(at=START, text=HOSTILE, key=HOSTILE, mark=True),),
+        "skipped": (skip,),
+        "environment": Environment(campaign=HOSTILE, plugins={HOSTILE: HOSTILE}, tools=(PlanTool(tool=HOSTILE),)),
+    }
+    whole: str = page(text=HOSTILE, summary=summary, about=HOSTILE, host=host, plan=plan, excerpt=lambda _: HOSTILE)
+    return whole
+
+
+@in_chromium
+@pytest.mark.parametrize(("name", "screen"), SCREENS)
+def test_hostile_text_in_every_field_does_nothing(
+    page: Any, browser: chromium.Page, tmp_path: Path, name: str, screen: Any
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(hostile(page), errors="backslashreplace")
+    browser.requests.clear()
+    browser.look(**screen)
+    browser.open(file)
+    assert browser.requests == [file.as_uri()]
+    assert browser.complaints == []
+    assert browser.value("document.title") != "owned"
+    assert browser.value("document.querySelectorAll('img, iframe, object, embed, script').length") == 1
+    assert browser.value("document.documentElement.scrollWidth <= innerWidth"), "nothing hangs over the edge"
+    assert len(browser.picture()) > 20_000
+
+
+@in_chromium
+@pytest.mark.parametrize(("name", "screen"), SCREENS)
+def test_every_text_can_be_read(page: Any, browser: chromium.Page, tmp_path: Path, name: str, screen: Any) -> None:
+    remarks = (Remark(at=START, text="the fan was off", key="m#3", mark=True),)
+    skip = PlanSkip(instance="memory", cells="memory.*", why="it burns", issue="DB-7", rule_set="z", place="z.yaml:4:5")
+    (tmp_path / "report.html").write_text(page(summary={"remarks": remarks, "skipped": (skip,)}, beside=True))
+    browser.look(**screen)
+    browser.open(tmp_path / "report.html")
+    ratio, worst = browser.value(CONTRAST)
+    assert ratio >= 3, worst
+
+
+@in_chromium
+def test_the_filter_filters(page: Any, browser: chromium.Page, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(page(40))
+    browser.look(1200)
+    browser.open(tmp_path / "report.html")
+    shown = "[...document.getElementById('lines').rows].filter((row) => !row.hidden).length"
+    assert browser.value(shown) == 40
+    typed = "(() => {{ const f = document.getElementById('filter'); f.value = '{}'; f.dispatchEvent(new Event('input')); }})()"
+    browser.value(typed.format("FAIL v=0"))
+    assert 0 < browser.value(shown) < 40
+    assert browser.value("document.getElementById('found').textContent").endswith("of 40")
+    browser.value(typed.format(""))
+    assert browser.value(shown) == 40
+
+
+@in_chromium
+def test_on_paper_it_is_whole(page: Any, browser: chromium.Page, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(page(40))
+    browser.look(1200)
+    browser.open(tmp_path / "report.html")
+    paper = browser.paper()
+    assert paper.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) > 1

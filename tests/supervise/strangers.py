@@ -72,6 +72,8 @@ class Bad(Oracle):
             case "stdout":
                 os.write(1, b'{"type":"done","id":1}\n')
                 return Judgement(ok=True)
+            case str(how) if how.startswith("sign-"):
+                return Judgement(ok=False, message=how)
             case "flood":
                 return Judgement(ok=False, stdout="x" * (8 << 20))
         return Judgement(ok=True)
@@ -158,4 +160,21 @@ def campaign_tools() -> list[Tool]:
 
 @hookimpl
 def campaign_fingerprint(exit: Exit, evidence: Evidence, message: str) -> str | None:
+    match message:
+        case "sign-raise":
+            raise RuntimeError("no idea")
+        case "sign-exit":
+            raise SystemExit(0)
+        case "sign-crash":
+            os.abort()
+        case "sign-hang":
+            time.sleep(1000)
+        case "sign-number":
+            return 7  # type: ignore[return-value]
+        case "sign-empty":
+            return ""
+        case "sign-flood":
+            return "x\n" * (8 << 20)
+        case "sign-half":
+            return "half a character \ud800"
     return f"signed: {message}"

@@ -44,6 +44,24 @@ def test_an_oracle_that_is_not_content(desk: Desk) -> None:
     assert judged.fingerprint == "signed: not good"
 
 
+@pytest.mark.parametrize("how", ["raise", "exit", "crash", "hang", "number", "empty"])
+def test_a_plugin_that_misbehaves_when_it_is_to_sign_costs_its_signature_only(desk: Desk, how: str) -> None:
+    order = desk.order(step("true"), oracles=(bad(f"sign-{how}", timeout_s=3.0),), plugins=PLUGINS)
+    desk.carry_out(order)
+    judged = desk.expect(Judged)
+    assert (judged.oracles[0].ok, judged.oracles[0].message) == (False, f"sign-{how}")
+    assert judged.fingerprint is None
+    assert desk.run(step("true")).steps[0].ok, "the supervisor goes on"
+
+
+@pytest.mark.parametrize("how", ["flood", "half"])
+def test_a_signature_is_short_and_can_be_written(desk: Desk, how: str) -> None:
+    desk.carry_out(desk.order(step("true"), oracles=(bad(f"sign-{how}"),), plugins=PLUGINS))
+    signature = desk.expect(Judged).fingerprint
+    assert signature is not None
+    assert 0 < len(signature) < 5000
+
+
 @pytest.mark.parametrize(
     ("how", "why"),
     [

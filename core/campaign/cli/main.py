@@ -44,6 +44,7 @@ VERBS: Mapping[str, str] = {
     "minimize": "Make a failure smaller, and write a spec of the smallest one.",
     "replay": "Carry out a run again as it was, and say whether the same failure comes back.",
     "rerun": "Begin a recorded campaign anew, from its snapshot.",
+    "recheck": "Judge saved evidence again, by spec and rule sets as they are now.",
     "list": "List the campaigns of this workspace.",
     "show": "Show a campaign, or one of its runs.",
     "logs": "Print the output of a run.",

@@ -16,7 +16,21 @@ from campaign.analysis.retention import examine, read_ties
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import releasing
 from campaign.engine.releasing import Held
-from campaign.engine.wire import Adopt, Beside, Control, Done, Enqueue, Forget, Mark, Name, Note, Shrink, Submit, Token
+from campaign.engine.wire import (
+    Adopt,
+    Beside,
+    Control,
+    Done,
+    Enqueue,
+    Forget,
+    Mark,
+    Name,
+    Note,
+    Rejudge,
+    Shrink,
+    Submit,
+    Token,
+)
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import (
     CANCEL,
@@ -29,12 +43,15 @@ from campaign.ledger.rows import (
     CampaignState,
     ControlRow,
     Ending,
+    JudgementRow,
 )
 from campaign.ledger.store import CampaignTakenError, Ledger
 from campaign.records import Decision, Failure, FailureKind, Reason, Verdict
 
 #: The most characters of a remark.
 LONGEST_REMARK = 4_000
+#: The source of a judgement that was made again.
+RECHECK = "recheck"
 RETRIED = (Verdict.FAIL, Verdict.ERROR, Verdict.CANCELED)
 
 
@@ -162,6 +179,18 @@ class Desk:
             return Done((asked.campaign,), self._ledger.unmark(asked.campaign, asked.key))
         self._ledger.mark(asked.campaign, asked.key, asked.why, self._now)
         return Done((asked.campaign,), 1)
+
+    def rejudge(self, asked: Rejudge) -> Done:
+        """Keep judgements beside those of then, in one transaction; no recorded verdict changes."""
+        self._row(asked.campaign)
+        rows = [
+            JudgementRow(token=each.token, source=RECHECK, at=each.at, oracles=each.oracles, decision=each.decision)
+            for each in asked.judgements
+        ]
+        strange = self._ledger.rejudge(asked.campaign, rows)
+        if strange is not None:
+            raise refused("CAMP581", f"no attempt of {asked.campaign} that is done bears the token {strange:.100}")
+        return Done((asked.campaign,), len(rows))
 
     def forget(self, asked: Forget) -> Done:
         """Forget the campaigns that nothing keeps, each in a transaction of its own; returns which these were."""

@@ -331,9 +331,10 @@ def _attempt_objection(each: ArchivedAttempt, campaign: CampaignRow) -> str | No
         return "is of another campaign"
     if (row.token, row.key, row.origin, row.attempt) != (order.token, order.key, order.origin, order.attempt):
         return "has the order of another one"
-    if row.state != "done" or row.verdict not in set(Verdict) or not each.judgements:
+    own = [judged for judged in each.judgements if judged.source == "exec"]
+    if row.state != "done" or row.verdict not in set(Verdict) or not own:
         return "is not done"
-    if row.verdict != each.judgements[-1].decision.verdict:
+    if row.verdict != own[-1].decision.verdict:
         return "has another verdict than its judgement"
     if not _identifier(row.token) or row.attempt < 1 or row.key != f"{row.cell}#{row.seed}":
         return "has no proper name"

@@ -53,6 +53,7 @@ _HOUSEHOLD: Mapping[str, type[Struct]] = {
     "removed": wire.Name,
     "adopt": wire.Adopt,
     "shrink": wire.Shrink,
+    "rejudge": wire.Rejudge,
 }
 
 

@@ -60,8 +60,8 @@ class Teller:
             return
         order = facts.order
         with LedgerReader(self._ledger) as ledger:
-            for row in ledger.attempts(order.campaign, order.key):
-                if row.origin == order.origin and row.attempt < order.attempt and row.fingerprint:
+            for row in ledger.attempts(order.campaign, order.key, order.origin):
+                if row.attempt < order.attempt and row.fingerprint:
                     record = ledger.record(row.token)
                     if record is not None:
                         view = self.view(facts_of(record), recovered=True)

@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 from campaign.diagnostics import Diagnostic
 from campaign.engine.protocol import NULL
 from campaign.ledger.rows import CampaignRow, RequestRow
+from campaign.records import Decision, OracleRecord
 
 VERSION = 1
 #: Bytes of a line, its end not counted.
@@ -92,6 +93,22 @@ class Mark(Struct, frozen=True):
     key: str
     why: str = ""
     on: bool = True
+
+
+class Rejudged(Struct, frozen=True):
+    """What an attempt comes to when it is judged again."""
+
+    token: str
+    at: str
+    oracles: tuple[OracleRecord, ...]
+    decision: Decision
+
+
+class Rejudge(Struct, frozen=True):
+    """Keep judgements of a campaign's attempts beside those of then."""
+
+    campaign: str
+    judgements: tuple[Rejudged, ...]
 
 
 class Forget(Struct, frozen=True):

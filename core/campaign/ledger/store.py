@@ -25,6 +25,7 @@ from campaign.ledger.rows import (
     Change,
     ControlRow,
     Ending,
+    JudgementRow,
     Move,
     Released,
     Requested,
@@ -46,6 +47,8 @@ _INSERT_BLOB = "INSERT INTO blob (id, data) VALUES (?, ?)"
 _INSERT_HASHED = "INSERT OR IGNORE INTO blob (hash, data) VALUES (?, ?)"
 _INSERT_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_JUDGEMENT = "INSERT INTO judgement (token, source, at, oracles, decision) VALUES (?, 'exec', ?, ?, ?)"
+_INSERT_REJUDGEMENT = "INSERT INTO judgement (token, source, at, oracles, decision) VALUES (?, ?, ?, ?, ?)"
+_IS_DONE = "SELECT 1 FROM attempt WHERE token = ? AND campaign = ? AND state = 'done'"
 _INSERT_HOLD = "INSERT INTO hold (token, slot, slot_index, why, at) VALUES (?, ?, ?, ?, ?)"
 _RELEASE_HOLD = "DELETE FROM hold WHERE token = ?"
 #: A revoked attempt is admitted again in its own row, under a new token.
@@ -187,6 +190,16 @@ class Ledger:
         statement = "INSERT INTO note (campaign, key, text, at) VALUES (?, ?, ?, ?)"
         with errors(self.path, unwritable), self._transaction():
             self._db.execute(statement, (campaign, key, text, at))
+
+    def rejudge(self, campaign: str, rows: Sequence[JudgementRow]) -> str | None:
+        """Add judgements of a campaign's attempts; a token that none of them bears, and then nothing was added."""
+        values = [(row.token, row.source, row.at, _encode(row.oracles), _encode(row.decision)) for row in rows]
+        with errors(self.path, unwritable), self._transaction():
+            for row in rows:
+                if self._db.execute(_IS_DONE, (row.token, campaign)).fetchone() is None:
+                    return row.token
+            self._db.executemany(_INSERT_REJUDGEMENT, values)
+        return None
 
     def mark(self, campaign: str, key: str, why: str, at: str) -> None:
         """Mark a campaign, or one of its runs, with the newest reason."""

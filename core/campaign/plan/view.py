@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from itertools import islice
+from math import prod
 
+from campaign.plan.assignment import Assignment
 from campaign.plan.duties import skipped_by
 from campaign.plan.matrix import cells
 from campaign.plan.plan import Plan
@@ -11,42 +13,61 @@ from campaign.plan.scenario import Axis
 from campaign.plan.selection import Selected, matches
 from campaign.records.plan import PlanAxis, PlanInstance, PlanSkip
 from campaign.rules.structs import RuleBook, Skip
-from campaign.units import to_json
+from campaign.units import Value, to_json
 
-#: Values of an axis that are told, instances of which they are, and cells that are asked whether a skip is about them.
+#: Values of an axis that are told, instances of which they are, and cells that are looked at, of all of them together.
 MOST_VALUES, _MOST_INSTANCES, _MOST_ASKED = 2_000, 1_000, 10_000
 
 
 def planned_instances(plan: Plan) -> tuple[PlanInstance, ...]:
     """The instances of which a plan holds something, in order."""
     whole = plan.options.limit is None  # how far a limit reaches is not known before all is counted
-    return tuple(_instance(each, whole and number < _MOST_INSTANCES) for number, each in enumerate(plan.selected))
+    found, asked = [], 0
+    for number, each in enumerate(plan.selected):
+        size = prod(len(axis.points) for axis in each.scenario.axes)
+        exact = asked + size <= _MOST_ASKED
+        asked += size if exact else 0
+        found.append(_instance(each, _sweeps(each, plan.seed, exact) if whole and number < _MOST_INSTANCES else ()))
+    return tuple(found)
 
 
-def _instance(selected: Selected, with_values: bool) -> PlanInstance:
+def _instance(selected: Selected, sweeps: tuple[PlanAxis, ...]) -> PlanInstance:
     scenario = selected.scenario
-    told = with_values and scenario.combination.how != "sample"
-    few = all(len(axis.points) <= MOST_VALUES for axis in scenario.axes)
     return PlanInstance(
         instance=scenario.label_text,
         about=scenario.about,
         group=scenario.group,
         tags=scenario.tags,
         axes=tuple(name for axis in scenario.axes for name in axis.names),
-        sweeps=tuple(_axis(selected, axis) for axis in scenario.axes) if told and few else (),
+        sweeps=sweeps,
     )
 
 
-def _axis(selected: Selected, axis: Axis) -> PlanAxis:
-    """An axis without the points that an exclusion drops whatever the other axes are."""
+def _sweeps(selected: Selected, seed: int, exact: bool) -> tuple[PlanAxis, ...]:
+    """The axes with the points that some cell has; where there are too many cells, those that none can have go."""
+    scenario = selected.scenario
+    if exact:
+        every = list(cells(scenario, seed, selected.leaves_out))
+        return tuple(_axis(axis, {_point(axis, cell.values) for cell in every}) for axis in scenario.axes)
+    if scenario.combination.how == "sample" or any(len(axis.points) > MOST_VALUES for axis in scenario.axes):
+        return ()
+    return tuple(_axis(axis, _not_excluded(selected, axis)) for axis in scenario.axes)
+
+
+def _axis(axis: Axis, points: set[tuple[Value, ...]]) -> PlanAxis:
+    return PlanAxis(axis.names, tuple(tuple(map(to_json, point)) for point in axis.points if point in points))
+
+
+def _point(axis: Axis, values: Assignment) -> tuple[Value, ...]:
+    return tuple(values[name] for name in axis.names)
+
+
+def _not_excluded(selected: Selected, axis: Axis) -> set[tuple[Value, ...]]:
+    """The points of an axis that no exclusion drops whatever the other axes are."""
     excluding = (*selected.scenario.exclusions, *selected.leaves_out)
     alone = [each for each in excluding if each.names and each.names <= set(axis.names) and not each.uses_seed]
-    kept = (
-        point
-        for point in axis.points
-        if not any(each.test(dict(zip(axis.names, point, strict=True)), 0) for each in alone)
-    )
-    return PlanAxis(axis.names, tuple(tuple(map(to_json, point)) for point in kept))
+    values = {point: dict(zip(axis.names, point, strict=True)) for point in axis.points}
+    return {point for point, own in values.items() if not any(each.test(own, 0) for each in alone)}
 
 
 def planned_skips(plan: Plan) -> tuple[PlanSkip, ...]:

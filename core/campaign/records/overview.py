@@ -109,7 +109,7 @@ class MatrixRow(Struct, frozen=True, kw_only=True):
 class Matrix(Struct, frozen=True, kw_only=True):
     """An instance's cells: every one in ``rows`` where they are few, by axis in ``margins`` always.
 
-    ``axes`` are the names; the last one's values are the ``columns`` of ``rows``.
+    ``axes`` are the names, the one whose values are the ``columns`` of ``rows`` the last.
     """
 
     instance: str

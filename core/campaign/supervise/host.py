@@ -109,7 +109,7 @@ class Host:
                 return self._ask(request)
             case Sign():
                 fingerprint, _ = self._registry.fingerprint(request.exit, request.evidence, request.message)
-                return Signed(request.id, fingerprint)
+                return Signed(request.id, None if fingerprint is None else _one_line(_readable(fingerprint)))
 
     def _load(self, request: Load) -> Reply:
         problems = self._registry.use(request.plugins)
@@ -210,6 +210,11 @@ def _checked(name: str, judgement: Judgement) -> Judgement:
 
 def _cut(text: str) -> str:
     return text if len(text) <= KEPT_CHARS else text[:KEPT_CHARS] + "\n[the rest was left out]\n"
+
+
+def _readable(text: str) -> str:
+    """``text`` without halves of characters, which no message can carry."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _one_line(text: str) -> str:

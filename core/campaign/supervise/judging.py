@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -21,9 +22,10 @@ from campaign.records import (
 )
 from campaign.supervise.excerpting import stack_in
 from campaign.supervise.folders import closing_fd, open_below, write_file
+from campaign.supervise.hostclient import HostClient
 from campaign.supervise.hostmessages import Answered, Ask, Failed, Load, Reply, Sign, Signed, Skipped
+from campaign.supervise.loop import Loop
 from campaign.supervise.recording import OUTPUT_FILE
-from campaign.supervise.station import Station
 
 ORACLE_FOLDER = "oracle"
 ORACLE_DEADLINE_S = 600.0
@@ -36,13 +38,28 @@ _encode = msgspec.json.Encoder().encode
 Judged = Callable[[tuple[OracleRecord, ...], str | None], None]
 
 
+class Bench(Protocol):
+    """Where a judging takes place: a loop, and the provider host that is asked."""
+
+    @property
+    def loop(self) -> Loop:
+        """What waits for its answers."""
+
+    @property
+    def host(self) -> HostClient:
+        """What is asked."""
+
+
 class Judging:
     """The oracles of one attempt and what they said."""
 
     def __init__(  # noqa: PLR0913 - what is judged, with what, and who is told
-        self, order: Order, record: Exit, station: Station, *, late: Mapping[str, str], public: int, done: Judged
+        self, order: Order, record: Exit, station: Bench, *, late: Mapping[str, str], public: int | None, done: Judged
     ) -> None:
-        """``late`` are the late values; ``public`` is the attempt's open public folder, for files under ``oracle/``."""
+        """``late`` are the late values; ``public`` is the attempt's open public folder, for files under ``oracle/``.
+
+        Without one nothing is written.
+        """
         self._order, self._exit, self._late = order, record, late
         self._station, self._public, self._done = station, public, done
         self._evidence = evidence_of(order, record, late)
@@ -101,16 +118,20 @@ class Judging:
     def _add(self, order: OracleOrder, reply: Reply, duration_s: float = 0.0) -> None:
         record = oracle_record(order, reply, duration_s)
         judgement = reply.judgement if isinstance(reply, Answered) else Judgement(False)
+        if self._public is None:
+            self._records.append(replace(record, paths=()))
+            return
         try:
-            self._write(order, judgement, record)
+            self._write(self._public, order, judgement, record)
         except OSError as failure:
             why = Failed(0, f"its files could not be written: {failure.strerror}")
             record = oracle_record(order, why, duration_s)
         self._records.append(record)
 
-    def _write(self, order: OracleOrder, judgement: Judgement, record: OracleRecord) -> None:
+    @staticmethod
+    def _write(public: int, order: OracleOrder, judgement: Judgement, record: OracleRecord) -> None:
         stem = file_stem(order.label)
-        with closing_fd(open_below(self._public, ORACLE_FOLDER)) as folder:
+        with closing_fd(open_below(public, ORACLE_FOLDER)) as folder:
             write_file(folder, f"{stem}.stdout", judgement.stdout.encode("utf-8", "replace"))
             write_file(folder, f"{stem}.stderr", judgement.stderr.encode("utf-8", "replace"))
             write_file(folder, f"{stem}.json", _encode(record) + b"\n")
@@ -120,8 +141,9 @@ class Judging:
         if failed is None or self._stopped is not None or not self._order.plugins:
             self._done(tuple(self._records), None)
             return
+        asked = next((each.timeout_s for each in self._order.oracles if each.label == failed.label), None)
         request = Sign(self._station.host.next_id(), self._exit, self._evidence, failed.message)
-        self._station.host.ask(request, _SIGN_DEADLINE_S, self._signed)
+        self._station.host.ask(request, min(asked or _SIGN_DEADLINE_S, _SIGN_DEADLINE_S), self._signed)
 
     def _signed(self, reply: Reply) -> None:
         self._done(tuple(self._records), reply.fingerprint if isinstance(reply, Signed) else None)

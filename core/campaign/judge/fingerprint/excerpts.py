@@ -42,7 +42,17 @@ _CONTROL = re2.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]
 
 def excerpt_of(data: bytes, path: str | None = None) -> Excerpt | None:
     """What an output says of the cause of a failure; None where it says nothing."""
-    lines = lines_of(data)
+    text = _text(data)
+    lines = [line[:_LONGEST_LINE] for line in text.splitlines()]
+    report = _report(lines, path) if _SIGN.search(text) else None
+    if report is not None:
+        return report
+    kept = tuple(error_lines(lines))
+    return Excerpt(LINES, "", kept, (), path) if kept else None
+
+
+def _report(lines: Sequence[str], path: str | None) -> Excerpt | None:
+    """The first report of any format."""
     tried = 0
     for at, line in enumerate(lines):
         if tried >= _MOST_REPORTS:
@@ -55,14 +65,12 @@ def excerpt_of(data: bytes, path: str | None = None) -> Excerpt | None:
             if found is not None:
                 kept, dropped = pick(found)
                 return Excerpt(form.name, found.headline, kept, dropped, path)
-    kept = tuple(error_lines(lines))
-    return Excerpt(LINES, "", kept, (), path) if kept else None
+    return None
 
 
-def lines_of(data: bytes) -> Sequence[str]:
-    """The lines of the part of an output in which a report may stand, without control characters, cut to size."""
-    text = window(data).decode("utf-8", "replace")
-    return [line[:_LONGEST_LINE] for line in _CONTROL.sub("", text).splitlines()]
+def _text(data: bytes) -> str:
+    """The part of an output in which a report may stand, without control characters."""
+    return str(_CONTROL.sub("", window(data).decode("utf-8", "replace")))
 
 
 def window(data: bytes) -> bytes:
