@@ -63,3 +63,10 @@ def test_what_is_tagged_db_must_have_the_oracle(campaign: Any, tmp_path: Path) -
     ended = campaign("check", spec)
     assert ended.returncode != 0
     assert "is tagged db and lacks the oracle rocksdb.consistency" in ended.stdout + ended.stderr
+
+
+def test_doctor_says_what_the_oracle_lacks(campaign: Any, tmp_path: Path) -> None:
+    ended = campaign("doctor", "--format", "json", env={"ROCKSDB_PATH": str(tmp_path)})
+    (finding,) = [each for each in json.loads(ended.stdout) if each["what"] == "plugin rocksdb"]
+    assert finding["state"] == "note"
+    assert "apt-get install rocksdb-tools" in finding["found"]

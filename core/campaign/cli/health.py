@@ -179,7 +179,9 @@ def plugins(registry: Registry) -> Iterator[Finding]:
         lacking = list(_lacking(registry, plugin))
         standard = any(origin.distribution == OWN_DISTRIBUTION for origin in plugin.origins)
         yield from (Finding(name, State.NOTE if standard else State.MISSING, reason) for reason in lacking)
-        if not lacking:
+        wanting = [] if lacking else list(_wanting(registry, plugin))
+        yield from (Finding(name, State.NOTE, reason) for reason in wanting)
+        if not lacking and not wanting:
             yield Finding(name, State.OK, ", ".join(str(origin) for origin in plugin.origins))
 
 
@@ -190,6 +192,17 @@ def _lacking(registry: Registry, plugin: Plugin) -> Iterator[str]:
             diagnostic = registry.unavailable(kind, name)
             if diagnostic:
                 yield diagnostic.summary
+
+
+def _wanting(registry: Registry, plugin: Plugin) -> Iterator[str]:
+    """What its oracles lack as long as a spec says nothing else: a program, say."""
+    for name in plugin.providers.get("oracle", ()):
+        oracle = registry.find("oracle", name)
+        if oracle is None or any(rules.get("required") for rules in oracle.parameters.values()):
+            continue
+        diagnostic = registry.missing(name, {}, os.environ)
+        if diagnostic:
+            yield diagnostic.summary
 
 
 def examine(folder: str, registry: Registry) -> list[Finding]:
