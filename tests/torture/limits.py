@@ -1,8 +1,9 @@
 """Hostile values over every route into a tool: ``python -m tests.torture.limits [--size N]``; none may get through.
 
 A value is hostile where it lies outside a limit, however it is spelt: in another unit, as another type, in a list, in a
-step's own sweep, with ``--set``, by jitter, or written into an order that is already rendered.  Each batch takes one
-route; a batch is refused by a diagnostic, or it has brought a value to an argument vector: then this stops with status 1.
+step's own sweep, with ``--set``, by jitter, or written into an order that is already rendered: into its values, its
+arguments or its environment.  Each batch takes one route; a batch is refused by a diagnostic, or it has brought a value to
+an argument vector: then this stops with status 1.  Only values that really took a route are counted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from campaign.plan.plan import Options, make_plan
 from campaign.plan.render import RenderContext, render
 from campaign.plan.ruled import Host
 from campaign.plugins.registry import Registry
-from campaign.records import Order, RulesOrder, StepOrder, order_digest
+from campaign.records import Order, RulesOrder, order_digest
 from campaign.supervise.limits import Limits
 from campaign.units import format_number
 
@@ -37,6 +38,7 @@ tool diag {
   command "bin/diag" "--voltage={voltage:uV}" "--note={note}"
   param voltage: voltage = 900mV
   param note: string = "-"
+  param n: int = 0
   env RAIL = "{voltage:mV}"
 }
 """
@@ -79,8 +81,19 @@ def _listed(body: str) -> Route:
     return lambda values: (f"instance i {{ {body.replace('@', ', '.join(values))} }}", ())
 
 
+def _joint(body: str, pair: str) -> Route:
+    """All values in one list, each beside a number."""
+    return lambda values: _listed(body)([pair.format(value, n) for n, value in enumerate(values)])
+
+
+def _zipped(values: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    numbers = ", ".join(map(str, range(len(values))))
+    return f"instance i {{ combine zip; sweep voltage = [{', '.join(values)}]; sweep n = [{numbers}]; run diag }}", ()
+
+
 def _set(name: str) -> Route:
-    return lambda values: ("instance i { run diag }", tuple(f"{name}={value}" for value in values[-1:]))
+    """One value on the command line, where the last of a name wins."""
+    return lambda values: ("instance i { run diag }", tuple(f"{name}={value}" for value in values))
 
 
 ROUTES: dict[str, Route] = {
@@ -96,6 +109,14 @@ ROUTES: dict[str, Route] = {
     "an axis in an expression": _listed("sweep x = [@]; run diag { voltage = x }"),
     "jitter": _instances("sweep voltage = [@] jitter 1uV; seeds 1..3; run diag"),
     "a text": _instances('x = @; run diag { note = "{x}" }'),
+    "a group's setting": lambda values: (
+        "\n".join(f"group g{n} {{ voltage = {value}; instance i {{ run diag }} }}" for n, value in enumerate(values)),
+        (),
+    ),
+    "a hold": _instances('voltage = @; hold rails.sysfs { path = "r"; value = "{voltage:mV}" }; run diag'),
+    "a hold's own text": _instances('hold rails.sysfs { path = "r"; value = "@" }; run diag'),
+    "a joint axis": _joint("sweep (voltage, n) = [@]; run diag", "({}, {})"),
+    "a zipped axis": _zipped,
     "a range": _instances("sweep voltage = @..@ step 1mV; run diag"),
     "--set": _set("voltage"),
     "--set, qualified": _set("diag.voltage"),
@@ -167,41 +188,45 @@ def _is_outside(value: str) -> bool:
 # --- what a supervisor is handed ----------------------------------------------------------------------------------
 
 
+_NO_VALUES: tuple[Any, ...] = (
+    *(float("inf"), None, 900, 1.2, True, "0x384", ["900mV", "2V"], {"v": 1}, "", "９００mV"),
+)
+
+
 def forged(limits: Limits, order: Order, chance: random.Random) -> str | None:
-    """An order whose values were changed after it was rendered; None where the supervisor refuses it."""
-    value: Any = chance.choice(
-        (
-            hostile(chance).strip('"'),
-            float("inf"),
-            None,
-            900,
-            1.2,
-            True,
-            "0x384",
-            ["900mV", "2V"],
-            {"v": 1},
-            "",
-            "９００mV",
-        )
-    )
-    step = replace(order.steps[0], values={**order.steps[0].values, "voltage": value})
+    """An order that was changed after it was rendered; None where the supervisor refuses it."""
+    step, value = order.steps[0], hostile(chance)
+    where = chance.choice(("values", "values", "argv", "env", "parameter"))
+    if where == "values":
+        told: Any = chance.choice((value, *_NO_VALUES))
+        step = replace(step, values={**step.values, "voltage": told})
+    elif where == "argv":
+        step = replace(step, argv=(step.argv[0], f"--voltage={_plain(value, 'uV')}", *step.argv[2:]))
+    elif where == "env":
+        step = replace(step, env={**step.env, "RAIL": _plain(value, "mV")})
+    else:
+        step = replace(step, env={**step.env, "CAMPAIGN_PARAM_VOLTAGE": value})
     changed = replace(order, steps=(step,))
-    why = limits.broken(replace(changed, digest=order_digest(changed)) if value == value else changed)
-    return None if why is not None else f"the supervisor took {value!r}"
+    why = limits.broken(replace(changed, digest=order_digest(changed)))
+    return None if why is not None else f"the supervisor took {step}"
+
+
+def _plain(value: str, unit: str) -> str:
+    sizes = dict(_UNITS)
+    written = value[:-2] if value[-2:] in sizes else value[:-1]
+    return format_number(Fraction(written) / sizes[value[len(written) :]] * sizes[unit])
 
 
 def _order(folder: Path) -> Order:
-    (folder / "z.yaml").write_text(RULES)
-    path = str(folder / "z.yaml")
-    kinds = {"diag": {"voltage": "voltage"}, "": {}}
-    made: dict[str, Any] = {
-        "token": "t", "epoch": 1, "campaign": "x-1", "campaign_name": "x", "key": "i#0", "id": "0", "attempt": 1,
-        "instance": "i", "cell": "i", "seed": 0, "timeout_s": 1.0,
-        "directories": {"public": "/p", "private": "/q", "work": "/p/w"}, "steps": [], "schema": "campaign.order/1",
-    }  # fmt: skip
-    order = msgspec.convert(made, Order)
-    step = StepOrder(label="diag", tool="diag", argv=("bin/diag",), values={"voltage": "900mV"})
-    return replace(order, steps=(step,), rules=RulesOrder(paths=(path,), files={}, kinds=kinds))
+    """A sound order, as a supervisor is handed it."""
+    path = folder / "z.yaml"
+    path.write_text(RULES)
+    files = {"x.camp": _TOOL + "instance i { run diag }\n", "z.yaml": RULES}
+    plan, found = make_plan("x.camp", lambda name: files[name].encode(), Options(), Registry, Host())
+    assert plan is not None, found
+    assert plan.rules is not None
+    context = replace(_context(None), rules=RulesOrder(paths=(str(path),), files={}), book=plan.rules.book)
+    return msgspec.json.decode(msgspec.json.encode(render(next(plan.runs()), 1, context)), type=Order)
 
 
 SIZE = 1_000_000
@@ -212,18 +237,28 @@ def torture(folder: Path, size: int, choice: random.Random) -> Figures:
     batch = min(500, max(20, size // 1000))
     limits, order = Limits(), _order(folder)
     routes = [None, *ROUTES]
-    violations: list[str] = []
-    if limits.broken(order) is not None:
-        violations.append("a sound order is refused")
-    for number in range(-(-size // batch)):
+    violations = [] if limits.broken(order) is None else ["a sound order is refused"]
+    tried = number = 0
+    while tried < size:
         name = routes[number % len(routes)]
-        values = [hostile(choice) for _ in range(batch)] if choice.random() < 0.8 else [choice.choice(_NONSENSE)]
+        number += 1
         if name is None:
             found = (forged(limits, order, choice) for _ in range(batch))
             violations += [through for through in found if through is not None]
-        elif (through := attempt(ROUTES[name], values)) is not None:
-            violations.append(f"{name}: {through}: {values[:5]}")
-    return Figures({"routes": len(routes), "batch": batch}, violations)
+            tried += batch
+            continue
+        for values in _batches(name, batch, choice):
+            tried += len(values)
+            if (through := attempt(ROUTES[name], values)) is not None:
+                violations.append(f"{name}: {through}: {values[:5]}")
+    return Figures({"values": tried, "routes": len(routes), "batch": batch}, violations)
+
+
+def _batches(name: str, batch: int, choice: random.Random) -> list[list[str]]:
+    """What takes a route together: many values, and by itself one that is none; on the command line each alone."""
+    if name.startswith("--set"):
+        return [[hostile(choice)] for _ in range(20)] + [[choice.choice(_NONSENSE)]]
+    return [[hostile(choice) for _ in range(batch)], [choice.choice(_NONSENSE)]]
 
 
 if __name__ == "__main__":
