@@ -51,7 +51,7 @@ def _check_file(path: str, read: Read) -> list[Diagnostic]:
     checked, found = check(path, read, providers)
     if checked is None or failed(found):
         return found
-    return found + examine(checked, providers, read, this_host(strict=False) if checked.rules else None)
+    return found + examine(checked, providers, read, this_host(strict=False))
 
 
 def write_found(found: Sequence[Diagnostic], output_format: str, lines: Lines, status: ExitStatus, files: int) -> None:

@@ -91,20 +91,33 @@ def _nearest(plan: Plan, key: str) -> str | None:
 
 
 def _show_run(run: Run, plan: Plan, as_json: bool) -> None:
+    from campaign.cli.held import guards_text, held_text
     from campaign.cli.planned import limits_note
     from campaign.cli.tables import facts, print_json, table
     from campaign.plan.explanation import explain_values
+    from campaign.plan.held import guarded_by, held_in
     from campaign.plan.limits import binding_of
     from campaign.plan.listing import listed
+    from campaign.rules.structs import RuleBook
 
     shown, values = listed(run, plan), explain_values(run, plan.seed)
     limits = list(binding_of(run, plan.rules.book)) if plan.rules is not None else []
+    book = plan.rules.book if plan.rules is not None else RuleBook()
+    held = list(held_in(run.scenario, book, run))
     if as_json:
         rows = [
             {"kind": v.kind, "name": v.name, "value": v.value, "place": _place(v.span), "note": v.note} for v in values
         ]
         print_json(
-            {"in_plan": True, "run": shown, "place": _place(run.scenario.span), "values": rows, "limits": limits}
+            {
+                "in_plan": True,
+                "run": shown,
+                "place": _place(run.scenario.span),
+                "values": rows,
+                "limits": limits,
+                "holds": held,
+                "guards": guarded_by(book),
+            }
         )
         return
     about = [("id", run.id), ("instance", f"{shown.instance} ({run.scenario.span})"), ("about", run.scenario.about)]
@@ -116,6 +129,9 @@ def _show_run(run: Run, plan: Plan, as_json: bool) -> None:
     if limits:
         bound = [(b.name, b.value, b.allows, "; ".join(b.origins)) for b in limits]
         click.echo(f"{table(('limit on', 'value', 'allows', 'from'), bound)}\n")
+    for part in (held_text(held), guards_text(book)):
+        if part:
+            click.echo(f"{part}\n")
     for step in shown.steps:
         click.echo(visible(f"{step.label}: {_argv(step.argv)}"))
 

@@ -12,7 +12,7 @@ from campaign.plan.ruled import Host
 
 def this_host(*, strict: bool = True) -> Host:
     """What decides here which rule sets hold; not ``strict`` where nothing is to run."""
-    return Host(facts=_facts, folder=_folder, installed=_installed, strict=strict)
+    return Host(facts=_facts, folder=_folder, installed=_installed, strict=strict, place=os.path.realpath)
 
 
 @cache

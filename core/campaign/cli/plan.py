@@ -81,11 +81,16 @@ def _show_counts(counts: PlanCounts, as_json: bool) -> None:
 
 
 def _show_matrix(plan: Plan, as_json: bool) -> None:
+    from campaign.cli.held import guards_text, held_text
     from campaign.cli.matrix import added_up, instance_rows, rows_table
+    from campaign.plan.held import guarded_by, held_in
+    from campaign.rules.structs import RuleBook
 
     rows = list(instance_rows(plan))
     counts = plan.count() if plan.options.limit is not None else added_up(rows)
     capacity = _capacity(plan)
+    book = plan.rules.book if plan.rules is not None else RuleBook()
+    held = [each for scenario in plan.scenarios for each in held_in(scenario, book)]
     if as_json:
         from campaign.cli.tables import print_json
 
@@ -97,6 +102,8 @@ def _show_matrix(plan: Plan, as_json: bool) -> None:
                 "instances": rows,
                 "slots": capacity.named if capacity else {},
                 "rules": rules_view(plan),
+                "holds": held,
+                "guards": guarded_by(book),
             }
         )
         return
@@ -108,6 +115,9 @@ def _show_matrix(plan: Plan, as_json: bool) -> None:
         click.echo()
         return
     click.echo(f"\n{rows_table(rows)}\n\n{limits_note(plan)}")
+    for part in (held_text(held), guards_text(book)):
+        if part:
+            click.echo(f"\n{part}")
     if capacity is not None:
         from campaign.engine.capacity import slots_line
 

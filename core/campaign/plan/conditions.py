@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
-from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.diagnostics import CampaignError
 from campaign.language.items import label_of
 from campaign.language.names import shown
 from campaign.language.syntax import Expr
 from campaign.plan.evaluation import Evaluation, as_json, refused
 from campaign.plan.identity import drawn_instant, instant_purpose
 from campaign.plan.program import Recipe
-from campaign.plugins.names import canonical
-from campaign.plugins.printing import printing_aside
+from campaign.plan.resources import resources_of, shared
 from campaign.records import FaultOrder, HoldOrder, OracleOrder
-from campaign.units import Quantity, Value
+from campaign.units import Quantity
 
 
 def render_holds(recipes: Iterable[Recipe], run: Evaluation) -> tuple[HoldOrder, ...]:
     """The held conditions; raises CampaignError where two would change one thing."""
-    holds, owners = [], dict[str, Recipe]()
-    for recipe in recipes:
-        holds.append(hold := _hold(recipe, run))
-        for name in hold.resources:
-            other = owners.setdefault(name if name.startswith("/") else canonical(name), recipe)
-            if other is not recipe:
-                summary = f"the holds {shown(other.part.label)} and {shown(hold.label)} both change {shown(name)}"
-                raise refused("CAMP165", summary, recipe.part.placed.span)
-    return tuple(holds)
+    holds = [(recipe, _hold(recipe, run)) for recipe in recipes]
+    wrong = shared((recipe, hold.resources) for recipe, hold in holds)
+    if wrong is not None:
+        raise CampaignError([wrong])
+    return tuple(hold for _, hold in holds)
 
 
 def _hold(recipe: Recipe, run: Evaluation) -> HoldOrder:
@@ -38,7 +33,7 @@ def _hold(recipe: Recipe, run: Evaluation) -> HoldOrder:
         settings=as_json(values),
         target=_label(part.engine.get("target")),
         random=run.draw(f"hold.{part.label}"),
-        resources=_resources(recipe, values),
+        resources=resources_of(recipe, values),
     )
 
 
@@ -55,7 +50,7 @@ def render_fault(recipe: Recipe, run: Evaluation, processes: Collection[str]) ->
         target=_label(part.engine.get("target")) or (next(iter(processes)) if len(processes) == 1 else None),
         after=_label(part.engine.get("after")),
         random=run.draw(f"fault.{part.label}"),
-        resources=_resources(recipe, values),
+        resources=resources_of(recipe, values),
     )
 
 
@@ -83,24 +78,6 @@ def render_oracle(recipe: Recipe, run: Evaluation) -> OracleOrder:
         advisory=run.flag(recipe, "advisory", False),
         timeout_s=run.time(recipe, "timeout"),
     )
-
-
-def _resources(recipe: Recipe, values: Mapping[str, Value]) -> tuple[str, ...]:
-    """What a fault or hold changes; whatever its plugin does wrong names it."""
-    try:
-        with printing_aside():
-            named = recipe.part.facts.provider.resources(values)
-    except (Exception, SystemExit) as error:  # a stranger's code: it must not take the plan down
-        raise _broken_fault(recipe, f"raises in resources(): {type(error).__name__}: {error}") from error
-    if not isinstance(named, tuple) or not all(isinstance(name, str) and name for name in named):
-        raise _broken_fault(recipe, "answers resources() with something else than names")
-    return named
-
-
-def _broken_fault(recipe: Recipe, what: str) -> CampaignError:
-    part = recipe.part
-    summary = f"the fault {part.facts.name} {what}"
-    return CampaignError([Diagnostic("CAMP181", summary, part.placed.provider.span, status=ExitStatus.SETUP)])
 
 
 def _label(expr: Expr | None) -> str | None:

@@ -11,6 +11,7 @@ from campaign.plan.compile import campaign_facts, compile_scenarios
 from campaign.plan.distinct import check_names
 from campaign.plan.duties import missing_oracles, skip
 from campaign.plan.limits import check_limits
+from campaign.plan.resources import check_holds
 from campaign.plan.ruled import Host, bind_rules
 from campaign.plan.selection import Selected
 from campaign.rules.structs import RuleBook
@@ -19,7 +20,7 @@ from campaign.rules.structs import RuleBook
 def examine(checked: Checked, providers: ProviderLookup, read: Reader, host: Host | None = None) -> list[Diagnostic]:
     """What is wrong with the plan of a sound spec, for no tier and for every tier, and with the rule sets it names.
 
-    Shared names, what is too large, oracles that are missing, values that break a limit.
+    Shared names, what is too large, oracles that are missing, holds of one thing, values that break a limit.
     """
     rules, wrong_rules = bind_rules(checked, read, providers, host or Host())
     found: dict[Diagnostic, None] = dict.fromkeys(wrong_rules)
@@ -31,5 +32,6 @@ def examine(checked: Checked, providers: ProviderLookup, read: Reader, host: Hos
         found.update(dict.fromkeys(missing_oracles([each.scenario for each in selected], book)))
         if not failed(found):
             seed = campaign_facts(checked, tier).seed
+            found.update(dict.fromkeys(check_holds(selected, checked.name, seed, (host or Host()).place)))
             found.update(dict.fromkeys(check_limits(selected, checked.name, seed, book)))
     return list(found)

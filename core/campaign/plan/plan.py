@@ -22,6 +22,7 @@ from campaign.plan.identity import split_key
 from campaign.plan.limits import check_limits
 from campaign.plan.lookup import named_choice
 from campaign.plan.matrix import Cell, Run, cell_of, cells, chosen, run_of, runs
+from campaign.plan.resources import check_holds
 from campaign.plan.ruled import Host, bind_rules
 from campaign.plan.scenario import Exclusion, Scenario
 from campaign.plan.selection import LeftOut, Providers, Selected, parse_filter, select
@@ -164,6 +165,9 @@ def make_plan(
     if failed(wrong):
         return None, [*found, *wrong]
     plan, more = plan_checked(checked, options, providers, rules)
+    if plan is not None and not failed(more):
+        place = host.place if host is not None else None
+        more = [*more, *check_holds(plan.selected, plan.name, plan.seed, place)]
     return (None if failed(more) else plan), [*found, *wrong, *more]
 
 

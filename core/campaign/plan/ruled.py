@@ -25,11 +25,11 @@ _MOST_ABOVE = 32
 
 
 class Host(Struct, frozen=True, kw_only=True):
-    """What of this machine decides which rule sets hold.
+    """What of this machine decides which rule sets hold, and whether two holds change one thing.
 
     ``facts`` are what matchers see, None where it must not be asked; ``folder`` lists a folder (raises OSError);
     ``installed`` are the sets that packages bring, by name.  ``chosen`` is what ``rules auto`` came to before.
-    Where nothing is to run it is not ``strict``: a set may be for another host.
+    Where nothing is to run it is not ``strict``: a set may be for another host.  ``place`` says where a path really is.
     """
 
     facts: Callable[[], Mapping[str, Any]] | None = None
@@ -38,6 +38,7 @@ class Host(Struct, frozen=True, kw_only=True):
     find_installed: Installed = from_packages
     chosen: tuple[str, ...] | None = None
     strict: bool = True
+    place: Callable[[str], str] | None = None
 
 
 def bind_rules(

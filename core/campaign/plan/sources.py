@@ -68,7 +68,7 @@ def sources(scenario: Scenario) -> list[Source]:
     program = scenario.program
     return [
         *_settings(program, scenario),
-        *(each for recipe in program.recipes for each in _of_recipe(program, recipe)),
+        *(each for recipe in program.recipes for each in sources_of(program, recipe)),
     ]
 
 
@@ -179,7 +179,8 @@ def _kind(type_: Type) -> str | None:
 # --- providers --------------------------------------------------------------------------------------------------
 
 
-def _of_recipe(program: Program, recipe: Recipe) -> Iterator[Source]:
+def sources_of(program: Program, recipe: Recipe) -> Iterator[Source]:
+    """What reaches the parameters of one provider."""
     part = recipe.part
     condition = part.placed.condition
     needed = frozenset() if condition is None else frozenset((condition.axis,))
