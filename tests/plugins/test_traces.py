@@ -45,7 +45,7 @@ def path(tmp_path: Path) -> str:
 
 
 def written(path: str, operations: list[Operation], state: bytes = CLOSED) -> bytes:
-    data = struct.pack("<8s1s23s", b"CAMPTRC1", state, NAME.encode()) + b"".join(map(framed, operations))
+    data = struct.pack("<8s1s23s", b"CAMPTRC1", state, NAME.encode()) + b"".join(framed(*each) for each in operations)
     Path(path).write_bytes(data)
     return data
 
@@ -217,7 +217,7 @@ def test_a_folder_and_a_fifo_are_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_body_that_is_too_short_ends_the_trace(path: str) -> None:
     whole = written(path, ops(1), OPEN)
-    Path(path).write_bytes(whole + bytes(64) + framed(*ops(2)))
+    Path(path).write_bytes(whole + bytes(64) + framed(*ops(2)[0]))
     assert list(read(path)) == ops(1)
 
 

@@ -5,8 +5,8 @@ library.  ``docs/reference/traces.md`` fixes the format::
 
     header   32 bytes: ``CAMPTRC1``, the state ``o`` (open), ``c`` (closed) or ``t`` (truncated), the tool's own name of
              its operations with their version (``sqlite.writer/1``), zeros
-    record   length of the body (u16), CRC-32 of the length and the body (u32), body: kind (u8), worker (u16),
-             unit (u32), data; little-endian
+    record   length of the body (u16), body: kind (u8), worker (u16), unit (u32), data; CRC-32 of all that (u32);
+             little-endian
 
 A record is one ``write`` to a file opened with ``O_APPEND``, before the operation is carried out: what was written is
 in the kernel and outlives ``kill -9`` at any moment, and the order of the records is that of all threads and processes.
@@ -17,6 +17,7 @@ A *unit* is what minimizing leaves out or keeps: a transaction, a put.  Unit 0 i
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 import struct
@@ -34,11 +35,13 @@ MOST_DATA_BYTES = 0xFFFF - 7
 MOST_UNITS = 1_000_000
 
 _HEADER = struct.Struct("<8s1s23s")
+_START = struct.Struct("<HBHI")  # length, kind, worker, unit
 _LENGTH = struct.Struct("<H")
 _CHECK = struct.Struct("<I")
-_BODY = struct.Struct("<BHI")
-_FRAME_BYTES = _LENGTH.size + _CHECK.size
+_FIXED_BYTES = _START.size - _LENGTH.size
 _CHUNK_BYTES = 1 << 18
+#: How many bytes a process writes before it looks again whether all of them together have reached the cap.
+_UNLOOKED_BYTES = 1 << 14
 _STATES = (OPEN, CLOSED, TRUNCATED)
 
 
@@ -80,7 +83,9 @@ class TraceWriter:
         if not 0 < len(name) <= 23:
             raise ValueError(f"{operations!r} is no name of at most 23 letters")
         self._most_bytes = most_bytes
-        self._recording = True
+        self._unlooked_bytes = min(_UNLOOKED_BYTES, most_bytes // 64)
+        self._written = 0  # since the size of the file was looked at
+        self._stopped = mmap.mmap(-1, 1)  # shared with the processes that are forked
         flags = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._records = os.open(path, flags | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o666)
         self._header = os.open(path, flags | os.O_RDWR)  # the kernel appends whatever O_APPEND is told to write
@@ -88,17 +93,23 @@ class TraceWriter:
 
     def add(self, kind: int, worker: int, unit: int, data: bytes = b"") -> None:
         """Record an operation that is about to be carried out."""
-        if not self._recording:
-            return
-        frame = framed(Operation(kind, worker, unit, data))
+        if self._stopped[0]:
+            return  # for good: whatever its size, an operation would follow one that was left out
+        record = framed(kind, worker, unit, data)
         try:
-            # whatever its size, nothing is recorded past the cap: a small one would follow a larger one left out
-            if os.fstat(self._records).st_size < self._most_bytes and os.write(self._records, frame) == len(frame):
+            if self._has_room(len(record)) and os.write(self._records, record) == len(record):
                 return
         except OSError:
             pass
-        self._recording = False
+        self._stopped[0] = 1
         self._become(TRUNCATED)
+
+    def _has_room(self, size_bytes: int) -> bool:
+        self._written += size_bytes
+        if self._written <= self._unlooked_bytes:
+            return True
+        self._written = size_bytes
+        return os.fstat(self._records).st_size < self._most_bytes
 
     def close(self) -> None:
         """The tool has come to its end, by itself: all that it did is there, unless recording had to stop."""
@@ -111,13 +122,12 @@ class TraceWriter:
             os.pwrite(self._header, state, len(MAGIC))
 
 
-def framed(operation: Operation) -> bytes:
+def framed(kind: int, worker: int, unit: int, data: bytes = b"") -> bytes:
     """An operation as its record; raises ValueError where it holds too much."""
-    if len(operation.data) > MOST_DATA_BYTES:
-        raise ValueError(f"an operation of {len(operation.data)} bytes, at most {MOST_DATA_BYTES} can be recorded")
-    body = _BODY.pack(operation.kind, operation.worker, operation.unit) + operation.data
-    length = _LENGTH.pack(len(body))
-    return b"".join((length, _CHECK.pack(crc32(body, crc32(length))), body))
+    if len(data) > MOST_DATA_BYTES:
+        raise ValueError(f"an operation of {len(data)} bytes, at most {MOST_DATA_BYTES} can be recorded")
+    start = _START.pack(_FIXED_BYTES + len(data), kind, worker, unit) + data
+    return start + _CHECK.pack(crc32(start))
 
 
 def header(path: str) -> Header:
@@ -141,9 +151,9 @@ def read(path: str, operations: str | None = None) -> Iterator[Operation]:
         found = _header(file, path)
         if operations is not None and found.operations != operations:
             raise TraceError(f"{path} holds the operations of {found.operations}, not of {operations}")
-        for body in _bodies(file, found, path):
-            kind, worker, unit = _BODY.unpack_from(body)
-            yield Operation(kind, worker, unit, body[_BODY.size :])
+        for record in _records(file, found, path):
+            _, kind, worker, unit = _START.unpack_from(record)
+            yield Operation(kind, worker, unit, record[_START.size : -_CHECK.size])
 
 
 def units(path: str) -> list[int]:
@@ -167,10 +177,7 @@ def keep(path: str, indexes: Iterable[int], into: str) -> None:
     with _opened(path) as file, open(into, "xb") as kept:
         found = _header(file, path)
         kept.write(_HEADER.pack(MAGIC, found.state, found.operations.encode("ascii")))
-        for body in _bodies(file, found, path):
-            if _BODY.unpack_from(body)[2] in wanted:
-                length = _LENGTH.pack(len(body))
-                kept.writelines((length, _CHECK.pack(crc32(body, crc32(length))), body))
+        kept.writelines(record for record in _records(file, found, path) if _START.unpack_from(record)[3] in wanted)
 
 
 def _is_there(index: int, known: list[int]) -> bool:
@@ -201,28 +208,29 @@ def _header(file: IO[bytes], path: str) -> Header:
     return Header(name.decode("ascii"), state)
 
 
-def _bodies(file: IO[bytes], header: Header, path: str) -> Iterator[bytes]:
-    """The bodies of the records up to the first one that is torn; raises TraceError where none can be."""
+def _records(file: IO[bytes], header: Header, path: str) -> Iterator[bytes]:
+    """The records up to the first one that is torn; raises TraceError where none can be."""
     count = 0
-    while frame := file.read(_FRAME_BYTES):
-        body = _body(file, frame)
-        if body is None and header.state == CLOSED:
+    while length := file.read(_LENGTH.size):
+        record = _record(file, length)
+        if record is None and header.state == CLOSED:
             raise TraceError(f"{path} is damaged: it was closed, and only {count:,} operations can be read")
-        if body is None:
+        if record is None:
             return
         count += 1
-        yield body
+        yield record
 
 
-def _body(file: IO[bytes], frame: bytes) -> bytes | None:
-    """The body that follows a length and a check, None where it does not fit them."""
-    if len(frame) < _FRAME_BYTES:
+def _record(file: IO[bytes], length: bytes) -> bytes | None:
+    """The record that begins with its ``length``, None where it is not whole."""
+    if len(length) < _LENGTH.size:
         return None
-    (length,) = _LENGTH.unpack_from(frame)
-    body = file.read(length)
-    check = crc32(body, crc32(frame[: _LENGTH.size]))
-    whole = len(body) == length >= _BODY.size and _CHECK.unpack_from(frame, _LENGTH.size) == (check,)
-    return body if whole else None
+    wanted = _LENGTH.unpack(length)[0] + _CHECK.size
+    rest = file.read(wanted)
+    if len(rest) < wanted or wanted < _FIXED_BYTES + _CHECK.size:
+        return None
+    record = length + rest
+    return record if _CHECK.unpack_from(record, len(record) - _CHECK.size)[0] == crc32(record[: -_CHECK.size]) else None
 
 
 __all__ = [
