@@ -27,6 +27,7 @@ COUNTS = [
     ("margins.camp", (), (2, 18, 18)),
     ("margins.camp", ("--tier", "simulated"), (1, 15, 15)),
     ("margins.camp", ("--tier", "nightly"), (2, 18, 144)),
+    ("traces.camp", (), (1, 2, 4)),
     ("rocksdb.camp", ("--tier", "quick"), (10, 19, 19)),
     ("rocksdb.camp", ("--tier", "careless"), (1, 1, 3)),
 ]

@@ -16,11 +16,12 @@ from campaign.plugins.registry import Plugin, Registry
 
 
 class Provided(Struct, frozen=True):
-    """One provider: how a spec calls it, and what it says of itself."""
+    """One provider: how a spec calls it, and what it says of itself; ``traces``: a tool that can, with ``trace on``."""
 
     kind: str
     name: str
     about: str
+    traces: bool = False
 
 
 class Problem(Struct, frozen=True):
@@ -63,7 +64,7 @@ def command(output_format: str) -> int:
 
 def _listed(plugin: Plugin) -> Listed:
     provided = (
-        Provided(kind, name, getattr(provider, "about", ""))
+        Provided(kind, name, getattr(provider, "about", ""), bool(getattr(provider, "traces", False)))
         for kind, providers in plugin.providers.items()
         for name, provider in providers.items()
     )
@@ -80,7 +81,7 @@ def _rows(plugins: Iterable[Listed]) -> Iterable[tuple[str, str, str, str, str]]
     """One row a provider, with the plugin and its package in the first one."""
     for plugin in plugins:
         first = (plugin.plugin, ", ".join(str(origin) for origin in plugin.origins))
-        cells = [(each.kind, each.name, each.about) for each in plugin.provides]
+        cells = [(each.kind, each.name, f"{each.about}{' (traces)' * each.traces}") for each in plugin.provides]
         cells += [("broken", "", each.code) for each in plugin.problems]
         for index, cell in enumerate(cells or [("", "", "events only")]):
             yield (*(("", "") if index else first), *cell)
