@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from campaign.diagnostics import CampaignError
 from campaign.engine.retrace import digest_of, lay_out, retraced
-from campaign.plugins.traces import TraceWriter
+from campaign.plugins.traces import CLOSED, ENDED, OPEN, TraceWriter, header
 from campaign.records import (
     Directories,
     Exit,
@@ -21,6 +21,7 @@ from campaign.records import (
     ProcessExit,
     StepExit,
     StepOrder,
+    Stop,
     TraceExit,
     TraceOrder,
 )
@@ -134,6 +135,15 @@ def test_the_fault_that_killed_the_tool_stands_in_its_trace(
     assert {each.label: each.in_trace for each in found.faults} == expected
 
 
+def test_an_attempt_that_was_stopped_is_executed_again(folder: Path) -> None:
+    order = order_of(step("one", "dead"))
+    assert again(order, replace(exit_of(order), stopped=Stop.TIMEOUT), folder)[0] is order
+    late = exit_of(order, ended=ProcessExit(signal=15, timeout=True))
+    found, notes = again(order, late, folder)
+    assert found is order
+    assert notes == ["one is executed again, not replayed from its trace: it ran out of time"]
+
+
 # --- the copy -------------------------------------------------------------------------------------------------------
 
 
@@ -151,3 +161,21 @@ def test_the_trace_is_laid_into_the_new_attempt(folder: Path, tmp_path: Path) ->
     os.unlink(folder / "trace" / "foreign")
     with pytest.raises(CampaignError, match="No such file"):
         lay_out(placed, str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "ended", "state"),
+    [
+        ("dead", KILLED, OPEN),
+        ("dead", ProcessExit(signal=11), ENDED),
+        ("ended", ProcessExit(code=1), CLOSED),
+    ],
+)
+def test_what_a_tool_did_last_is_carried_out_where_it_ended_by_itself(
+    folder: Path, tmp_path: Path, name: str, ended: ProcessExit, state: bytes
+) -> None:
+    order = order_of(step("one", name))
+    found, _ = again(order, exit_of(order, ended=ended), folder)
+    public = tmp_path / "c-1" / "k" / "replay-1"
+    lay_out(replace(found, directories=Directories(str(public), "/q", f"{public}/work")), str(folder))
+    assert header(str(public / "trace" / name)).state == state

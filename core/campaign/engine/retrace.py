@@ -21,8 +21,11 @@ _CHUNK_BYTES = 1 << 20
 def retraced(order: Order, ended: Exit, directory: str, note: Callable[[str], None]) -> Order:
     """The order with every step replayed from its trace that has one, as ``directory`` holds them; the rest as it is.
 
-    A trace that cannot be carried out is told to ``note``, and its step is executed again.
+    A trace that cannot be carried out is told to ``note``, and its step is executed again.  So is everything where the
+    attempt was stopped: no trace shows that something took too long.
     """
+    if ended.stopped is not None:
+        return order
     exits = {(each.label, each.index): each for each in ended.steps}
     found: dict[str, ReplayOrder] = {}
     steps = []
@@ -67,7 +70,7 @@ def _digest(file: IO[bytes], take: Callable[[bytes], None]) -> str:
 def _replay(step: StepOrder, ended: StepExit, directory: str, note: Callable[[str], None]) -> ReplayOrder | None:
     if step.trace is None or ended.trace is None or not step.trace.replay:
         return None
-    why = "its end is missing" if ended.trace.truncated else None
+    why = "its end is missing" if ended.trace.truncated else "it ran out of time" if ended.exit.timeout else None
     try:
         digest = digest_of(os.path.join(directory, ended.trace.path)) if why is None else ""
     except OSError as error:
@@ -75,7 +78,8 @@ def _replay(step: StepOrder, ended: StepExit, directory: str, note: Callable[[st
     if why is not None:
         note(f"{named(step)} is executed again, not replayed from its trace: {why}")
         return None
-    return ReplayOrder(path=ended.trace.path, source=ended.trace.path, digest=digest)
+    path = ended.trace.path
+    return ReplayOrder(path=path, source=path, digest=digest, to_the_end=not ended.excused)
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------
@@ -134,3 +138,6 @@ def _copy(replay: ReplayOrder, directory: str, order: Order) -> None:
         with closing_fd(target):
             if _digest(file, lambda piece: write_all(target, piece)) != replay.digest:
                 raise OSError(f"{replay.source} has changed")
+            file.seek(0)
+            if replay.to_the_end and traces.ended(file.read(traces.HEADER_BYTES)) == traces.OPEN:
+                os.pwrite(target, traces.ENDED, traces.STATE_AT)

@@ -3,8 +3,8 @@
 A program that traces may import this beside what its plugin imports of ``api``; it needs nothing but the standard
 library.  ``docs/reference/traces.md`` fixes the format::
 
-    header   32 bytes: ``CAMPTRC1``, the state ``o`` (open), ``c`` (closed) or ``t`` (truncated), the tool's own name of
-             its operations with their version (``sqlite.writer/1``), zeros
+    header   32 bytes: ``CAMPTRC1``, the state ``o`` (open), ``c`` (closed), ``t`` (truncated) or ``e`` (ended by
+             itself), the tool's own name of its operations with their version (``sqlite.writer/1``), zeros
     record   length of the body (u16), body: kind (u8), worker (u16), unit (u32), data; CRC-32 of all that (u32);
              little-endian
 
@@ -27,7 +27,9 @@ from typing import IO, NamedTuple
 from zlib import crc32
 
 MAGIC = b"CAMPTRC1"
-OPEN, CLOSED, TRUNCATED = b"o", b"c", b"t"
+OPEN, CLOSED, TRUNCATED, ENDED = b"o", b"c", b"t", b"e"
+#: Where the state stands in the header.
+STATE_AT = len(MAGIC)
 HEADER_BYTES = 32
 #: What one operation may hold beside its kind, worker and unit; of a larger value, record how it is made.
 MOST_DATA_BYTES = 0xFFFF - 7
@@ -42,7 +44,7 @@ _FIXED_BYTES = _START.size - _LENGTH.size
 _CHUNK_BYTES = 1 << 18
 #: How many bytes a process writes before it looks again whether all of them together have reached the cap.
 _UNLOOKED_BYTES = 1 << 14
-_STATES = (OPEN, CLOSED, TRUNCATED)
+_STATES = (OPEN, CLOSED, TRUNCATED, ENDED)
 
 
 class TraceError(Exception):
@@ -66,7 +68,7 @@ class Header(NamedTuple):
 
     @property
     def died(self) -> bool:
-        """Whether its tool was killed before it came to an end."""
+        """Whether its tool was killed before it came to an end; one that ended by itself, say by a bug, was not."""
         return self.state == OPEN
 
 
@@ -114,12 +116,12 @@ class TraceWriter:
     def close(self) -> None:
         """The tool has come to its end, by itself: all that it did is there, unless recording had to stop."""
         with suppress(OSError):
-            if os.pread(self._header, 1, len(MAGIC)) == OPEN:
+            if os.pread(self._header, 1, STATE_AT) == OPEN:
                 self._become(CLOSED)
 
     def _become(self, state: bytes) -> None:
         with suppress(OSError):
-            os.pwrite(self._header, state, len(MAGIC))
+            os.pwrite(self._header, state, STATE_AT)
 
 
 def framed(kind: int, worker: int, unit: int, data: bytes = b"") -> bytes:
@@ -138,7 +140,7 @@ def header(path: str) -> Header:
 
 def ended(header: bytes) -> bytes | None:
     """The state in the first 32 bytes of a file, None where they are of no trace."""
-    return header[len(MAGIC) : len(MAGIC) + 1] if header.startswith(MAGIC) else None
+    return header[STATE_AT : STATE_AT + 1] if header.startswith(MAGIC) else None
 
 
 def read(path: str, operations: str | None = None) -> Iterator[Operation]:
@@ -235,9 +237,11 @@ def _record(file: IO[bytes], length: bytes) -> bytes | None:
 
 __all__ = [
     "CLOSED",
+    "ENDED",
     "HEADER_BYTES",
     "MOST_DATA_BYTES",
     "OPEN",
+    "STATE_AT",
     "TRUNCATED",
     "Header",
     "Operation",

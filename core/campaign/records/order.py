@@ -66,12 +66,14 @@ class ReplayOrder(Struct, frozen=True, omit_defaults=True):
     """The trace that a step carries out: ``path`` below the attempt's public directory, where it lies before it starts.
 
     It is a copy of ``source``, relative to the directory of the attempt that is carried out again; ``digest`` (BLAKE2b,
-    32 hex digits) is that of its bytes.
+    32 hex digits) is that of its bytes.  ``to_the_end``: its tool ended by itself, perhaps by its last operation, which
+    is carried out too.
     """
 
     path: str
     source: str
     digest: str
+    to_the_end: bool = False
 
 
 class StepOrder(Struct, frozen=True, omit_defaults=True):
