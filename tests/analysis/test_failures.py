@@ -137,6 +137,17 @@ def test_flaky_is_a_failure_whose_run_passed_afterwards(recorded: Any, opened: A
         }
 
 
+def test_a_repetition_of_the_plan_may_be_first(tmp_path: Path) -> None:
+    ledger = begun(tmp_path / "l", "a")
+    repeat = msgspec.structs.replace(order_of("a", 1), origin="repeat", token="r")
+    ledger.commit([admit(repeat), end(repeat, "f" * 16)])
+    with LedgerReader(str(tmp_path / "l")) as reader:
+        (row,) = reader.failures("a")
+        assert row.first.run == "a/i.c1#0@repeat-1"
+        told = Classes(reader.first_of, {}).told(repeat, end(repeat, "f" * 16).decision, recovered=False)
+        assert getattr(told and told.failure, "duplicate_of", "none") is None
+
+
 def test_other_origins_than_the_plan_do_not_count(tmp_path: Path) -> None:
     ledger = begun(tmp_path / "l", "a")
     replay = msgspec.structs.replace(order_of("a", 1), origin="replay", token="r")
@@ -158,7 +169,7 @@ def test_other_origins_than_the_plan_do_not_count(tmp_path: Path) -> None:
 
 def test_quarantine_goes_before_every_other_class() -> None:
     rule = Quarantine(fingerprint="f" * 16, issue="D-1", until="2027-01-31", origin=Origin("z", Span("z", 1, 1, 1, 1)))
-    first = Sighting("f" * 16, "other", "k#0", 1, AT)
+    first = Sighting("f" * 16, "other", "k#0", "plan", 1, AT)
     order, decision = order_of("a", 1), end(order_of("a", 1), "f" * 16).decision
     for recovered in (False, True):
         told = Classes(lambda _: first, {rule.fingerprint: rule}).told(order, decision, recovered=recovered)

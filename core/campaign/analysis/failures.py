@@ -40,8 +40,7 @@ def classify(row: FailureRow, quarantined: Quarantines) -> str:
 
 def duplicate_of(row: FailureRow) -> str | None:
     """The attempt that failed so before the first one of ``row``, where there is one."""
-    first = (row.campaign, row.key, row.attempt)
-    return None if first == (row.origin.campaign, row.origin.key, row.origin.attempt) else row.origin.run
+    return None if row.first == row.origin else row.origin.run
 
 
 def unique_failure(row: FailureRow, run_root: str, quarantined: Quarantines) -> UniqueFailure:
@@ -54,7 +53,7 @@ def unique_failure(row: FailureRow, run_root: str, quarantined: Quarantines) -> 
         message=row.message,
         count=row.count,
         runs=row.runs,
-        first=f"{row.key}@{row.attempt}",
+        first=row.first.name,
         classification=classify(row, quarantined),
         duplicate_of=duplicate_of(row),
         quarantine=quarantine_view(known) if known is not None else None,
@@ -117,8 +116,8 @@ class Classes:
         if decision is None or failure is None or not failure.fingerprint:
             return decision
         first = self._first_of(failure.fingerprint)
-        here = (order.campaign, order.key, order.attempt, order.origin)
-        original = first is None or here == (first.campaign, first.key, first.attempt, "plan")
+        here = (order.campaign, order.key, order.origin, order.attempt)
+        original = first is None or here == (first.campaign, first.key, first.origin, first.attempt)
         told = replace(
             failure,
             classification=self._class(failure.fingerprint, first, order.campaign, recovered),

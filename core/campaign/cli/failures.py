@@ -93,7 +93,7 @@ def _as_json(told: Told) -> dict[str, Any]:
         **msgspec.structs.asdict(row),
         "known": row.known,
         "in_cells": told.cells,
-        "first": _seen(Sighting(row.fingerprint, row.campaign, row.key, row.attempt, row.first_seen)),
+        "first": _seen(row.first),
         "last": _seen(row.last),
         "origin": _seen(row.origin),
         "duplicate_of": told.duplicate_of,

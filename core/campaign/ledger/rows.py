@@ -102,7 +102,12 @@ class AttemptRow(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Which attempt of its campaign it is: ``key@attempt``, before that its origin where it is not the plan."""
-        return f"{self.key}@{self.attempt}" if self.origin == PLAN else f"{self.key}@{self.origin}-{self.attempt}"
+        return attempt_name(self.key, self.origin, self.attempt)
+
+
+def attempt_name(key: str, origin: str, attempt: int) -> str:
+    """``key@attempt``, before that its origin where it is not the plan: ``key@repeat-3``."""
+    return f"{key}@{attempt}" if origin == PLAN else f"{key}@{origin}-{attempt}"
 
 
 class AttemptRecord(Struct, frozen=True, kw_only=True):
@@ -151,20 +156,26 @@ class Sighting(Struct, frozen=True):
     fingerprint: str
     campaign: str
     key: str
+    origin: str
     attempt: int
     at: str
 
     @property
+    def name(self) -> str:
+        """Which attempt of its campaign it is."""
+        return attempt_name(self.key, self.origin, self.attempt)
+
+    @property
     def run(self) -> str:
         """How every verb takes it: ``campaign/key@attempt``."""
-        return f"{self.campaign}/{self.key}@{self.attempt}"
+        return f"{self.campaign}/{self.name}"
 
 
 class FailureRow(Struct, frozen=True, kw_only=True):
     """The attempts of one fingerprint, in a campaign or in all: how many, and the one that was judged first in full.
 
     ``runs`` and ``cells`` count those it came in; ``recovered`` are attempts whose run passed on a later one.
-    ``last`` was judged last; ``origin`` was first in the whole workspace.
+    ``first`` was judged first and ``last`` last; ``origin`` was first in the whole workspace.
     """
 
     fingerprint: str
@@ -182,6 +193,7 @@ class FailureRow(Struct, frozen=True, kw_only=True):
     directory: str
     first_seen: str
     last_seen: str
+    first: Sighting
     last: Sighting
     origin: Sighting
 

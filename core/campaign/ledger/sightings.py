@@ -2,8 +2,8 @@
 
 First is who was *judged* first: judgements are numbered in the order in which the one writer commits them, so that
 what is first once is first for ever, whichever runs are under way beside it and whoever reads it again after a crash.
-(Attempts are numbered by their admission: a later one may well fail before an earlier one.)  Only the plan's own
-attempts count; candidates of a minimizer and replays fail on purpose.
+(Attempts are numbered by their admission: a later one may well fail before an earlier one.)  Attempts of
+the plan and its repetitions count; candidates of a minimizer and replays fail on purpose.
 """
 
 # ruff: noqa: S608 - the queries are put together from texts of our own; every value is bound
@@ -17,7 +17,7 @@ from campaign.ledger.rows import FailureRow, Sighting
 #: The judgement that a campaign itself made of an attempt; rechecks come later and count for nothing here.
 _SEEN = """
     attempt a JOIN judgement j ON j.token = a.token AND j.source = 'exec'
-    WHERE a.fingerprint != '' AND a.origin = 'plan' AND a.campaign IN (SELECT id FROM campaign)
+    WHERE a.fingerprint != '' AND a.origin IN ('plan', 'repeat') AND a.campaign IN (SELECT id FROM campaign)
 """
 _PASSED_LATER = """
     EXISTS (SELECT 1 FROM attempt b WHERE b.campaign = a.campaign AND b.key = a.key AND b.origin = a.origin
@@ -31,8 +31,8 @@ _COUNTS = f"""
 """
 _ROW = """
     SELECT s.fingerprint, s.count, s.campaigns, s.runs, s.cells, s.recovered,
-           a.verdict, a.kind, a.message, a.campaign, a.key, a.attempt, a.directory, a.finished_at,
-           z.campaign, z.key, z.attempt, z.finished_at, o.campaign, o.key, o.attempt, o.finished_at
+           a.verdict, a.kind, a.message, a.directory, a.campaign, a.key, a.origin, a.attempt, a.finished_at,
+           z.campaign, z.key, z.origin, z.attempt, z.finished_at, o.campaign, o.key, o.origin, o.attempt, o.finished_at
 """
 _JOINED = """
     JOIN judgement f ON f.id = s.first JOIN attempt a ON a.token = f.token
@@ -55,7 +55,7 @@ JOIN w ON w.fingerprint = s.fingerprint JOIN judgement g ON g.id = w.first JOIN 
 """
 #: The attempt that was judged first of a fingerprint.
 FIRST = f"""
-SELECT a.fingerprint, a.campaign, a.key, a.attempt, a.finished_at FROM {_SEEN} AND a.fingerprint = ?
+SELECT a.fingerprint, a.campaign, a.key, a.origin, a.attempt, a.finished_at FROM {_SEEN} AND a.fingerprint = ?
 ORDER BY j.id LIMIT 1
 """
 #: The campaigns in which some fingerprint was seen first.
@@ -91,8 +91,8 @@ DECIDED_RUNS_OF = f"{_DECIDED} AND key > ?3 || '#' AND key < ?3 || '$' AND cell 
 def failure_row(row: tuple[Any, ...]) -> FailureRow:
     """A row of ``FAILURES`` or ``FAILURES_OF`` as a record."""
     (fingerprint, count, campaigns, runs, cells, recovered), rest = row[:6], row[6:]
-    (verdict, kind, message, campaign, key, attempt, directory, first_seen), seen = rest[:8], rest[8:]
-    last, origin = Sighting(fingerprint, *seen[:4]), Sighting(fingerprint, *seen[4:])
+    (verdict, kind, message, directory), seen = rest[:4], rest[4:]
+    first, last, origin = (Sighting(fingerprint, *seen[start : start + 5]) for start in (0, 5, 10))
     return FailureRow(
         fingerprint=fingerprint,
         count=count,
@@ -103,12 +103,13 @@ def failure_row(row: tuple[Any, ...]) -> FailureRow:
         verdict=verdict,
         kind=kind,
         message=message,
-        campaign=campaign,
-        key=key,
-        attempt=attempt,
+        campaign=first.campaign,
+        key=first.key,
+        attempt=first.attempt,
         directory=directory,
-        first_seen=first_seen,
+        first_seen=first.at,
         last_seen=last.at,
+        first=first,
         last=last,
         origin=origin,
     )
