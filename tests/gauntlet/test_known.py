@@ -131,6 +131,11 @@ def test_quarantine_in_a_campaign(campaign: Campaign, bench: Path) -> None:
     assert (listed[marks["bug.a"]]["class"], listed[marks["bug.a"]]["quarantine"]["over"]) == ("quarantined", False)
     assert "D-2, storage: until 2999-02-02" in campaign("failures").stdout
     assert "4 of them quarantined" in campaign("show").stdout
+    report = campaign("report", "--as", "md", "-o", "-").stdout
+    assert "4 quarantined, which do not count" in report
+    assert "quarantined, D-2 until 2999-02-02, first bugs-" in report
+    (bench / "a.camp").write_text((bench / "a.camp").read_text().replace("parallel 2;", "parallel 2; stop-on fail;"))
+    assert json.loads(run(campaign, bench).stdout)["verdicts"]["fail"] == 4, "what is quarantined stops nothing"
     (bench / "y.yaml").write_text("name: y\npriority: 9\n" + entry.format(marks["bug.a"], "D-2", "2020-02-02"))
     over = run(campaign, bench)
     assert over.returncode == 1

@@ -100,7 +100,7 @@ class Attempts:
             following = protocol.Again(flight.order.key, flight.order.attempt + 1, again.cause)
             self._await(course.name, following, again.after_s)
             course.count_more(flight.order.key, again.cause)
-        elif decision.verdict is Verdict.FAIL and course.stop_on_fail and flight.planned:
+        elif flight.planned and course.stops_for(decision):
             self.stop_plan(course.name)
         if again is None:
             self._ask_for_less(flight, decision)

@@ -67,6 +67,7 @@ class Core(Takeover):
         course = self.expect(message.campaign.id, message.campaign.orphans)
         course.canceled = [] if message.aside else course.canceled
         course.opened, course.stop_on_fail, course.aside = True, message.stop_on_fail, message.aside
+        course.quarantined = frozenset(message.quarantined)
         course.labels = {lane.number: lane.label for lane in message.lanes}
 
     def begin(self, message: protocol.Open) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from campaign.engine.flight import Flight
 from campaign.engine.scheduler import matches
-from campaign.records import Order
+from campaign.records import Decision, Order, Verdict
 
 
 class Course:
@@ -15,6 +15,7 @@ class Course:
     def __init__(self, name: str, orphans: str) -> None:
         self.name, self.orphans = name, orphans
         self.stop_on_fail = False
+        self.quarantined: frozenset[str] = frozenset()  # the fingerprints of failures that do not count
         self.labels: dict[int, str] = {}  # of its lanes
         self.counts: dict[str, dict[str, int]] = {}  # attempts by cause, of the plan's runs that had more than one
         self.revoked: dict[tuple[str, str, int], Flight] = {}  # attempts that are queued again
@@ -30,6 +31,11 @@ class Course:
         """Its planner is gone; the next one tells anew what can be known only by it."""
         self.opened = self.begun = self.stopping = self.told_idle = self.plan_stopped = False
         self.counts, self.revoked, self.beside = {}, {}, {}
+
+    def stops_for(self, decision: Decision) -> bool:
+        """Whether nothing more of the plan starts after a run that came to this."""
+        known = decision.failure is not None and decision.failure.fingerprint in self.quarantined
+        return self.stop_on_fail and decision.verdict is Verdict.FAIL and not known
 
     def cancels(self, label: str) -> bool:
         """Whether instances of that label were canceled."""

@@ -200,6 +200,7 @@ class Planner:
                 slots=errand.slots,
                 requests=errand.requests,
                 stop_on_fail=errand.stop_on_fail,
+                quarantined=tuple(errand.quarantined),
                 resume=errand.resume,
                 aside=errand.aside,
             )

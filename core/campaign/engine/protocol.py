@@ -40,7 +40,8 @@ class Lane(Struct, frozen=True, kw_only=True):
 class Open(Struct, frozen=True, tag="open", kw_only=True):
     """Carry a campaign out: record it with the parts of its snapshot, or go on with one that is recorded.
 
-    ``slots`` are the named ones of this machine.  ``stop_on_fail``: no run of the plan starts after the first failure.
+    ``slots`` are the named ones of this machine.  ``stop_on_fail``: no run of the plan starts after the first failure
+    whose fingerprint is not among the ``quarantined`` ones.
     ``aside``: nothing of the plan, only what was asked for beside it; the campaign stays what it is.
     """
 
@@ -50,6 +51,7 @@ class Open(Struct, frozen=True, tag="open", kw_only=True):
     slots: Mapping[str, int] = {}
     requests: tuple[RequestRow, ...] = ()
     stop_on_fail: bool = False
+    quarantined: tuple[str, ...] = ()
     resume: bool = False
     aside: bool = False
 

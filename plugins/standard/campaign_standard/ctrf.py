@@ -99,7 +99,12 @@ def _test(attempts: Sequence[RunView]) -> dict[str, Any]:
         "labels": {plain(name): _label(value) for name, value in run.axes.items()},
         "steps": [_step(step) for step in run.steps],
         **(retried if len(attempts) > 1 else {}),
-        "extra": {"seed": run.seed, "fingerprint": run.failure.fingerprint if run.failure else None},
+        "extra": {
+            "seed": run.seed,
+            "fingerprint": run.failure.fingerprint if run.failure else None,
+            "class": run.failure.classification if run.failure else None,
+            "duplicateOf": run.failure.duplicate_of if run.failure else None,
+        },
     }
 
 

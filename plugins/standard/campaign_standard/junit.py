@@ -105,7 +105,8 @@ def _story(run: RunView) -> Iterator[str]:
     """What a reader of the report needs to go on: what failed, how it was started, where it ended."""
     yield run.reason or ""
     if run.failure and run.failure.fingerprint:
-        yield f"fingerprint: {run.failure.fingerprint}"
+        known = f", first {run.failure.duplicate_of}" if run.failure.duplicate_of else ""
+        yield f"fingerprint: {run.failure.fingerprint} ({run.failure.classification or 'new'}{known})"
     for oracle in run.oracles:
         if oracle.ok is False or oracle.error:
             yield f"oracle {oracle.label}: {oracle.error or oracle.message}"

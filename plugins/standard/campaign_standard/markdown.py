@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from campaign.plugins.api import PlanTool, Reporter, RunView, Summary, Verdict, hookimpl
+from campaign.plugins.api import PlanTool, Reporter, RunView, Summary, UniqueFailure, Verdict, hookimpl
 from campaign_standard._plain import UNSEEN
 
 api = 1
@@ -56,7 +56,8 @@ def _headline(summary: Summary) -> str:
         low, high = summary.win_rate_interval
         rate = f" Win rate {summary.win_rate:.1%} (95 % interval {low:.1%} to {high:.1%}; errors are no trials)."
     flaky = f" {summary.flaky:,} flaky." if summary.flaky else ""
-    return f"**{summary.total:,} runs**: {counts or 'none decided'}.{rate}{flaky}"
+    held = f" {summary.quarantined:,} quarantined, which do not count." if summary.quarantined else ""
+    return f"**{summary.total:,} runs**: {counts or 'none decided'}.{held}{rate}{flaky}"
 
 
 def _instances(summary: Summary) -> Iterator[str]:
@@ -78,7 +79,7 @@ def _failures(summary: Summary) -> Iterator[str]:
     yield _row(["fingerprint", "class", "kind", "count", "what", "first", "evidence"])
     yield _row(["---", "---", "---", "---:", "---", "---", "---"])
     for each in summary.failures:
-        words = [each.fingerprint, each.classification or "", each.kind, f"{each.count:,}", each.message]
+        words = [each.fingerprint, _class(each), each.kind, f"{each.count:,}", each.message]
         yield _row([_text(word) for word in (*words, each.first, each.evidence)])
     yield ""
 
@@ -108,6 +109,16 @@ def _skipped(summary: Summary) -> Iterator[str]:
     if len(summary.skipped) > _MOST:
         yield f"\n{len(summary.skipped) - _MOST:,} more stand in summary.json."
     yield ""
+
+
+def _class(failure: UniqueFailure) -> str:
+    """With what it is a duplicate of, and where it is followed up."""
+    told = [failure.classification or ""]
+    if failure.quarantine is not None:
+        told.append(f"{failure.quarantine.issue} until {failure.quarantine.until}")
+    if failure.duplicate_of is not None:
+        told.append(f"first {failure.duplicate_of}")
+    return ", ".join(filter(None, told))
 
 
 def _next_steps(summary: Summary) -> Iterator[str]:
