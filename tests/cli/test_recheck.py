@@ -87,6 +87,7 @@ def test_what_did_not_change_is_the_same_and_nothing_of_it_changes(campaign: Cam
     assert after[2] == ["exec"] * 3 + ["recheck"] * 3
     shown = json.loads(campaign("show", "i.ok#0", "--format", "json").stdout)
     assert (shown["verdict"], shown["verified"]) == ("pass", True)
+    assert "judged again" in campaign("show", "i.ok#0").stdout
 
 
 def test_todays_spec_judges(campaign: Campaign, ran: Path) -> None:

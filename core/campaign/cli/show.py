@@ -17,10 +17,11 @@ from campaign.cli.summary import summary_text
 from campaign.cli.tables import cut, facts, print_json, table, took, utc_now, when
 from campaign.cli.terminal import visible
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import AttemptRow, CampaignRow
+from campaign.ledger.rows import RECHECK, AttemptRow, CampaignRow
 from campaign.records import RunView, StepView
 
 _WIDTH = 80
+_MOST_RECHECKS = 5
 #: The states of an attempt in which something of it may run.
 _UNDER_WAY = ("admitted", "starting", "running", "judging")
 _ALONE = "nobody watches it: campaign daemon, or campaign exec --resume, finds out what became of it"
@@ -115,6 +116,7 @@ def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], workspace: s
         _steps(view),
         _faults(view),
         _oracles(view),
+        _rechecks(ledger, record.row.token),
         _earlier(attempts[:-1]),
         _files(view, record.row.directory),
     ]
@@ -227,6 +229,14 @@ def _judged(ok: bool | None, error: str | None, skipped: str | None) -> str:
 def _earlier(attempts: Sequence[AttemptRow]) -> str:
     rows = [[each.attempt, each.verdict or each.state, cut(each.reason or "", _WIDTH)] for each in attempts]
     return table(["earlier attempt", "verdict", "reason"], rows) if rows else ""
+
+
+def _rechecks(ledger: LedgerReader, token: str) -> str:
+    """What it came to when it was judged again, the newest last; the recorded verdict stays."""
+    again = [each for each in ledger.judgements(token) if each.source == RECHECK][-_MOST_RECHECKS:]
+    now = utc_now()
+    rows = [[when(each.at, now), each.decision.verdict, cut(each.decision.reason, _WIDTH)] for each in again]
+    return table(["judged again", "came to", "reason"], rows) if rows else ""
 
 
 def _files(view: RunView, directory: str) -> str:

@@ -39,6 +39,7 @@ from campaign.ledger.rows import (
     OPEN,
     PAUSE,
     QUEUED,
+    RECHECK,
     CampaignRow,
     CampaignState,
     ControlRow,
@@ -50,8 +51,6 @@ from campaign.records import Decision, Failure, FailureKind, Reason, Verdict
 
 #: The most characters of a remark.
 LONGEST_REMARK = 4_000
-#: The source of a judgement that was made again.
-RECHECK = "recheck"
 RETRIED = (Verdict.FAIL, Verdict.ERROR, Verdict.CANCELED)
 
 

@@ -17,6 +17,8 @@ PLAN = "plan"
 OPEN, DONE, FAILED, CANCELED = "open", "done", "failed", "canceled"
 #: Verbs of ``control``.
 PAUSE, CANCEL = "pause", "cancel"
+#: The source of a judgement that was made again.
+RECHECK = "recheck"
 
 
 class CampaignRow(Struct, frozen=True, kw_only=True):
