@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +133,7 @@ def test_what_cannot_be_minimized_is_said(campaign: Any, spec: Any) -> None:
     campaign("exec", "q.camp")
     for arguments in (
         ("g.good#0",),
-        ("g.bad#0", "--order", "log"),
         ("g.bad#0", "--by", "magic"),
-        ("g.bad#0", "--by", "ddmin"),
     ):
         ended = campaign("minimize", *arguments)
         assert ended.returncode == 3, arguments
@@ -190,3 +192,61 @@ instance bad {
     (told,) = minimized(tmp_path)
     assert told["stopped"].startswith("it fails the same way with nothing left")
     assert (told["repro"], told["smaller"]) == (None, False)
+
+
+def test_the_operations_of_a_traced_writer(campaign: Any, tmp_path: Path) -> None:
+    """Real SQLite without a journal, killed in mid-transaction: which of its transactions does it take?"""
+    (tmp_path / "q.camp").write_text("""
+use sqlite
+campaign "q" { parallel 2; trace on; minimize { by = ddmin; attempts = 20 } }
+instance off {
+  seeds 1..3
+  journal = "off"; sync = "off"; cache = 4KiB; keys = 300; rows = 20; threads = 2; duration = 5s
+  run sqlite.writer
+  fault process.kill { at = 800ms }
+  oracle sqlite.integrity
+  expect oracle.ok
+}
+""")
+    assert campaign("exec", "q.camp").returncode == 1
+    told = minimized(tmp_path)[0]
+    assert told["result"]["operations"] <= told["result"]["of"]
+    assert Path(told["result"]["trace"]).exists()
+    again = campaign("exec", told["repro"], "--workspace", str(tmp_path / "other"))
+    assert again.returncode == 1, again.stdout
+
+
+# --- crashes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_minimization_that_was_killed_goes_on_without_counting_twice(
+    campaign: Any, tmp_path: Path, clean_environ: dict[str, str]
+) -> None:
+    (tmp_path / "q.camp").write_text("""
+campaign "q" { parallel 2; minimize { order = [keys] } }
+tool t { command "/bin/sh" "-c" "sleep 0.05; test {keys} -lt 37"; param keys: int = 1000 in 1.. }
+instance bad { run t }
+""")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "campaign", "exec", "q.camp", "--no-progress"],
+        cwd=tmp_path,
+        env=clean_environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while (
+        running.poll() is None and len(list(tmp_path.glob(".campaign/runs/*/bad/bad/seed-0/attempt-1/minimize/*"))) < 6
+    ):
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    ended = campaign("exec", "--resume")
+    assert ended.returncode == 1, ended.stderr
+    (told,) = minimized(tmp_path)
+    assert told["result"] == {"keys": 37}
+    with LedgerReader(str(tmp_path / ".campaign" / "ledger.sqlite")) as ledger:
+        (request,) = ledger.requests()
+        rows = ledger.asked_attempts(request.id)
+    counted = [row for row in rows if row.verdict in {"pass", "fail"}]
+    assert len(counted) == told["attempts"]
+    assert len({(row.origin, row.attempt) for row in rows}) == len(rows)

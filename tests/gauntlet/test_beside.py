@@ -94,3 +94,27 @@ def test_until_fail_by_a_daemon(yard: Yard) -> None:
         (yard.folder / ".campaign/runs" / told["campaign"] / told["repeats"]["evidence"] / "run.json").read_text()
     )
     assert (view["verdict"], view["origin"]) == ("fail", "repeat")
+
+
+MINIMIZED = """minimize {{ order = [keys]; attempts = 40 }}
+tool f {{ command "/bin/sh" "-c" "echo start {keys} >> {log}; test {keys} -lt 37"; param keys: int = 900 in 1.. }}
+instance i {{ run f }}"""
+
+
+def test_a_minimization_goes_on_where_a_killed_daemon_left_it(yard: Yard) -> None:
+    """The clause of the spec asks for it; the daemon dies amid it, supervisors and all, and the next one goes on."""
+    yard.daemon()
+    clause, body = MINIMIZED.replace("{{", "{").replace("}}", "}").replace("{log}", str(yard.log)).split("\n", 1)
+    campaign = yard.submit(yard.spec("q", body, clauses=f"; {clause}"))
+    yard.until(lambda: yard.started() >= 9)
+    yard.kill(yard.pids[-1])
+    yard.daemon()
+    yard.call("wait", campaign, status=1)
+    told = yard.run_files()["i#0"]["minimized"]
+    assert told["result"] == {"keys": 37}
+    (folder,) = yard.folder.glob(".campaign/runs/*/i/i/seed-0/attempt-1/minimize")
+    views = [json.loads(path.read_text()) for path in folder.glob("*/*/run.json")]
+    assert sum(each["verdict"] in {"pass", "fail"} for each in views) == told["attempts"]
+    assert yard.verdicts(campaign)["fail"] == 1
+    told = json.loads(yard.call("minimize", f"{campaign}/i#0", "--attempts", "9", "--format", "json"))["minimized"]
+    assert told["attempts"] == 9

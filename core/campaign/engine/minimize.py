@@ -14,7 +14,7 @@ from campaign.analysis.minimizing import Trial as Asked
 from campaign.diagnostics import CampaignError
 from campaign.engine.prepare import Prepared
 from campaign.engine.sidework import Came, Ground, Trial, Work
-from campaign.engine.subjects import Faults, Lines, Parameters, Subject, impossible
+from campaign.engine.subjects import Faults, Lines, Operations, Parameters, Subject, impossible
 from campaign.plan.repro import FILE
 from campaign.plugins.api import Minimizer
 from campaign.records import Decision, Order, Verdict
@@ -109,6 +109,8 @@ class _Minimization:
             return Parameters(self._ground, self._prepared, run, wish.order)
         if wish.order:
             return Lines(self._ground, self._prepared, run, wish.order[0], folder)
+        if any(step.trace is not None and step.trace.replay for step in self._parent.order.steps):
+            return Operations(self._ground, self._prepared, run, folder)
         return Faults(self._ground, self._prepared, run)
 
     def _found(self, by: str) -> Minimizer:

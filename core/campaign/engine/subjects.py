@@ -1,4 +1,4 @@
-"""What of a failing attempt can be made smaller: its parameters, its faults, the lines of a file that it reads.
+"""What of a failing attempt can be made smaller: parameters, faults, the lines of an input file, recorded operations.
 
 Each subject gives a minimizer its start and turns a candidate into an order; it may write files below its folder, named
 by what they hold, so that writing one again changes nothing.
@@ -7,26 +7,33 @@ by what they hold, so that writing one again changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine.prepare import Prepared
+from campaign.engine.replay import as_it_was
+from campaign.engine.retrace import digest_of
 from campaign.engine.sidework import Ground
 from campaign.plan.matrix import Run
-from campaign.plan.repro import repro
+from campaign.plan.repro import Instead, repro
 from campaign.plan.variants import tunables, variant
-from campaign.plugins.api import Tunable
+from campaign.plugins.api import Tool, Tunable
+from campaign.plugins.printing import printing_aside
 from campaign.readable import read_bounded
-from campaign.records import Order
+from campaign.records import Order, ReplayOrder
 from campaign.units import Value, to_shown_json
 
 Candidate: TypeAlias = "tuple[Any, ...]"
 #: Larger files are no inputs that anyone reads line by line.
 MOST_BYTES = 64 << 20
+#: Variables that begin so are campaign's own: a repro sets them by itself.
+_OURS = "CAMPAIGN_"
 
 
 class Subject:
@@ -74,9 +81,15 @@ class Subject:
             return self._run
         return variant(self._prepared.plan, self._run, values, lambda: self._prepared.registry)
 
-    def _written(self, run: Run, remarks: Iterable[str], without: Sequence[str] = ()) -> str:
+    def _written(
+        self,
+        run: Run,
+        remarks: Iterable[str],
+        without: Sequence[str] = (),
+        instead: Mapping[str, Instead] = MappingProxyType({}),
+    ) -> str:
         plan, root = self._prepared.plan, self._prepared.snapshot.directory
-        return repro(plan, run, root, remarks, lambda: self._prepared.registry, without)
+        return repro(plan, run, root, remarks, lambda: self._prepared.registry, without, instead)
 
 
 class Parameters(Subject):
@@ -215,6 +228,91 @@ class Lines(Subject):
                 file.write(data)
             os.replace(part, path)
         return path
+
+
+class Operations(Subject):
+    """The operations that a step traced, carried out again."""
+
+    def __init__(self, ground: Ground, prepared: Prepared, run: Run, folder: str) -> None:
+        super().__init__(ground, prepared, run)
+        parent = ground.parent
+        assert parent is not None
+        assert parent.exit is not None
+        self._folder, self._directory = folder, parent.row.directory
+        self._whole = as_it_was(parent.order, parent.exit, self._directory, ground.note)
+        traced = [(step, replayed) for step, replayed in zip(parent.order.steps, self._whole.steps, strict=True)]
+        found = next(((step, replayed.replay) for step, replayed in traced if replayed.replay is not None), None)
+        if found is None:
+            raise impossible(f"{run.key} has no trace that can be carried out again")
+        self._step, self._replay = found
+        self._trace = os.path.join(self._directory, self._replay.source)
+        provider = prepared.registry.find("tool", self._step.tool) if "." in self._step.tool else None
+        self._tool = provider if isinstance(provider, Tool) else Tool()
+        with _its_own_words(self._step.tool):
+            self._count = self._tool.operations(self._trace)
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """Their numbers."""
+        return tuple(range(self._count))
+
+    def order(self, candidate: Candidate) -> Order:
+        """A replay of these alone."""
+        if len(candidate) == self._count:
+            return self._whole
+        path = self._file(candidate)
+        source = os.path.relpath(path, self._directory)
+        kept = ReplayOrder(path=self._replay.path, source=source, digest=digest_of(path))
+        steps = (replace(each, replay=kept) if each.replay == self._replay else each for each in self._whole.steps)
+        return replace(self._whole, steps=tuple(steps))
+
+    def change(self, before: Candidate, after: Candidate) -> tuple[str, Any, Any]:
+        """How many there are."""
+        return "trace", len(before), len(after)
+
+    def result(self, smallest: Candidate) -> dict[str, Any]:
+        """The trace that is left."""
+        return {"operations": len(smallest), "of": self._count, "trace": self._file(smallest)}
+
+    def repro(self, smallest: Candidate, remarks: Iterable[str]) -> str:
+        """A spec whose step carries the trace out."""
+        assert self._step.trace is not None
+        public = os.path.join(self._directory, "")
+        trace, path = os.path.join(self._directory, self._replay.path), self._file(smallest)
+        words = (word.replace(trace, path) for word in self._step.trace.replay)
+        passed = self._prepared.snapshot.environment
+        env = {name: text for name, text in self._step.env.items() if name not in passed and not name.startswith(_OURS)}
+        instead = Instead(
+            tuple(word.replace(f"{public}work", "\0workdir\0") for word in words),
+            {name: text.replace(f"{public}work", "\0workdir\0") for name, text in env.items()},
+        )
+        gone = [each.label for each in self._whole.faults if each.in_trace is not None]
+        return self._written(self._run, remarks, gone, {self._step.label: instead})
+
+    def _file(self, kept: Candidate) -> str:
+        name = blake2b(repr(kept).encode(), digest_size=8).hexdigest()
+        os.makedirs(os.path.join(self._folder, name), exist_ok=True)
+        path = os.path.join(self._folder, name, os.path.basename(self._replay.path))
+        if not os.path.exists(path):
+            part = f"{path}.part"
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+            with _its_own_words(self._step.tool):
+                self._tool.keep(self._trace, kept, part)
+            os.replace(part, path)
+        return path
+
+
+@contextmanager
+def _its_own_words(tool: str) -> Iterator[None]:
+    """What a tool cannot do with a trace is said; a stranger's code takes nothing down."""
+    try:
+        with printing_aside():
+            yield
+    except OSError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise impossible(f"{tool} cannot take its trace apart: {error}") from error
 
 
 def impossible(summary: str) -> CampaignError:

@@ -8,7 +8,8 @@ in the spec.  Paths are written absolute, because the file stands elsewhere; onl
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -35,6 +36,14 @@ FILE = "repro.camp"
 _KEPT = ("timeout", "steps", "clock", "trace", "schedule", "cooldown")
 _UNUSED = "CAMP104"
 _MOST_PRUNED = 100
+_REPLAYED = "replayed"
+
+
+class Instead(Struct, frozen=True):
+    """What is executed in the place of a step; ``\\0workdir\\0`` stands for the placeholder ``{workdir}``."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = {}
 
 
 class Edit(Struct, frozen=True):
@@ -51,13 +60,15 @@ def repro(  # noqa: PLR0913, PLR0917 - a run of a plan, and what is written abov
     remarks: Iterable[str],
     providers: Callable[[], ProviderLookup],
     without: Collection[str] = (),
+    instead: Mapping[str, Instead] = MappingProxyType({}),
 ) -> str:
     """The text of a spec whose only run is ``run``, in canonical layout; ``remarks`` stand above as comments.
 
-    ``root`` is the folder to which the spec's own paths are relative; ``without`` are labels of faults left out.
+    ``root`` is the folder to which the spec's own paths are relative; ``without`` are labels of faults left out,
+    ``instead`` what is executed in the place of steps, by their labels.
     Raises CampaignError where no such spec can be written.
     """
-    writer = _Writer(plan, run, root, frozenset(without))
+    writer = _Writer(plan, run, root, frozenset(without), instead)
     unused: set[str] = set()
     for _ in range(_MOST_PRUNED):
         text = format_source(Source(FILE, writer.text(remarks, unused)))
@@ -92,8 +103,10 @@ def _wrong(text: str, plan: Plan, providers: Callable[[], ProviderLookup]) -> li
 
 
 class _Writer:
-    def __init__(self, plan: Plan, run: Run, root: str, without: frozenset[str]) -> None:
-        self._plan, self._run, self._root, self._without = plan, run, root, without
+    def __init__(
+        self, plan: Plan, run: Run, root: str, without: frozenset[str], instead: Mapping[str, Instead]
+    ) -> None:
+        self._plan, self._run, self._root, self._without, self._instead = plan, run, root, without, instead
         self._program: Program = run.cell.scenario.program
         self._case = self._program.case
         self._merged: Merged = self._case.merged
@@ -139,6 +152,11 @@ class _Writer:
         for name in dict.fromkeys(declared):
             yield ""
             yield self._tool(name)
+        for number, program in enumerate(self._instead.values(), start=1):
+            yield ""
+            yield f"tool {_REPLAYED}{number} {{\ncommand [{', '.join(map(argument, program.argv))}]"
+            yield from (f"env {name} = {argument(value)}" for name, value in program.env.items())
+            yield "}"
 
     def _tool(self, name: str) -> str:
         """A declared tool as it is written, its program and its paths absolute."""
@@ -174,7 +192,7 @@ class _Writer:
         yield from self._counts("prefer")
         for keyword in _KEPT:
             clause = merged.once.get(keyword)
-            if clause is not None:
+            if clause is not None and not (keyword == "trace" and self._instead):
                 yield self._slice(clause.span)
         yield from self._items()
         for expectation in self._case.expectations:
@@ -192,7 +210,9 @@ class _Writer:
 
     def _items(self) -> Iterator[str]:
         for placed in self._merged.items:
-            if placed.condition is None and not (placed.kind == "fault" and placed.label in self._without):
+            if placed.kind == "run" and placed.label in self._instead:
+                yield f"run {placed.label}: {_REPLAYED}{1 + list(self._instead).index(placed.label)}"
+            elif placed.condition is None and not (placed.kind == "fault" and placed.label in self._without):
                 yield self._slice(placed.span, self._own(placed))
 
     def _counts(self, keyword: str) -> Iterator[str]:
@@ -304,6 +324,13 @@ def literal(value: Value) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(literal, value))}]"
     return format_value(value)
+
+
+def argument(text: str) -> str:
+    """A string of the language in which ``{name}`` stays a placeholder where it is marked by NUL."""
+    return "".join(
+        quoted(part)[1:-1] if at % 2 == 0 else f"{{{part}}}" for at, part in enumerate(text.split("\0"))
+    ).join(('"', '"'))
 
 
 def quoted(text: str) -> str:
