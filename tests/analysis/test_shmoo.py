@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.analysis.conftest import make_glance
 
 from campaign.analysis import cells as counting
 from campaign.analysis.cells import CellTally, scale_of
@@ -176,3 +177,20 @@ def test_where_nothing_ran_yet_all_is_not_run() -> None:
     assert shmoo is not None
     assert states(shmoo) == [[None, None], [None, None]]
     assert only_shmoo([], Choice(), [planned(axis("v", 1, 2))]) is None
+
+
+NAMES = st.sampled_from(["v", "f", "load", "other"])
+POINTS = st.lists(
+    st.lists(st.one_of(st.integers(0, 3), st.text(max_size=3), st.none()), max_size=3).map(tuple), max_size=4
+)
+SWEEPS = st.lists(st.builds(PlanAxis, st.lists(NAMES, max_size=3).map(tuple), POINTS.map(tuple)), max_size=4)
+
+
+@given(st.lists(NAMES, max_size=4), SWEEPS, st.sampled_from(["m", "n"]))
+def test_whatever_stands_in_the_plans_file_a_shmoo_is_drawn(axes: list[str], sweeps: list[PlanAxis], name: str) -> None:
+    plan = PlanInstance(instance=name, axes=tuple(axes), sweeps=tuple(sweeps))
+    runs = [make_glance({"v": 1, "f": 2, "load": "b"}), make_glance({"v": 2, "f": 1, "load": "a"})]
+    shmoo = only_shmoo(runs, Choice(x="f", y="v"), [plan])
+    assert shmoo is not None
+    drawn = [point for panel in shmoo.panels for row in panel.points for point in row if point is not None]
+    assert sum(each.runs for each in drawn) == 2

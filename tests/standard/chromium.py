@@ -11,8 +11,10 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
+_LIFETIME_S = 300.0
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: No sandbox: as root there is none; no network: what a page asks for cannot be had.
 _FLAGS = (
@@ -40,6 +42,10 @@ os.execv(sys.argv[3], sys.argv[3:])
 def found() -> str | None:
     """The program, where this machine has one."""
     return next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
+class NotStartedError(Exception):
+    """Chromium is there and does not start: no shared memory, say."""
 
 
 class Page:
@@ -124,9 +130,16 @@ def browsing(profile: Path) -> Iterator[Page]:
     running = subprocess.Popen(command, pass_fds=pipes, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(theirs_in)
     os.close(theirs_out)
+    watchdog = Timer(_LIFETIME_S, running.kill)  # one that hangs must not keep the tests waiting
+    watchdog.start()
     try:
-        yield Page(asking, answering)
+        try:
+            page = Page(asking, answering)
+        except (AssertionError, BrokenPipeError) as error:
+            raise NotStartedError(f"Chromium does not start here: {error}") from error
+        yield page
     finally:
+        watchdog.cancel()
         running.kill()
         running.wait()
         os.close(asking)

@@ -116,9 +116,10 @@ def _panels(cells: Cells, across: Scale, up: Scale, most: int, summed: dict[str,
 def _to_be_run(cells: Cells, further: Sequence[str], across: Scale, up: Scale) -> Iterable[Labels]:
     """The panels of the plan: every combination of the ``further`` axes, where these go with neither of the two."""
     sweeps = [sweep for sweep in cells.planned if not set(further).isdisjoint(sweep.names)]
-    if not cells.planned or any(name in sweep.names for sweep in sweeps for name in (across.name, up.name)):
-        return
     names = [name for sweep in sweeps for name in sweep.names if name in further]
+    with_own = any(name in sweep.names for sweep in sweeps for name in (across.name, up.name))
+    if not cells.planned or with_own or not set(further).issubset(names):
+        return
     for points in product(*(_without(sweep, further) for sweep in sweeps)):
         found = dict(zip(names, chain.from_iterable(points), strict=True))
         yield tuple(found[name] for name in further)
