@@ -307,7 +307,7 @@ class LedgerReader:
         return [(str(fingerprint), str(token)) for fingerprint, token in self._rows(query, beginning, most)]
 
     def cells_of(self, fingerprint: str, campaign: str | None = None, most: int = -1) -> list[str]:
-        """The cells that a failure came in, of a campaign or of all, as first admitted."""
+        """Cells that a failure came in, of a campaign or of all."""
         return [str(cell) for (cell,) in self._rows(sightings.CELLS, campaign, fingerprint, most)]
 
     def last_of(self, fingerprint: str, name: str, at: str) -> tuple[str, int] | None:

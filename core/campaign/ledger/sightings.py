@@ -65,8 +65,7 @@ WHERE j.id IN (SELECT min(j.id) FROM {_SEEN} GROUP BY a.fingerprint)
 """
 #: The cells that a fingerprint ``?2`` came in.
 CELLS = f"""
-SELECT a.cell FROM {_SEEN} AND (?1 IS NULL OR a.campaign = ?1) AND a.fingerprint = ?2
-GROUP BY a.cell ORDER BY min(a.id) LIMIT ?3
+SELECT DISTINCT a.cell FROM {_SEEN} AND (?1 IS NULL OR a.campaign = ?1) AND a.fingerprint = ?2 LIMIT ?3
 """
 RECOVERED = """
 SELECT 1 FROM attempt WHERE campaign = ? AND key = ? AND origin = ? AND attempt > ? AND verdict = 'pass' LIMIT 1
