@@ -82,6 +82,8 @@ def test_a_campaign_of_a_dead_exec_is_interrupted_wherever_it_is_told(in_process
     assert "kept: it is interrupted" in in_process("clean", "--older-than", "1s", "--dry-run").stdout
     assert json.loads(in_process("list", "--format", "json").stdout)[0]["state"] == "interrupted"
     assert json.loads(in_process("show", "--format", "json").stdout)["state"] == "interrupted"
+    told = json.loads(in_process("report", "--as", "json", "--output", "-").stdout)
+    assert told["summary"]["state"] == "interrupted"
     assert "running; nobody watches it" in in_process("show", "crash.off#1").stdout
 
 

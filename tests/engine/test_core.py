@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from campaign.engine import protocol
-from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unknown
+from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unasked, Unknown
 from campaign.engine.protocol import Lane
 from campaign.engine.releasing import waiting_for_a_person
 from campaign.ledger.queries import LedgerReader
@@ -307,6 +307,20 @@ def test_without_supervisors_nothing_more_can_be_done(ledger_path: str) -> None:
     stage.core.crippled()
     stage.settle()
     assert stage.idle == protocol.Idle(complete=False, lost=0, places=0)
+
+
+def test_what_nobody_is_left_to_judge_is_left_to_the_next_owner(ledger_path: str) -> None:
+    stage = Stage(ledger_path, 1)
+    stage.begin()
+    stage.offer(make_order(0, oracle=True))
+    stage.start(stage.begun[0])
+    stage.end(stage.begun[0])
+    stage.core.crippled()
+    stage.core.found(stage.begun[0].token, Unasked())
+    stage.settle()
+    assert row(stage)[0] == "judging"
+    assert stage.idle is not None
+    assert stage.idle.places == 0
 
 
 # --- the takeover table -----------------------------------------------------------------------------------------

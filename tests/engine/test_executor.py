@@ -15,7 +15,7 @@ import pytest
 
 from campaign.engine import executor
 from campaign.engine.executor import MUTE, LocalExecutor
-from campaign.engine.findings import Exited, Finding, Gone, NeverStarted, Running, Unknown
+from campaign.engine.findings import Exited, Finding, Gone, NeverStarted, Running, Unasked, Unknown
 from campaign.engine.recover import make_folder, revoke
 from campaign.proc import entry
 from campaign.records import Directories, Exit, Order, StepOrder, Stop, order_digest
@@ -218,6 +218,15 @@ def test_supervisors_that_die_before_they_did_anything_are_replaced_but_not_for_
     assert ("crippled",) in yard.ears.heard
     assert killed > 3
     yard.executor.close()
+
+
+def test_where_no_supervisor_is_left_to_ask_the_oracles_that_is_said(yard: Yard) -> None:
+    """The exit record is there, and judging it again and again would never end."""
+    order = yard.start(yard.order(0))
+    yard.until_heard("exited", order)
+    yard.executor._places.clear()
+    yard.executor.judge(order, yard.exit_of(order))
+    assert yard.ears.heard[-1] == ("found", order.token, Unasked())
 
 
 def test_a_run_of_an_earlier_owner_is_followed_to_its_end(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from .processes import children, kill
 from .yard import Yard
 
 pytestmark = pytest.mark.gauntlet
@@ -68,3 +69,14 @@ def test_g4_what_ended_meanwhile_is_judged_whatever_the_policy(yard: Yard) -> No
     yard.daemon(8)
     check(yard, campaigns, dict.fromkeys(ALIVE, "pass"))
     assert yard.started() == len(ALIVE) * RUNS
+
+
+def test_a_daemon_that_has_no_supervisors_left_makes_room_for_another_one(yard: Yard) -> None:
+    first = yard.daemon()
+    (nursery,) = children(first)
+    kill(nursery, *children(nursery))
+    yard.until(lambda: yard.status()["holder"] is None)
+    assert "no supervisor is left" in (yard.folder / ".campaign/daemon.log").read_text()
+    campaign = yard.submit(yard.spec("a", "instance i { seeds 1..2; run t }"))
+    yard.daemon()
+    yard.call("wait", campaign)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from multiprocessing import Pool
@@ -13,6 +15,12 @@ from multiprocessing import Pool
 from tests.simulation.drama import Failure, clean_up, simulate
 
 _AT_A_TIME = 50
+#: A seed takes a tenth of a second; one that takes so long goes round in circles.
+_PATIENCE_S = 300
+
+
+class Hung(BaseException):
+    """Nobody but us catches it, wherever it is raised."""
 
 
 def main() -> int:
@@ -53,15 +61,24 @@ def _play(seeds: range, jobs: int, story: bool) -> Iterator[Counter[str] | tuple
 def _some(part: tuple[range, bool]) -> list[Counter[str] | tuple[int, str, list[str]]]:
     found: list[Counter[str] | tuple[int, str, list[str]]] = []
     seeds, story = part
+    signal.signal(signal.SIGALRM, _give_up)
     try:
         for seed in seeds:
+            signal.alarm(_PATIENCE_S)
             try:
                 found.append(simulate(seed, print if story else None))
+            except Hung:
+                found.append((seed, "it goes round in circles", traceback.format_exc().splitlines()))
             except Failure as failure:
                 found.append((failure.seed, failure.why, [] if story else failure.story))
     finally:
+        signal.alarm(0)
         clean_up()
     return found
+
+
+def _give_up(*_: object) -> None:
+    raise Hung
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from campaign.analysis.reporting import Wanted, find_reporter, wanted
 from campaign.cli import complete
 from campaign.cli.files import unwritable
 from campaign.cli.options import workspace_option
-from campaign.cli.recorded import choose_campaign, open_ledger
+from campaign.cli.recorded import as_it_stands, choose_campaign, open_ledger
 from campaign.cli.terminal import colour_wanted, visible
 from campaign.diagnostics import CampaignError
 from campaign.engine.asking import now
@@ -53,7 +53,7 @@ def command(
     chosen = _chosen(reporter, sets, template, None if output == STDOUT else output)
     printed = output == STDOUT or (output is None and chosen.reporter.printed and not _picture(chosen))
     with open_ledger(workspace) as ledger:
-        row = choose_campaign(ledger, campaign)
+        row = as_it_stands(workspace, choose_campaign(ledger, campaign))
         results = results_of(ledger, row, now(), _screen())
         if printed:
             _print(chosen, results)

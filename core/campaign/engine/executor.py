@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from campaign.engine import recover
-from campaign.engine.findings import Exited, Finding, Gone, Running, Uncleared, Unknown
+from campaign.engine.findings import Exited, Finding, Gone, Running, Unasked, Uncleared, Unknown
 from campaign.engine.machine import Machine, ThisMachine
 from campaign.engine.recover import Boot
 from campaign.engine.turns import Turns
@@ -288,7 +288,7 @@ class LocalExecutor:
 
     def _give(self, order: Order, message: Struct, *, judge: bool) -> None:
         if not self._places:
-            self._listener.found(order.token, self._examine(order, False))
+            self._listener.found(order.token, Unasked() if judge else self._examine(order, False))
             return
         place = min(self._places, key=lambda each: len(each.orders))
         place.add(order, judge=judge)

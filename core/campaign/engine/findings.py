@@ -45,8 +45,12 @@ class Unknown(Struct, frozen=True):
     why: str
 
 
+class Unasked(Struct, frozen=True):
+    """Its exit record is whole, and nobody is left here to ask its oracles: whoever has the workspace next does."""
+
+
 class Uncleared(Struct, frozen=True):
     """Like ``Gone``, but faults that it put in force are still to be taken back; no answer, a step towards one."""
 
 
-Finding: TypeAlias = NeverStarted | Running | Exited | Damaged | Gone | Unknown
+Finding: TypeAlias = NeverStarted | Running | Exited | Unasked | Damaged | Gone | Unknown

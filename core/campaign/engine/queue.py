@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
-from campaign.diagnostics import CampaignError, ExitStatus
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol
 from campaign.engine.asking import take
 from campaign.engine.capacity import VARIABLE, read_slots
@@ -36,6 +36,12 @@ _MOST_STARTS = 4
 #: Planners at a time, and of those the ones that are still about to open their campaign: each is a process, and a
 #: queue may be long.  Campaigns that are paused do not count.
 MOST_PLANNERS, MOST_OPENING = 64, 4
+_LAME = Diagnostic(
+    "CAMP507",
+    "no supervisor is left, and none can be started: the daemon leaves",
+    hint="were they killed, for want of memory perhaps? another daemon goes on with the queue",
+    status=ExitStatus.SETUP,
+)
 
 
 def serve(handles: Sequence[SupervisorHandle], directory: str, ready: int) -> int:
@@ -95,12 +101,14 @@ class Daemon:
             if ready >= 0:
                 os.write(ready, b"ready")
                 os.close(ready)
-            while not self._stopping:
+            while not (self._stopping or self._is_lame):
                 self._advance()
                 self._shell.turn()
         finally:
             service.close()
         self._leave()
+        if not self._stopping:
+            raise CampaignError([_LAME])
 
     def open(self) -> Service:
         """Be there for clients."""
@@ -161,6 +169,12 @@ class Daemon:
     def planned(self) -> Collection[str]:
         """The campaigns that have a planner, which may still be writing their reports."""
         return self._planners.keys()
+
+    @property
+    def _is_lame(self) -> bool:
+        """Whether no supervisor is left, nor anything to look after: another daemon must take its place."""
+        core = self._shell.core
+        return not (core.places or self._planners or any(True for _ in core.under_way()))
 
     def stop(self) -> None:
         """Leave the workspace to the next one."""

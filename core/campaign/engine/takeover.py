@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from campaign.engine import protocol, scheduler
 from campaign.engine.attempts import Attempts, error_of
-from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unknown
+from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unasked, Unknown
 from campaign.engine.flight import Flight
 from campaign.engine.outbox import Ask, Halt
 from campaign.engine.states import State
@@ -55,6 +55,8 @@ class Takeover(Attempts):
                 self._orphaned(flight, policy, "its command died, and it was ended")  # by us, for what it was
             case Exited():
                 self._found_exit(flight, finding)
+            case Unasked():
+                self._leave(flight)  # the ledger says ``judging``
             case NeverStarted():
                 self._take_back(flight)
             case Running():
