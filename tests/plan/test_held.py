@@ -120,3 +120,14 @@ instance i {{
         done = in_process(verb, "x.camp")
         assert done.exit_code == (2 if refused else 0), done.stdout + done.stderr
         assert ("x.camp:7:3: error[CAMP165]: the holds a and b both change" in done.stdout + done.stderr) == refused
+
+
+def test_what_depends_on_too_much_is_not_counted() -> None:
+    spec = SPEC.replace('"{voltage:mV}"', '"{v}"').replace(
+        "run diag", "sweep n = 1..900; v = 700 + n / 10 + 0; run diag", 1
+    )
+    plan, found = planned(spec.replace("voltage = 800mV..1000mV step 50mV", "voltage = [900mV]"), {"z.yaml": RULES})
+    assert plan is not None, found
+    assert plan.rules is not None
+    vcore = next(each for each in held_in(plan.scenarios[0], plan.rules.book) if each.label == "vcore")
+    assert str(next(each for each in vcore.values if each.name == "value")) == "value = 700.1, 700.2, 700.3, 700.4 …"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice, product
+from math import prod
 
 from msgspec import Struct
 
@@ -17,21 +18,26 @@ from campaign.rules.structs import Guard, RuleBook
 from campaign.units import Value, format_exact
 
 #: Combinations of axis values that one parameter is asked about, and values of it that are shown.
-_MOST_ASKED, _MOST_SHOWN = 1_000, 4
+_MOST_ASKED, _MOST_SHOWN = 200, 4
 
 
 class HeldValue(Struct, frozen=True):
-    """A parameter of a hold: its values, the last one after ``…`` where there are more, and what each limit allows."""
+    """A parameter of a hold: the first of its values and the last, how many there are, and what each limit allows.
+
+    ``count`` is missing where there are too many combinations of axes to be asked; then the last is not known either.
+    """
 
     name: str
     values: tuple[str, ...]
-    count: int
+    count: int | None
     limits: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        shown = ", ".join(self.values[:-1] if self.count > len(self.values) else self.values)
-        last = f" … {self.values[-1]} ({self.count})" if self.count > len(self.values) else ""
-        return f"{self.name} = {shown}{last}"
+        if self.count is None:
+            return f"{self.name} = {', '.join(self.values)} …"
+        if self.count == len(self.values):
+            return f"{self.name} = {', '.join(self.values)}"
+        return f"{self.name} = {', '.join(self.values[:-1])} … {self.values[-1]} ({self.count})"
 
 
 class Held(Struct, frozen=True):
@@ -64,18 +70,23 @@ def held_in(scenario: Scenario, book: RuleBook, run: Run | None = None) -> Itera
 
 
 def _value(source: Source, scenario: Scenario, book: RuleBook, run: Run | None) -> HeldValue:
+    if source.late:
+        return HeldValue(source.name, ("known when it starts",), 1)
     values = tuple(_every(source, scenario, run))
     shown = tuple(map(format_exact, values))
+    limits = tuple(_limits(source, values, book))
+    if run is None and _combined(source, scenario) > _MOST_ASKED:
+        return HeldValue(source.name, shown[:_MOST_SHOWN], None, limits)
     short = shown if len(shown) <= _MOST_SHOWN else (*shown[: _MOST_SHOWN - 1], shown[-1])
-    if source.late:
-        short = ("known when it starts",)
-    return HeldValue(source.name, short, len(shown), tuple(_limits(source, values, book)))
+    return HeldValue(source.name, short, len(shown), limits)
+
+
+def _combined(source: Source, scenario: Scenario) -> int:
+    return prod(len(axis.points) for axis in scenario.axes if not source.axes.isdisjoint(axis.names))
 
 
 def _every(source: Source, scenario: Scenario, run: Run | None) -> Iterable[Value]:
     """The values that a parameter takes, each once, as far as that is quickly told."""
-    if source.late:
-        return ()
     found: dict[Value, None] = {}
     for values, seed in ((run.values, run.seed),) if run is not None else _combinations(source, scenario):
         try:
