@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 
@@ -105,3 +105,28 @@ def test_the_same_answers_give_the_same_candidates() -> None:
 
     assert tried() == tried()
     assert list(islice(tried(), 1)) == [()]
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        tunable("50%", 0),
+        tunable(Fraction(1, 2), "1%"),
+        tunable("0.5%", "0.02%"),
+        tunable("1h30m", "90s"),
+        tunable("1GHz", "800MHz"),
+        tunable(Fraction(7, 4), Fraction(1, 3)),
+        tunable("20C", "0C"),
+        tunable(7, Fraction(1, 2)),
+    ],
+)
+def test_the_values_of_a_scale_rise_from_the_lowest_to_the_start(parameter) -> None:
+    scale = scale_of(parameter)
+    values = [scale.value(point) for point in (0, 1, scale.top // 2, scale.top - 1, scale.top)]
+    assert values[0] == parameter.low
+    assert values[-1] == parameter.value
+    assert all(low <= high for low, high in pairwise(values))
+    assert scale.half(scale.top) < scale.top
+    found, tried = minimized(Parameters(), (parameter,), lambda each: each[0] >= values[2])
+    assert found == (values[2],)
+    assert all(parameter.low <= each < parameter.value for (each,) in tried)

@@ -19,7 +19,7 @@ from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.failpoints import reach
 from campaign.judge.view import run_view
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import AttemptRecord, CampaignRow
+from campaign.ledger.rows import DONE, AttemptRecord, CampaignRow
 from campaign.plugins.api import UnableError
 from campaign.plugins.printing import printing_aside
 from campaign.plugins.results import Results, Target
@@ -74,9 +74,22 @@ def summary_of(ledger: LedgerReader, campaign: CampaignRow) -> Summary:
         quarantined=quarantined(book, campaign.created_at[:10]),
         environment=beside.environment,
     )
-    steps = (*_releases(ledger, campaign), *summary.next_steps, *remarks(ledger, campaign, book, failures))
+    steps = (
+        *_releases(ledger, campaign),
+        *summary.next_steps,
+        *_repros(ledger, campaign),
+        *remarks(ledger, campaign, book, failures),
+    )
     summary = replace(summary, next_steps=steps, repeats=_repeats(ledger, campaign))
     return replace(summary, remarks=tuple(ledger.remarks(campaign.id)))
+
+
+def _repros(ledger: LedgerReader, campaign: CampaignRow) -> Iterator[str]:
+    """The failures that were made smaller, as specs."""
+    for request in ledger.requests(campaign.id, state=DONE):
+        told = request.result if request.kind == "minimize" else None
+        if told is not None and told.get("repro") and told.get("smaller"):
+            yield f"the smallest failure found in {told['attempts']} runs: campaign exec {quote(told['repro'])}"
 
 
 def _repeats(ledger: LedgerReader, campaign: CampaignRow) -> Repeats | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import msgspec
@@ -16,7 +17,8 @@ from campaign.engine.prepare import Prepared
 from campaign.engine.sidework import Came, Ground, Trial, Work
 from campaign.engine.subjects import Faults, Lines, Operations, Parameters, Subject, impossible
 from campaign.plan.repro import FILE
-from campaign.plugins.api import Minimizer
+from campaign.plugins.api import Minimizer, Value
+from campaign.plugins.printing import printing_aside
 from campaign.records import Decision, Order, Verdict
 from campaign.rules.failures import quarantined
 from campaign.rules.structs import RuleBook
@@ -57,17 +59,61 @@ def work(prepared: Prepared, ground: Ground) -> Work:
         raise
 
 
+class Guarded(Minimizer):
+    """A minimizer of whomever, whose mistakes end its own work and nothing else."""
+
+    def __init__(self, name: str, minimizer: Minimizer) -> None:
+        self._name, self._minimizer = name, minimizer
+        self.lists = minimizer.lists  # type: ignore[misc]  # a constant of the class elsewhere
+
+    def size(self, candidate: tuple[Any, ...]) -> Any:
+        """Its own order."""
+        with self._blamed():
+            return self._minimizer.size(candidate)
+
+    def candidates(
+        self, start: tuple[Any, ...], settings: Mapping[str, Value], slots: int
+    ) -> Generator[Sequence[tuple[Any, ...]], Sequence[bool], None]:
+        """Its own candidates, each batch looked at."""
+        with self._blamed():
+            theirs = iter(self._minimizer.candidates(start, settings, slots))
+            batch = next(theirs, None)
+        while batch is not None:
+            if not _is_batch(batch, None if self.lists else len(start)):
+                raise impossible(f"{self._name} yields what is no list of candidates")
+            answers = yield batch
+            with self._blamed():
+                try:
+                    batch = theirs.send(answers)
+                except StopIteration:
+                    return
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        try:
+            with printing_aside():
+                yield
+        except (Exception, SystemExit) as error:
+            raise impossible(f"the minimizer {self._name} raises {type(error).__name__}: {error}") from error
+
+
+def _is_batch(batch: object, length: int | None) -> bool:
+    if not isinstance(batch, list | tuple):
+        return False
+    return all(isinstance(each, tuple) and length in {None, len(each)} for each in batch)
+
+
 class _Minimization:
     def __init__(self, prepared: Prepared, ground: Ground) -> None:
         assert ground.parent is not None
         self._prepared, self._ground, self._parent = prepared, ground, ground.parent
         failure = self._parent.decision.failure if self._parent.decision else None
-        if failure is None or not failure.fingerprint:
+        if failure is None or not failure.fingerprint or self._parent.row.verdict != Verdict.FAIL:
             raise impossible(f"{self._parent.row.name} did not fail")
         self._failure = failure
         self._wish = msgspec.convert(ground.request.settings, Wish)
-        self._subject = self._chosen()
         self._minimizer = self._found(self._wish.by)
+        self._subject = self._chosen()
         book = prepared.plan.rules.book if prepared.plan.rules is not None else RuleBook()
         if self._wish.unasked and failure.fingerprint in quarantined(book, ground.campaign.created_at[:10]):
             raise impossible("its failure is quarantined")
@@ -105,7 +151,7 @@ class _Minimization:
             raise impossible(f"{self._parent.row.key} is no run of this plan any more")
         # Not in the attempt's own folder: what an order says of that one, it says of the candidate's.
         wish, folder = self._wish, os.path.join(os.path.dirname(self._parent.row.directory), INPUTS)
-        if wish.by != "ddmin":
+        if not self._minimizer.lists:
             return Parameters(self._ground, self._prepared, run, wish.order)
         if wish.order:
             return Lines(self._ground, self._prepared, run, wish.order[0], folder)
@@ -118,7 +164,7 @@ class _Minimization:
         found = self._prepared.registry.find("minimizer", name)
         if not isinstance(found, Minimizer):
             raise impossible(f"no minimizer is called {by}")
-        return found
+        return Guarded(name, found)
 
     # --- candidates
 
