@@ -136,6 +136,31 @@ def test_bytes_that_are_no_text_are_damage_wherever_they_are(path: str) -> None:
             use(path)
 
 
+def test_what_is_found_late_is_found_before_anything_is_written(path: str) -> None:
+    """A table whose definition has a flipped bit, and a state that there is not: the WAL stays as it was."""
+    state = "UPDATE attempt SET state = 'dome'"
+    columns = "campaign, key, origin, attempt, run, token, epoch, digest, cause, instance, cell, seed, directory"
+    values = "'c', 'k', 'plan', 1, 'r', 't', 1, 'd', 'plan', 'i', 'i', 1, '/d', 'done', '', 1"
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO blob (id, data) VALUES (1, '')")
+        db.execute(f"INSERT INTO attempt ({columns}, state, admitted_at, order_blob) VALUES ({values})")
+        db.execute(state)
+    db.close()
+    with pytest.raises(LedgerError, match="'dome'"):
+        Ledger(path)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE attempt SET state = 'done'")
+    db.close()
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole.replace(b"CREATE TABLE removal (\n    id INT", b"CREATE TABLE removal (\n    ie INT"))
+    before = contents(path)
+    with pytest.raises(LedgerError, match="definition of removal"):
+        Ledger(path)
+    assert contents(path) == before
+    Path(path).write_bytes(whole)
+    Ledger(path).close()
+
+
 def test_a_journal_that_a_crash_left_is_rolled_back(path: str) -> None:
     """A kill in the middle of a change of journal mode, as the ledgers of earlier versions were made."""
     Ledger(path).close()

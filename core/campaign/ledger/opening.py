@@ -7,11 +7,13 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from urllib.parse import quote
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.failpoints import reach
+from campaign.ledger.rows import STATES, VERDICTS
 from campaign.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA
 from campaign.ledger.watermark import forget_mark, mark_path, read_mark
 
@@ -23,6 +25,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 _MOUNTS = "/proc/self/mountinfo"
 #: Above this, in bytes, a ledger is not read as a whole when it is opened: only its narrow tables are.
 _LARGE = 16 << 20
+_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 _DECIDING = ("meta", "campaign", "attempt", "control", "hold")
 
 
@@ -132,9 +135,11 @@ def _examine(path: str) -> None:
     mark = read_mark(path)
     connection = _connect(path, "rw" if os.path.lexists(f"{path}-journal") else "ro")  # a journal is to be rolled back
     try:
-        _check_schema(connection, path)
+        version = _check_schema(connection, path)
         _check_mark(connection, path, mark)
+        _check_tables(connection, path, version)
         _check_pages(connection, path)
+        _check_rows(connection, path)
     finally:
         connection.close()
 
@@ -262,6 +267,29 @@ def _check_mark(connection: sqlite3.Connection, path: str, mark: int) -> None:
             f"the ledger {path} has lost what was recorded: it ends with transaction {found}, and {mark} is the last",
             f"put {path}-wal back, or restore both; to go on with the older state, delete {mark_path(path)}",
         )
+
+
+def _check_tables(connection: sqlite3.Connection, path: str, version: int) -> None:
+    """Raise LedgerError where a table or an index is not as its migrations made it: bits of it have flipped."""
+    if wrong := sorted(_tables_of(version) - set(connection.execute(_TABLES))):
+        raise unreadable(path, f"it is damaged: the definition of {wrong[0][1]} is not as it was written")
+
+
+@cache
+def _tables_of(version: int) -> frozenset[tuple[str, str, str, str | None]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        for script in MIGRATIONS[:version]:
+            db.executescript(script)
+        return frozenset(db.execute(_TABLES))
+
+
+def _check_rows(connection: sqlite3.Connection, path: str) -> None:
+    """Raise LedgerError where an attempt is in no state that there is: found later, something were written by then."""
+    states, verdicts = (", ".join("?" * len(each)) for each in (STATES, VERDICTS))
+    wrong = f"state NOT IN ({states}) OR verdict NOT IN ({verdicts})"
+    query = f"SELECT token, state, verdict FROM attempt WHERE {wrong} LIMIT 1"  # noqa: S608 - only question marks
+    for token, state, verdict in connection.execute(query, (*STATES, *VERDICTS)):
+        raise unreadable(path, f"it is damaged: attempt {token} is {state!r} with the verdict {verdict!r}")
 
 
 def _check_pages(connection: sqlite3.Connection, path: str) -> None:

@@ -18,6 +18,8 @@ from campaign.ledger import requests, sightings
 from campaign.ledger.opening import LedgerError, errors, reader, unreadable
 from campaign.ledger.rows import (
     PLAN,
+    STATES,
+    VERDICTS,
     AttemptRecord,
     AttemptRow,
     CampaignRow,
@@ -30,11 +32,9 @@ from campaign.ledger.rows import (
     RequestRow,
     Sighting,
 )
-from campaign.records import Decision, Exit, OracleRecord, Order, Remark, Verdict
+from campaign.records import Decision, Exit, OracleRecord, Order, Remark
 from campaign.records.event import EventView
 
-_STATES = frozenset({"queued", "admitted", "starting", "running", "judging", "done", "lost"})
-_VERDICTS = frozenset({None, *map(str, Verdict)})
 _CAMPAIGN = ", ".join(CampaignRow.__struct_fields__)
 _ATTEMPT = ", ".join(f"a.{name}" for name in AttemptRow.__struct_fields__)
 _EVENT = 'seq, at, campaign, key, attempt, origin, "from", "to", cause, epoch, verdict, reason'
@@ -437,7 +437,7 @@ def _campaign_row(row: tuple[Any, ...]) -> CampaignRow:
 
 def _attempt_row(row: tuple[Any, ...]) -> AttemptRow:
     found = AttemptRow(**dict(zip(AttemptRow.__struct_fields__, row, strict=True)))
-    if found.state not in _STATES or found.verdict not in _VERDICTS:
+    if found.state not in STATES or found.verdict not in {None, *VERDICTS}:
         what = f"attempt {found.token} is {found.state!r} with the verdict {found.verdict!r}"
         raise LedgerError("CAMP501", f"the ledger is damaged: {what}", "restore it from a copy")
     return found

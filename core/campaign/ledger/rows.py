@@ -7,10 +7,13 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from campaign.records import Decision, Exit, OracleRecord, Order
+from campaign.records import Decision, Exit, OracleRecord, Order, Verdict
 
 #: States of a campaign.
 QUEUED, RUNNING, INTERRUPTED, FINISHED = "queued", "running", "interrupted", "finished"
+#: States of an attempt, and what it can come to.
+STATES = frozenset({"queued", "admitted", "starting", "running", "judging", "done", "lost"})
+VERDICTS = frozenset(map(str, Verdict))
 #: The origin of the attempts that a plan asks for.
 PLAN = "plan"
 #: States of a request.
