@@ -264,3 +264,18 @@ def test_why_a_fingerprint_is_what_it_is(campaign: Campaign, bench: Path) -> Non
     assert (grounds["form"], grounds["kind"], grounds["subject"]) == ("lines", "fail exit", "step diag exit 3")
     unknown = campaign("failures", "--why", "zz")
     assert (unknown.returncode, "CAMP595" in unknown.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("verb", ["replay", "minimize"])
+def test_a_run_is_not_carried_out_again_beyond_the_limits_of_now(campaign: Campaign, bench: Path, verb: str) -> None:
+    (bench / "tool.sh").write_text(FAILS)
+    assert run(campaign, bench).returncode == 1
+    (bench / "rules/z.yaml").write_text(TIGHT)
+    done = campaign(verb, "margin.1000mV#0")
+    assert done.returncode == 4, done.stderr
+    (line,) = told(done)
+    assert "1000mV must be at most 850mV (z: sheet)" in line
+    assert "of margin.1000mV#0" in done.stderr
+    (bench / "rules/z.yaml").unlink()
+    assert campaign(verb, "margin.1000mV#0").returncode == 4
+    assert given(bench) == ["800", "900", "1000"]

@@ -16,6 +16,7 @@ from campaign.engine import wire
 from campaign.engine.asking import Watch, ask, call, gone
 from campaign.engine.execute import carry_out
 from campaign.engine.prepare import Wishes, prepare_again
+from campaign.engine.tightened import refuse_order
 from campaign.engine.workspace import Workspace
 from campaign.ledger.rows import OPEN, AttemptRecord, RequestRow
 from campaign.records import MASK
@@ -25,7 +26,10 @@ _LOOK_S = 1.0
 
 
 def subject(workspace: str, word: str, verb: str) -> AttemptRecord:
-    """The attempt that ``word`` means, of which ``verb`` can do more; raises CampaignError."""
+    """The attempt that ``word`` means, of which ``verb`` can do more; raises CampaignError.
+
+    Its values are held against the rule sets as they are by now: nothing is asked for where one is refused.
+    """
     with open_ledger(workspace) as ledger:
         record = ledger.record(choose_run(ledger, word)[-1].token)
     assert record is not None
@@ -34,6 +38,7 @@ def subject(workspace: str, word: str, verb: str) -> AttemptRecord:
         row = record.row
         summary = f"{row.name} of {row.campaign} cannot be {verb}: {why[0]}"
         raise CampaignError([Diagnostic("CAMP590", summary, hint=why[1], status=ExitStatus.SETUP)])
+    refuse_order(record.order, read_file)
     return record
 
 

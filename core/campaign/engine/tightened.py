@@ -18,10 +18,13 @@ from campaign.language.files import Reader
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow
 from campaign.plan import snapshot as snapshots
-from campaign.plan.limits import check_limits
+from campaign.plan.limits import check_limits, refused
 from campaign.plan.plan import Plan, from_snapshot
 from campaign.plugins.registry import Registry
+from campaign.records import Order
 from campaign.rules.files import bind_paths
+from campaign.rules.orders import broken
+from campaign.units import UnitError
 
 #: Whether a run, by its key, is still to be carried out.
 ToRun = Callable[[str], bool]
@@ -76,6 +79,22 @@ def refuse_retry(campaign: CampaignRow, workspace: str, read: Reader) -> None:
     if plan is not None:
         canceled = campaign.exit_status == ExitStatus.CANCELED  # then what never began is carried out too
         _raise(refused_by_now(plan, snapshot.directory, read, lambda key: _again(key, verdicts, canceled)))
+
+
+def refuse_order(order: Order, read: Reader) -> None:
+    """Before an attempt is carried out again as it was: raises CampaignError with all that is refused by now."""
+    if order.rules is None:
+        return
+    try:
+        violations = broken(order, bind_paths(order.rules.paths, read).book)
+    except CampaignError as error:
+        raise CampaignError([structs.replace(each, status=ExitStatus.SAFETY) for each in error.diagnostics]) from None
+    except UnitError as error:
+        summary = f"{order.key}: a value cannot be held against its limits: {error}"
+        raise CampaignError([Diagnostic("CAMP320", summary, status=ExitStatus.SAFETY)]) from None
+    # a setting and the parameters that it reaches are one mistake
+    found = {(each.value, each.reason, each.origins): each for each in reversed(violations)}
+    _raise([refused(each, None, f"of {order.key}") for each in reversed(found.values())])
 
 
 def _again(key: str, verdicts: dict[str, str | None], canceled: bool) -> bool:
