@@ -74,6 +74,9 @@ def test_an_interrupted_look_leaves_the_daemon_at_work(yard: Yard) -> None:
     (yard.folder / "again").touch()
     client = replaying(yard, campaign, 1)
     yard.until(lambda: yard.started() == 2)
+    (asked,) = yard.status()["beside"]
+    assert (asked["kind"], asked["run"], asked["attempts"]) == ("replay", "i#0@1", 0)
+    assert f"beside the plan: replay {campaign}/i#0@1" in yard.call("status")
     kill(client.pid, number=signal.SIGINT)
     _, errors = client.communicate(timeout=60)
     assert client.returncode == 130
@@ -118,3 +121,42 @@ def test_a_minimization_goes_on_where_a_killed_daemon_left_it(yard: Yard) -> Non
     assert yard.verdicts(campaign)["fail"] == 1
     told = json.loads(yard.call("minimize", f"{campaign}/i#0", "--attempts", "9", "--format", "json"))["minimized"]
     assert told["attempts"] == 9
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_until_fail_goes_on_after_an_interruption(yard: Yard, number: signal.Signals) -> None:
+    tool = f"echo {{workdir}} >> {yard.log}; sleep 0.1; test ! -e {yard.folder}/stop"
+    spec = yard.spec("u", f'tool c {{ command "/bin/sh" "-c" "{tool}" }}\ninstance i {{ run c }}')
+    command = [sys.executable, "-m", "campaign", "exec", spec, "--until-fail"]
+    client = subprocess.Popen(command, cwd=yard.folder, env=yard.environ, stderr=subprocess.DEVNULL)
+    yard.until(lambda: len(yard.lines()) >= 6)
+    kill(client.pid, number=number)
+    client.wait()
+    yard.until(lambda: yard.status()["holder"] is None)
+    before = len(yard.lines())
+    (row,) = json.loads(yard.call("list", "--format", "json"))
+    assert row["state"] == "interrupted"
+    client = subprocess.Popen([*command[:4], "--resume"], cwd=yard.folder, env=yard.environ, stdout=subprocess.PIPE)
+    yard.until(lambda: len(yard.lines()) >= before + 4)
+    (yard.folder / "stop").touch()
+    client.communicate(timeout=60)
+    assert client.returncode == 1
+    lines = yard.lines()
+    assert len(lines) == len(set(lines)), "no attempt was executed twice"
+    (row,) = json.loads(yard.call("list", "--format", "json"))
+    assert (row["state"], row["exit_status"], row["verdicts"]) == ("finished", 1, {"pass": 1})
+
+
+def test_an_interrupted_replay_of_ones_own_is_over(yard: Yard) -> None:
+    body = FAILING.replace("{log}", str(yard.log)).replace("{sleep}", gate(yard)).replace("{{", "{").replace("}}", "}")
+    yard.call("exec", yard.spec("q", body), status=1)
+    (yard.folder / "again").touch()
+    (row,) = json.loads(yard.call("list", "--format", "json"))
+    client = replaying(yard, row["campaign"], 3)
+    yard.until(lambda: yard.started() == 3)
+    kill(client.pid, number=signal.SIGINT)
+    yard.release()
+    _, errors = client.communicate(timeout=60)
+    assert client.returncode in {5, 130}, errors
+    assert yard.status()["beside"] == []
+    assert yard.started() == 3

@@ -12,13 +12,15 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from campaign.engine import protocol, wire
+from campaign.engine import protocol, replay, wire
 from campaign.engine.machine import Surroundings
+from campaign.engine.prepare import is_aside
 from campaign.engine.queue import Daemon
 from campaign.engine.service import _Client
+from campaign.engine.sidework import Ground, Sidework, Trial, Work
 from campaign.engine.workspace import Workspace
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import FINISHED, CampaignRow
+from campaign.ledger.rows import FINISHED, AttemptRecord, CampaignRow, RequestRow
 from campaign.proc import Process as Pid
 from campaign.records import (
     Directories,
@@ -384,12 +386,21 @@ class Planner(Process):
         self.known: frozenset[str] = frozenset()
         self.next: dict[int, int] = {}
         self.epoch = 0
+        self.aside = False
+        makers = {"replay": replay.work, "minimize": hunt}
+        self.side = Sidework(self._ground, makers, workspace.ledger, lambda message: say(self.sock, message))
+
+    def _ground(self, request: RequestRow, parent: AttemptRecord | None) -> Ground:
+        nothing: Any = None
+        ledger = self.workspace.ledger
+        common = {"ledger": ledger, "find": nothing, "render": nothing, "note": lambda _text: None}
+        return Ground(request=request, parent=parent, campaign=self.plan.row, **common)
 
     def attach(self, sock: Sock) -> None:
         self.sock = sock
         listen(sock, self._heard, self.kill)
 
-    def _heard(self, line: bytes) -> None:
+    def _heard(self, line: bytes) -> None:  # noqa: C901 - one line a message
         message = _from_engine(line)
         match message:
             case protocol.Ready():
@@ -402,8 +413,22 @@ class Planner(Process):
                 for lane, count in message.lanes:
                     self._offer(lane, count)
             case protocol.Again():
-                self._repeat(message)
+                if message.origin == "plan":
+                    self._repeat(message)
+                else:
+                    self.side.again(message)
+            case protocol.Requested():
+                self.side.start(message.requests)
+            case protocol.Unwanted():
+                self.side.unwanted(message.tokens)
+            case protocol.Dismissed():
+                self.side.dismissed(message.requests)
+            case protocol.News():
+                self._news(message)
             case protocol.Idle():
+                self.side.plan_over()
+                if self.side.open and message.places:
+                    return
                 state = FINISHED if message.places else "interrupted"
                 say(self.sock, protocol.Close(state, 5 if message.canceled else 0))
             case protocol.Closed():
@@ -412,8 +437,28 @@ class Planner(Process):
     def _open(self) -> None:
         plan = self.plan
         lanes = tuple(lane for lane, _ in plan.lanes)
-        slots, stop = plan.slots, plan.stop_on_fail
-        say(self.sock, protocol.Open(campaign=plan.row, lanes=lanes, slots=slots, stop_on_fail=stop, resume=True))
+        with LedgerReader(self.workspace.ledger) as reader:
+            row = reader.campaign(plan.row.id)
+        aside = row is not None and is_aside(row)
+        self.side.ready(self.epoch, self.workspace.attempts, self._token, range(len(plan.lanes)))
+        more: Any = {"slots": plan.slots, "stop_on_fail": plan.stop_on_fail, "resume": True, "aside": aside}
+        say(self.sock, protocol.Open(campaign=plan.row, lanes=() if aside else lanes, **more))
+
+    def _token(self) -> str:
+        return f"{self.epoch:06x}-{self.truth.count('token'):08x}"
+
+    def _news(self, news: protocol.News) -> None:
+        """As the real one: what became of attempts beside the plan."""
+        done = {each.seq: each for each in news.finished}
+        for event in news.events:
+            if event.origin != "plan" and event.to_state == "lost":
+                self.side.lost(event)
+            elif event.origin != "plan" and event.seq in done:
+                with LedgerReader(self.workspace.ledger) as reader:
+                    record = reader.record(done[event.seq].token)
+                assert record is not None
+                assert record.decision is not None
+                self.side.finished(record.order, record.exit, record.oracles, record.decision)
 
     def _offer(self, lane: int, count: int) -> None:
         total = self.plan.lanes[lane][1]
@@ -431,6 +476,34 @@ class Planner(Process):
 
     def _order(self, lane: int, number: int, attempt: int) -> Raw:
         return Raw(_encode(make_order(self.plan, lane, number, attempt, self.epoch, self.truth, self.workspace)))
+
+
+#: The most attempts that ``hunt`` wants.
+MOST_CANDIDATES = 12
+
+
+def hunt(ground: Ground) -> Work:
+    """Like a minimizer: candidates by twos, each that failed once more, until four sizes were asked about."""
+    assert ground.parent is not None
+    parent, failed = ground.parent, []
+    if ground.request.settings.get("patient"):
+        yield []
+    for size in range(4):
+        order = msgspec.structs.replace(parent.order, tags=(f"size {size}",))
+        other = msgspec.structs.replace(parent.order, tags=(f"other {size}",))
+        wanted, waiting = [Trial(order=order, parent=parent, tag=size), Trial(order=other, parent=parent)], 2
+        while waiting:
+            came = yield wanted
+            assert came is not None
+            if came.decision.verdict == "canceled":
+                return {"canceled": size}
+            if came.decision.verdict == "error" or (came.decision.verdict == "fail" and came.trial.tag is None):
+                return {"gave up": size}  # and what is under way of it ends for nobody
+            again = came.decision.verdict == "fail" and came.trial.tag == size
+            wanted = [Trial(order=order, parent=parent)] if again else []
+            waiting += len(wanted) - 1
+            failed += [size] if again else []
+    return {"failed": failed}
 
 
 def make_order(
@@ -585,6 +658,8 @@ class Person(Process):
 
 
 def _shown(args: Any) -> str:
+    if isinstance(args, wire.Beside):
+        return f"{args.request.id}: {args.request.kind} {args.request.parent} of {args.request.campaign}"
     if isinstance(args, wire.Submit):
         return args.campaign.id
     return " ".join(str(value) for value in msgspec.structs.astuple(args) if value)

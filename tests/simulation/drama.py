@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import shutil
 import tempfile
 from collections import Counter
@@ -15,10 +17,10 @@ from campaign.engine.protocol import Lane
 from campaign.engine.queue import Daemon
 from campaign.engine.recover import lock_held
 from campaign.engine.workspace import Workspace
-from campaign.ledger.rows import CampaignRow
+from campaign.ledger.rows import CampaignRow, RequestRow
 from campaign.ledger.store import Ledger
 
-from .actors import Host, Person, Supervisor
+from .actors import MOST_CANDIDATES, Host, Person, Supervisor
 from .model import Model
 from .truth import MOST_REQUEUES, Attempt, Plan, Truth
 from .world import World, Wrong
@@ -160,6 +162,9 @@ class Drama:
             world.at(world.random.uniform(0, _TROUBLE_S), None, self._wish)
         for _ in range(world.random.choice((0, 1, 3, 8))):
             world.at(world.random.uniform(0, _TROUBLE_S), None, self._misfortune)
+        aside = random.Random(f"{world.seed} beside")  # of its own, so that the other seeds stay what they are
+        for _ in range(aside.choice((0, 0, 1, 2, 4))):
+            world.at(aside.uniform(5, 1.5 * _TROUBLE_S), None, lambda: self._beside(aside))
         with world:
             self._revive()
             world.run(_TROUBLE_S, lambda: self._over)
@@ -204,7 +209,12 @@ class Drama:
             return False
         if self._looked != self.world.committed:
             self._looked = self.world.committed
-            self._finished_all = all(state == "finished" for (state,) in self._rows("SELECT state FROM campaign"))
+            open_ = self._rows(
+                "SELECT 1 FROM request WHERE state = 'open' UNION ALL"
+                f" SELECT 1 FROM attempt WHERE origin != 'plan' AND state IN {_IN_FLIGHT}"
+            )
+            states = self._rows("SELECT state FROM campaign")
+            self._finished_all = not open_ and all(state == "finished" for (state,) in states)
         return self._finished_all
 
     def close(self) -> None:
@@ -236,7 +246,9 @@ class Drama:
 
     def _seen(self, daemon: Daemon) -> None:
         Model(daemon._shell.core._scheduler)
-        query = f"SELECT token, state, campaign, key, attempt FROM attempt WHERE state IN {_IN_FLIGHT} ORDER BY id"
+        query = (
+            f"SELECT token, state, campaign, origin, key, attempt FROM attempt WHERE state IN {_IN_FLIGHT} ORDER BY id"
+        )
         self._takeover = [(*row, self._found(*row[:2])) for row in self._rows(query)]
 
     def _found(self, token: str, state: str) -> str:
@@ -260,17 +272,18 @@ class Drama:
         return "dead"
 
     def _judge_takeover(self) -> None:
-        for token, state, campaign, key, number, before in self._takeover:
+        for token, state, campaign, origin, key, number, before in self._takeover:
             ((now, verdict, reason, again),) = self._rows(
-                "SELECT state, verdict, reason, again FROM attempt WHERE campaign = ? AND key = ? AND attempt = ?",
-                campaign, key, number,
+                "SELECT state, verdict, reason, again FROM attempt"
+                " WHERE campaign = ? AND origin = ? AND key = ? AND attempt = ?", campaign, origin, key, number,
             )  # fmt: skip
             self.happened[f"taken over: {before}"] += 1
             policy = self.truth.plans[campaign].row.orphans
             found = (now, verdict, reason, again)
             after = self._found(token, state)
             if not any(
-                self._as_the_table_says(each, policy, state, found, token, (campaign, key)) for each in (before, after)
+                self._as_the_table_says(each, policy, state, found, token, (campaign, origin, key))
+                for each in (before, after)
             ):
                 self.truth.wrong(
                     f"{campaign} {key} attempt {number}, {state}, was found {before} under {policy} and is {found} now"
@@ -278,7 +291,7 @@ class Drama:
         self._takeover = []
 
     def _as_the_table_says(
-        self, found: str, policy: str, state: str, now: tuple[str, Any, Any, Any], token: str, run: tuple[str, str]
+        self, found: str, policy: str, state: str, now: tuple[str, Any, Any, Any], token: str, run: tuple[str, str, str]
     ) -> bool:
         if found in {"dead", "uncleared", "damaged"} and token in self.truth.stubborn:
             found = "lost"
@@ -294,7 +307,10 @@ class Drama:
             return now[0] == "lost" or (state == "judging" and now[:2] == ("done", "error"))
         if state == "judging":
             return now[:2] == ("done", "error")
-        poison = list(self.truth.causes[run].values()).count("orphan") >= MOST_REQUEUES
+        campaign, origin, key = run
+        if origin != "plan" and policy == "requeue":
+            policy = "fail"  # what follows is up to who asked for it
+        poison = list(self.truth.causes[campaign, key].values()).count("orphan") >= MOST_REQUEUES
         return now == {
             "cancel": ("done", "canceled", "orphaned", None),
             "requeue": ("done", "error", "poison", None) if poison else ("done", "error", "orphaned", "orphan"),
@@ -314,6 +330,20 @@ class Drama:
         elif verb != "cancel" or dice.random() < 0.5:
             self.controller.ask(verb, wire.Control(campaign, prefix))
         self.happened[verb] += 1
+
+    def _beside(self, dice: random.Random) -> None:
+        """Somebody wants more of a run that is done."""
+        rows = self._rows("SELECT token, campaign FROM attempt WHERE origin = 'plan' AND state = 'done' ORDER BY id")
+        rows = [row for row in rows if row[1] in self.truth.submissions]
+        if rows:
+            token, campaign = dice.choice(rows)
+            kind, settings = dice.choice(
+                (("replay", {"times": dice.choice((1, 2, 3))}), ("minimize", {"patient": dice.random() < 0.4}))
+            )
+            name = f"request-{self.truth.count('request')}"
+            row = RequestRow(id=name, campaign=campaign, kind=kind, parent=token, settings=settings, at="")
+            self.controller.ask("beside", wire.Beside(row))
+            self.happened[kind] += 1
 
     # --- misfortunes ------------------------------------------------------------------------------------------------
 
@@ -407,9 +437,35 @@ class Drama:
             self.truth.wrong(f"submitted were {sorted(self.truth.plans)}, recorded are {rows}")
         for plan in self.truth.plans.values():
             self._finished(plan)
+        self._asked_for()
+
+    def _asked_for(self) -> None:
+        """What was asked for beside the plans was carried out once, or canceled."""
+        known = dict(self._rows("SELECT id, state FROM request"))
+        if not self.truth.requests <= known.keys():
+            self.truth.wrong(f"asked for were {self.truth.requests}, recorded are {known}")
+        for name, state in known.items():
+            query = "SELECT verdict, state, reason FROM attempt WHERE request = ?"
+            rows = [row for row in self._rows(query, name) if row[2] != "interrupted"]
+            (kind, settings) = self._rows("SELECT kind, settings FROM request WHERE id = ?", name)[0]
+            times = json.loads(settings).get("times", MOST_CANDIDATES)
+            if state not in {"done", "canceled"}:
+                self.truth.wrong(f"{name} is {state}")
+            if len(rows) > times or (
+                state == "done" and kind == "replay" and len(rows) != times and not self._maybe(name)
+            ):
+                self.truth.wrong(f"{name} wanted {times} attempts and had {rows}")
+            if any(row[1] not in {"done", "lost"} for row in rows):
+                self.truth.wrong(f"{name} is {state}, its attempts are {rows}")
+
+    def _maybe(self, name: str) -> bool:
+        """Whether some of it may have been canceled before it was admitted."""
+        ((campaign, instance),) = self._rows("SELECT campaign, instance FROM request WHERE id = ?", name)
+        return self.truth.canceled(campaign, f"{instance}#1", surely=False)
 
     def _finished(self, plan: Plan) -> None:
-        query = "SELECT key, state, verdict, again, max(attempt) FROM attempt WHERE campaign = ? GROUP BY key"
+        query = """SELECT key, state, verdict, again, max(attempt) FROM attempt
+                   WHERE campaign = ? AND origin = 'plan' GROUP BY key"""
         last = {key: rest for key, *rest in self._rows(query, plan.row.id)}
         failed = any(verdict == "fail" for _, verdict, _, _ in last.values())
         for key in plan.keys:

@@ -114,13 +114,14 @@ class Truth:
         self.pids: dict[int, Supervisor] = {}
         self.planners: list[Planner] = []
         self.attempts: dict[str, Attempt] = {}
-        self.executed: defaultdict[tuple[str, str, int], list[str]] = defaultdict(list)
+        self.executed: defaultdict[tuple[str, str, str, int], list[str]] = defaultdict(list)
         self.running: dict[str, Attempt] = {}
         self.submissions: set[str] = set()
         self.pauses: set[tuple[str, str]] = set()
         self.cancels: set[tuple[str, str]] = set()
         self.maybe_canceled: set[tuple[str, str]] = set()
-        self.states: dict[tuple[str, str, int], str] = {}
+        self.requests: set[str] = set()  # what was asked for beside the plans
+        self.states: dict[tuple[str, str, str, int], str] = {}
         self.lost: set[str] = set()
         self.stubborn: set[str] = set()
         self.vanished: set[str] = set()
@@ -163,9 +164,10 @@ class Truth:
     def started(self, attempt: Attempt) -> Tool:
         """The tool writes its line into the effects log, and runs."""
         order = attempt.order
-        self.executed[order.campaign, order.key, order.attempt].append(order.token)
-        if len(self.executed[order.campaign, order.key, order.attempt]) > 1:
-            self.wrong(f"{order.campaign} {order.key} attempt {order.attempt} was executed twice")
+        name = (order.campaign, order.origin, order.key, order.attempt)
+        self.executed[name].append(order.token)
+        if len(self.executed[name]) > 1:
+            self.wrong(f"{order.campaign} {order.key} {order.origin} {order.attempt} was executed twice")
         tool = attempt.tool = Tool(self.world, self.plans[order.campaign].poison == order.key)
         self.running[order.token] = attempt
         self._limits(order)
@@ -259,6 +261,8 @@ class Truth:
                 for campaign, prefix in self.pauses
                 if args.campaign is not None and (campaign != args.campaign or not _below(prefix, args.prefix))
             }
+        elif verb == "beside":  # what is finished may be canceled no more
+            self.cancels = {each for each in self.cancels if each[0] != args.request.campaign}
         elif verb == "retry":
             self.cancels = {each for each in self.cancels if each[0] != args.campaign}
             self.pauses = {each for each in self.pauses if each[0] != args.campaign}
@@ -269,6 +273,8 @@ class Truth:
             if done.campaigns != (args.campaign.id,):
                 self.wrong(f"{args.campaign.id} was submitted and became {done.campaigns}")
             self.submissions.add(args.campaign.id)
+        elif verb == "beside":
+            self.requests.add(args.request.id)
         elif verb == "pause":
             self.pauses.add((args.campaign or "", args.prefix))
         elif verb == "cancel":
@@ -296,7 +302,7 @@ class Truth:
             return
         self._checked = self.world.committed
         query = """SELECT e.seq, e.campaign, e.key, e.attempt, e."from", e."to", e.cause, e.verdict, e.reason,
-                   a.token, a.again FROM event e JOIN attempt a ON a.campaign = e.campaign AND a.key = e.key
+                   a.token, a.again, e.origin FROM event e JOIN attempt a ON a.campaign = e.campaign AND a.key = e.key
                    AND a.origin = e.origin AND a.attempt = e.attempt WHERE e.seq > ? ORDER BY e.seq"""
         for row in self.reader().execute(query, (self._seq,)).fetchall():
             self._seq, *event = row
@@ -304,9 +310,11 @@ class Truth:
 
     def _event(
         self, campaign: str, key: str, number: int, source: str, target: str, cause: str,
-        verdict: str | None, reason: str | None, token: str, again: str | None,
+        verdict: str | None, reason: str | None, token: str, again: str | None, origin: str,
     ) -> None:  # fmt: skip
-        name, run = f"{campaign} {key} attempt {number}", (campaign, key, number)
+        planned = origin == "plan"
+        name = f"{campaign} {key} {'attempt' if planned else origin} {number}"
+        run = (campaign, origin, key, number)
         known = self.states.get(run, "queued")
         self.states[run] = target
         shown = f"{target}({verdict}: {reason})" if verdict else target
@@ -315,8 +323,11 @@ class Truth:
             self.wrong(f"{name} was {known} and goes from {source} to {target}")
         if (source, target) not in EDGES or (verdict is not None and verdict not in EDGES[source, target]):
             self.wrong(f"{name}: {source} → {shown} is no edge of the published table")
+        if not planned and (again is not None or cause not in {"request", "revoked", "orphan"}):
+            self.wrong(f"{name} is followed by {again}, its cause is {cause}")
         if target == "admitted":
-            self._admitted(campaign, key, number, cause)
+            if planned:
+                self._admitted(campaign, key, number, cause)
             self.born[token] = self.boot
         if target == "lost":
             self.lost.add(token)

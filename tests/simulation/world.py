@@ -177,6 +177,7 @@ class World:
     """The clock, what is to come, and the dice."""
 
     def __init__(self, seed: int, *, crashes: float, disk: float, weaving: float) -> None:
+        self.seed = seed
         self.random = random.Random(seed)
         self.time, self.jump = 0.0, 0.0
         self.calm = False

@@ -108,7 +108,7 @@ def _releases(ledger: LedgerReader, campaign: CampaignRow) -> Iterator[str]:
     tokens |= dict.fromkeys(row.token for row in ledger.unfinished(campaign.id) if row.state == "lost")
     for record in filter(None, map(ledger.record, tokens)):
         if record.row.campaign == campaign.id:
-            run = quote(f"{campaign.id}/{record.row.key}@{record.row.attempt}")
+            run = quote(f"{campaign.id}/{record.row.name}")
             yield f"a run left something behind, or is lost; when it is put right: campaign release {run}"
 
 

@@ -107,7 +107,7 @@ def _followed(ledger: LedgerReader, row: AttemptRow, carriers: Carriers) -> Iter
 
 
 def _abandoned(row: AttemptRow) -> CampaignError:
-    summary = f"{row.key}@{row.attempt} is not done, and no daemon runs here"
+    summary = f"{row.name} is not done, and no daemon runs here"
     hint = "what runs ends by itself; campaign daemon, or campaign exec --resume, finds out what became of it"
     return CampaignError([Diagnostic("CAMP526", summary, hint=hint, status=ExitStatus.SETUP)])
 

@@ -94,7 +94,7 @@ def _put_back(found: Held, scene: Scene) -> bool:
 def _known(found: Held, scene: Scene) -> str:
     row = found.row
     pairs: list[tuple[str, object]] = [
-        ("run", f"{row.campaign}/{row.key}@{row.attempt}"),
+        ("run", f"{row.campaign}/{row.name}"),
         ("state", row.state if row.verdict is None else f"{row.state}, {row.verdict}"),
         ("since", when(found.since, utc_now())),
         ("holds", _units(found) or "no slots"),

@@ -128,7 +128,7 @@ def _run_facts(view: RunView, row: AttemptRow, workspace: str) -> str:
     values = {**view.settings, **view.axes}
     return facts(
         [
-            ("run", f"{view.key}@{view.attempt}"),
+            ("run", row.name),
             ("id", view.id),
             ("campaign", view.campaign),
             ("instance", view.instance),

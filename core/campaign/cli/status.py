@@ -25,7 +25,7 @@ from campaign.engine.releasing import Held, waiting_for_a_person
 from campaign.engine.workspace import STALE_S, Workspace
 from campaign.ledger.opening import LedgerMissingError
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import CampaignRow, ControlRow, left_alone
+from campaign.ledger.rows import OPEN, CampaignRow, ControlRow, RequestRow, left_alone
 
 _NOBODY = wire.Live(pid=0, queue=False, epoch=0, places=0, running=0)
 _RUNNING = ("starting", "running", "judging")
@@ -80,6 +80,16 @@ class Lost(Struct, frozen=True, kw_only=True):
     slots: Mapping[str, tuple[int, ...]]
 
 
+class Beside(Struct, frozen=True, kw_only=True):
+    """What is asked for beside a plan and not done: a ``replay`` of ``run``, say; so many attempts of it have ended."""
+
+    campaign: str
+    kind: str
+    run: str | None
+    at: str
+    attempts: int
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """What ``--format json`` prints."""
 
@@ -89,6 +99,7 @@ class Status(Struct, frozen=True, kw_only=True):
     held_slots: dict[str, int]
     lost: tuple[Lost, ...]
     queue: tuple[Queued, ...]
+    beside: tuple[Beside, ...] = ()
 
 
 @click.command("status")
@@ -164,18 +175,33 @@ def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> St
             queue = tuple(_queued(ledger, row, controls, live) for row in rows)
             held = ledger.held()
             lost = tuple(map(_lost, waiting_for_a_person(ledger)))
+            beside = tuple(_beside(ledger, each) for each in ledger.requests(state=OPEN))
     except LedgerMissingError:
         if not os.path.isdir(workspace) and workspace != find_workspace(None, {}, os.getcwd()):
             raise
-        controls, queue, held, lost = [], (), {}, ()
+        controls, queue, held, lost, beside = [], (), {}, (), ()
     paused = any((row.campaign, row.verb) == ("", "pause") for row in controls)
-    return Status(workspace=workspace, holder=holder, all_paused=paused, held_slots=held, lost=lost, queue=queue)
+    return Status(
+        workspace=workspace,
+        holder=holder,
+        all_paused=paused,
+        held_slots=held,
+        lost=lost,
+        queue=queue,
+        beside=beside,
+    )
+
+
+def _beside(ledger: LedgerReader, row: RequestRow) -> Beside:
+    parent = ledger.record(row.parent) if row.parent is not None else None
+    ended = sum(each.state == "done" for each in ledger.asked_attempts(row.id))
+    run = parent.row.name if parent is not None else None
+    return Beside(campaign=row.campaign, kind=row.kind, run=run, at=row.at, attempts=ended)
 
 
 def _lost(found: Held) -> Lost:
     row = found.row
-    name = f"{row.campaign}/{row.key}@{row.attempt}"
-    return Lost(run=name, state=row.state, why=found.why, slots=found.units)
+    return Lost(run=f"{row.campaign}/{row.name}", state=row.state, why=found.why, slots=found.units)
 
 
 def _queued(ledger: LedgerReader, row: CampaignRow, controls: list[ControlRow], live: wire.Live) -> Queued:
@@ -219,8 +245,15 @@ def _text(status: Status) -> str:
         parts.append(f"held until a person releases them: {slots}")
     parts += [_waits(each) for each in status.lost]
     parts.append(_queue(status.queue) if status.queue else "the queue is empty")
+    parts += [visible(_asked(each)) for each in status.beside]
     parts += [f"{each.campaign} cannot go on: {visible(each.waiting)}" for each in status.queue if each.waiting]
     return "\n".join(parts)
+
+
+def _asked(each: Beside) -> str:
+    run = each.campaign if each.run is None else f"{each.campaign}/{each.run}"
+    ended = "1 attempt has" if each.attempts == 1 else f"{each.attempts:,} attempts have"
+    return f"beside the plan: {each.kind} {run}, {ended} ended"
 
 
 def _waits(each: Lost) -> str:

@@ -84,6 +84,8 @@ class Core(Takeover):
         self._schedule(course.name, laned)
         for prefix in course.canceled:
             self._schedule(course.name, scheduler.Dropped(course.name, prefix))
+        if course.plan_stopped:
+            self._schedule(course.name, scheduler.Stopped(course.name, plan=True))
         self._check_idle(course)
 
     def offer(self, campaign: str, message: protocol.Offer) -> None:
@@ -199,9 +201,10 @@ class Core(Takeover):
         self._revoke_all(self.under_way())
 
     def close(self, campaign: str, message: protocol.Close) -> None:
-        """The campaign came to its end; not where something was asked for in the meantime."""
+        """The campaign came to its end; not where something was asked for, or has begun, in the meantime."""
         course = self._courses[campaign]
-        if message.state != INTERRUPTED and course.requests:
+        wanted = message.state != INTERRUPTED and course.requests
+        if wanted or not self._scheduler.idle(campaign) or any(True for _ in self.under_way(campaign)):
             course.told_idle = False
             self._check_idle(course)
             return

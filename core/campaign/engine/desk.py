@@ -38,6 +38,7 @@ from campaign.ledger.rows import (
     FINISHED,
     OPEN,
     PAUSE,
+    PLAN,
     QUEUED,
     RECHECK,
     CampaignRow,
@@ -258,7 +259,7 @@ class Desk:
                     cause=each.row.cause,
                     at=self._now,
                     decision=Decision(Verdict.ERROR, Reason.LOST, failure),
-                    again="verb",
+                    again="verb" if each.row.origin == PLAN else None,
                 )
                 for each in lost
                 if each is not None

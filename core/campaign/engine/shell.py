@@ -36,7 +36,7 @@ from campaign.ledger.rows import (
     left_alone,
 )
 from campaign.ledger.store import Ledger
-from campaign.records import Order
+from campaign.records import Order, Verdict
 from campaign.records.event import EventView
 from campaign.supervise.launch import SupervisorHandle
 from campaign.supervise.loop import Timer
@@ -168,6 +168,8 @@ class Shell:
             if message.resume:
                 if not message.aside:
                     self.core.out.changes.append(CampaignState(campaign=campaign, state=RUNNING))
+                if message.stop_on_fail and reader.decided(campaign).get(Verdict.FAIL):
+                    self.core.stop_plan(campaign)  # an earlier planner saw the first failure
                 self._resume(reader, campaign, aside=message.aside)
                 self.carry_out()
         self.core.begin(message)

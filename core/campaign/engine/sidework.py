@@ -9,6 +9,7 @@ work is carried out once however often it is interrupted.  Trials are known agai
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -171,7 +172,7 @@ class Sidework:
     def again(self, message: protocol.Again) -> None:
         """An attempt that never ran is to be carried out after all, under another token."""
         name: Name = (message.origin, message.key, message.attempt)
-        order = self._orders.get(name)
+        order = self._orders.get(name) or self._recorded(name)
         job = self._jobs.get(order.request or "") if order is not None else None
         if order is None or job is None:
             self._send(protocol.Repeat(0, message.cause, run=name[:2]))
@@ -180,6 +181,14 @@ class Sidework:
         lane = self._lane_of(job, order)
         self._send(protocol.Beside(lane, ()))  # it may be new
         self._send(protocol.Repeat(lane.number, message.cause, Raw(_encode(order)), message.parent))
+
+    def _recorded(self, name: Name) -> Order | None:
+        """An attempt that an earlier planner ordered, and that no work has asked for since."""
+        origin, key, attempt = name
+        campaign = next((job.request.campaign for job in self._jobs.values()), "")
+        with LedgerReader(self._ledger) as ledger:
+            record = ledger.attempt(campaign, key, origin, attempt)
+        return record.order if record is not None else None
 
     def plan_over(self) -> None:
         """Nothing is left to do: whoever waits for that goes on; the others' orders are on their way."""
@@ -286,7 +295,7 @@ class Sidework:
     def _answer(self, job: _Job, trial: Trial, row: AttemptRow) -> None:
         """From what the ledger knows: it is done, lost, or still under way."""
         with LedgerReader(self._ledger) as ledger:
-            record = ledger.record(row.token)
+            record = ledger.attempt(row.campaign, row.key, row.origin, row.attempt)  # under another token, perhaps
         assert record is not None
         name = _name(record.order)
         if record.decision is not None and record.row.state == "done":
@@ -352,11 +361,12 @@ def addressed(order: Order, public: str, *, private: str, **names: Any) -> Order
 
     A chain's shared folder becomes one of its own.  ``names`` are the token and whatever else is to be another one.
     """
-    chain = f"{public}/chain" if order.directories.chain is not None else None
-    data = _encode(order)
-    if order.directories.chain is not None and chain is not None:
-        data = data.replace(_text(order.directories.chain), _text(chain))
-    moved = _decode_order(data.replace(_text(order.directories.public), _text(public)))
+    before, chain = order.directories, f"{public}/chain" if order.directories.chain is not None else None
+    new = {_text(before.public): _text(public)}
+    if before.chain is not None and chain is not None:
+        new[_text(before.chain)] = _text(chain)
+    old = re.compile(b"|".join(re.escape(each) for each in sorted(new, key=len, reverse=True)))
+    moved = _decode_order(old.sub(lambda found: new[found.group()], _encode(order)))
     places = Directories(public=public, private=private, work=f"{public}/work", chain=chain)
     moved = replace(moved, directories=places, granted={}, fallback_reason=None, digest="", **names)
     return replace(moved, digest=order_digest(moved))

@@ -264,6 +264,11 @@ class LedgerReader:
         """Everything that is known of an attempt."""
         return next(self._records("a.token = ?", token), None)
 
+    def attempt(self, campaign: str, key: str, origin: str, attempt: int) -> AttemptRecord | None:
+        """The same, by its place."""
+        where = "a.campaign = ? AND a.key = ? AND a.origin = ? AND a.attempt = ?"
+        return next(self._records(where, campaign, key, origin, attempt), None)
+
     def records(self, campaign: str, *, after: int = 0) -> Iterator[AttemptRecord]:
         """Everything that is known of a campaign's attempts, in the order of admission, ids above ``after``."""
         return self._records("a.campaign = ? AND a.id > ? ORDER BY a.id", campaign, after)
