@@ -67,7 +67,7 @@ class Bench:
 
         def ground(request: RequestRow, parent: Any) -> Ground:
             nothing: Any = None
-            common = {"ledger": self.path, "find": nothing, "render": nothing, "note": nothing}
+            common = {"ledger": self.path, "find": nothing, "render": nothing, "note": nothing, "show": nothing}
             return Ground(request=request, parent=parent, campaign=make_campaign(), **common)
 
         side = Sidework(ground, {"minimize": self.work}, self.path, self.keep)

@@ -393,7 +393,7 @@ class Planner(Process):
     def _ground(self, request: RequestRow, parent: AttemptRecord | None) -> Ground:
         nothing: Any = None
         ledger = self.workspace.ledger
-        common = {"ledger": ledger, "find": nothing, "render": nothing, "note": lambda _text: None}
+        common = {"ledger": ledger, "find": nothing, "render": nothing, "note": nothing, "show": nothing}
         return Ground(request=request, parent=parent, campaign=self.plan.row, **common)
 
     def attach(self, sock: Sock) -> None:

@@ -168,7 +168,7 @@ class Shell:
             if message.resume:
                 if not message.aside:
                     self.core.out.changes.append(CampaignState(campaign=campaign, state=RUNNING))
-                if message.stop_on_fail and reader.decided(campaign).get(Verdict.FAIL):
+                if message.stop_on_fail and _has_failed(reader, message):
                     self.core.stop_plan(campaign)  # an earlier planner saw the first failure
                 self._resume(reader, campaign, aside=message.aside)
                 self.carry_out()
@@ -279,6 +279,12 @@ def _revoke(order: Order) -> bool:
         return revoke(order.directories.private)
     except OSError:
         return False
+
+
+def _has_failed(reader: LedgerReader, message: protocol.Open) -> bool:
+    """Whether a run of the plan failed for good, in a way that counts."""
+    failed = (each for each in reader.deciding_attempts(message.campaign.id) if each.verdict == Verdict.FAIL)
+    return any(each.again is None and each.fingerprint not in message.quarantined for each in failed)
 
 
 def _campaign_of(event: EventView) -> str:
