@@ -26,7 +26,7 @@ from campaign.plan.variants import tunables, variant
 from campaign.plugins.api import Tool, Tunable
 from campaign.plugins.printing import printing_aside
 from campaign.readable import read_bounded
-from campaign.records import Order, ReplayOrder
+from campaign.records import Order
 from campaign.units import Value, to_shown_json
 
 Candidate: TypeAlias = "tuple[Any, ...]"
@@ -262,7 +262,7 @@ class Operations(Subject):
             return self._whole
         path = self._file(candidate)
         source = os.path.relpath(path, self._directory)
-        kept = ReplayOrder(path=self._replay.path, source=source, digest=digest_of(path))
+        kept = replace(self._replay, source=source, digest=digest_of(path))
         steps = (replace(each, replay=kept) if each.replay == self._replay else each for each in self._whole.steps)
         return replace(self._whole, steps=tuple(steps))
 
