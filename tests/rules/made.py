@@ -56,12 +56,12 @@ def bound(files: Mapping[str, str], *names: str) -> tuple[Bound | None, list[Dia
 
 
 def planned(
-    text: str, rules: Mapping[str, str], sets: tuple[str, ...] = (), **options: str
+    text: str, rules: Mapping[str, str], sets: tuple[str, ...] = (), registry: Registry | None = None, **options: str
 ) -> tuple[Plan | None, list[Diagnostic]]:
     """The plan of a spec and its rule sets, which stand beside it."""
     whole = text if "campaign " in text else f'campaign "x" {{ }}\n{text}'
     read = reader({"x.camp": whole, **rules})
-    registry = Registry()
+    registry = registry or Registry()
     checked, found = check("x.camp", read, registry)
     assert checked is not None, found
     assert checked.sound, [str(each) for each in found]

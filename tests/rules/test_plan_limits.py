@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import pytest
 from tests.rules.made import TOOL, codes, planned
 
 from campaign.diagnostics import CampaignError, ExitStatus
+from campaign.plugins.api import Schedule, Schema
+from campaign.plugins.registry import Registry
 
 RULES = "name: z\nlimits:\n  voltage: {min: 800mV, max: 1100mV, why: sheet}\n"
 
@@ -234,3 +238,31 @@ def test_a_setting_does_not_hide_what_a_hold_writes() -> None:
     rules = WRITTEN.replace("rails.sysfs.value", "other")
     assert "rails.sysfs.value = 900" in told(text, rules)
     assert told(text, WRITTEN) == []
+
+
+class Spread(Schedule):
+    name = "spread"
+    about = "evenly"
+    parameters: ClassVar[Schema] = {"voltage": {"type": "voltage", "default": "900mV"}}
+
+
+class WithSchedule(Registry):
+    def find(self, kind: Any, name: str) -> Any:
+        return Spread() if (kind, name) == ("schedule", "spread") else super().find(kind, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "values"),
+    [
+        ("schedule spread { over = 8h; voltage = 2V }", "voltage", ["spread.voltage = 2V"]),
+        ("voltage = 2V; schedule spread { over = 8h }", "spread.voltage", ["voltage = 2V"]),
+        ("x = 2V; schedule spread { over = 8h; voltage = x }", "spread.voltage", ["spread.voltage = 2V"]),
+        ("schedule spread { over = 8h; voltage = 1V }", "voltage", []),
+    ],
+)
+def test_what_lays_faults_out_keeps_the_limits_too(text: str, key: str, values: list[str]) -> None:
+    spec = f'rules "z.yaml"\n{TOOL}\ninstance a {{ {text}; fault process.kill; run diag {{ voltage = 900mV }} }}'
+    rules = f"name: z\nlimits: {{{key}: {{max: 1100mV}}}}\n"
+    _, found = planned(spec, {"z.yaml": rules}, registry=WithSchedule())
+    assert [each.summary.partition(" must")[0] for each in found] == values
+    assert {each.code for each in found} <= {"CAMP320"}

@@ -107,6 +107,7 @@ class Program:
         self._dynamic = self._closures(self._varying())
         self.builtins: dict[str, Value] = {name: f"{{{name[1:]}}}" for name in sorted(self._builtin_names())}
         self.recipes = tuple(self._recipe(part) for part in case.parts)
+        self.schedule = self._recipe(case.schedule) if case.schedule is not None else None
         self.expectations = tuple(prepare(each, case) for each in case.expectations)
         self.retry: Retry = retry_of(case)
         self.minimize: Minimize | None = minimize_of(case)

@@ -66,10 +66,8 @@ class Source(Struct, frozen=True, kw_only=True):
 def sources(scenario: Scenario) -> list[Source]:
     """Every source of a scenario: axes first, then settings, then what reaches each provider."""
     program = scenario.program
-    return [
-        *_settings(program, scenario),
-        *(each for recipe in program.recipes for each in sources_of(program, recipe)),
-    ]
+    recipes = (*program.recipes, *((program.schedule,) if program.schedule is not None else ()))
+    return [*_settings(program, scenario), *(each for recipe in recipes for each in sources_of(program, recipe))]
 
 
 # --- axes and settings ------------------------------------------------------------------------------------------
@@ -111,7 +109,7 @@ def _settings(program: Program, scenario: Scenario) -> Iterator[Source]:
 def _reached(case: Case) -> dict[str, tuple[str, ...]]:
     """The providers that get a setting or an axis as it is, under its own name, by canonical name."""
     found: dict[str, tuple[str, ...]] = {}
-    for part in case.parts:
+    for part in (*case.parts, *((case.schedule,) if case.schedule is not None else ())):
         for binding in part.bindings.values():
             if part.placed.condition is None and _as_it_is(binding):
                 key = canonical(binding.parameter.name)
