@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,19 @@ def test_a_failed_attempt_leaves_a_script_that_fails_too(done: Any, tmp_path: Pa
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (again.returncode, "a step failed" in again.stderr) == (1, True)
     assert (tmp_path / "log").read_text().splitlines()[-1] == f"{tmp_path}/again/work 7"
+
+
+def test_replays_travel_in_an_archive(done: Any, tmp_path: Path) -> None:
+    assert done("replay", "g.bad#7").returncode == 1
+    name = next((tmp_path / ".campaign" / "runs").iterdir()).name
+    assert done("export", name, "--output", "q.tar").returncode == 0
+    shutil.rmtree(tmp_path / ".campaign")
+    taken = done("import", "q.tar")
+    assert taken.returncode == 0, taken.stderr
+    view = json.loads(done("show", "g.bad#7@replay-1", "--format", "json").stdout)
+    assert (view["origin"], view["provenance"]["parent"]) == ("replay", "g.bad#7@2")
+    refused = done("replay", "g.bad#7")
+    assert (refused.returncode, "it was imported" in refused.stderr) == (3, True)
+    db = sqlite3.connect(tmp_path / ".campaign" / "ledger.sqlite")
+    assert db.execute("SELECT kind, state FROM request").fetchall() == [("replay", "done")]
+    db.close()

@@ -8,7 +8,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from campaign.engine import core, executor, flight, policies, recover, scheduler, service, shell
+from campaign.engine import (
+    core,
+    course,
+    executor,
+    flight,
+    policies,
+    protocol,
+    recover,
+    scheduler,
+    service,
+    shell,
+    sidework,
+)
 from campaign.engine.desk import Desk
 from campaign.engine.states import State
 from campaign.engine.wire import Submit
@@ -181,6 +193,26 @@ def state_written_without_its_cause(patch: Patch) -> None:
     patch.setattr(flight.Flight, "catch_up", leap)
 
 
+def closed_while_something_runs(patch: Patch) -> None:
+    def close(self: Any, campaign: str, message: Any) -> None:
+        course = self._courses[campaign]
+        if not course.requests and not course.aside:
+            self._record_campaign(campaign, message.state, message.exit_status)
+        if not course.requests:
+            self.out.says.append((campaign, protocol.Closed()))
+            self._forget(campaign)
+
+    patch.setattr(core.Core, "close", close)
+
+
+def what_was_ordered_beside_a_plan_forgotten(patch: Patch) -> None:
+    patch.setattr(sidework.Sidework, "_remember", lambda self, job, record: None)
+
+
+def what_is_dismissed_ordered_again(patch: Patch) -> None:
+    patch.setattr(course.Course, "refuses", lambda self, order: self.cancels(order.instance))
+
+
 #: Each with a seed that shows it, to be tried first.
 MUTATIONS: dict[Callable[[Patch], None], int] = {
     slots_freed_at_the_start: 14,
@@ -203,4 +235,7 @@ MUTATIONS: dict[Callable[[Patch], None], int] = {
     policy_of_orphans_ignored: 9,
     lost_runs_free_their_slots: 14,
     state_written_without_its_cause: 0,
+    closed_while_something_runs: 2,
+    what_was_ordered_beside_a_plan_forgotten: 19,
+    what_is_dismissed_ordered_again: 38,
 }
