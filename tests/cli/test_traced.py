@@ -10,12 +10,12 @@ from typing import Any
 
 SQLITE = """
 use sqlite
-campaign "crash" { seed 42; parallel 2; trace on }
+campaign "crash" { seed 42; parallel 3; trace on }
 instance off {
-  seeds 1..2
+  seeds 1..3
   journal = "off"; sync = "off"; rows = 1_000; threads = 1; duration = 60s
   run sqlite.writer
-  fault process.kill { at = 1s }
+  fault process.kill { at = 2s }
   oracle sqlite.integrity
   expect oracle.ok
 }
