@@ -41,6 +41,7 @@ def test_the_first_failure_ends_it_and_its_evidence_is_left(until_fail: Any, cam
     assert json.loads((folder / "run.json").read_text())["verdict"] == "fail"
     assert told["repeats"]["failed"] == "b#0@repeat-2"
     assert campaign("show", "b#0@repeat-2").returncode == 0
+    assert ["b#0@repeat-1", "pass"] in [line.split() for line in campaign("show", "b#0").stdout.splitlines()]
     again = json.loads(campaign("replay", "b#0@repeat-2", "--format", "json").stdout)
     assert again["came_back"] is True
 

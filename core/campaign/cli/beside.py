@@ -73,15 +73,20 @@ def carried_out(workspace: str, request: RequestRow, parallel: int | None, *, li
     asked = wire.Beside(request)
     ask(workspace, "beside", asked, lambda desk: desk.beside(asked))
     if served is not None and (served.queue or campaign.id in served.campaigns):
-        return _awaited(workspace, request)
+        found = _awaited(workspace, request)
+        if found is not None:
+            return found
+        if served.queue:
+            raise gone()  # the next daemon goes on with it; what an exec has left nobody else does
     carry_out(prepared, Workspace(workspace), watcher(sys.stderr, os.environ, live=live))
     return _found(workspace, request)
 
 
-def _awaited(workspace: str, request: RequestRow) -> RequestRow:
+def _awaited(workspace: str, request: RequestRow) -> RequestRow | None:
+    """Its end; None where whoever was to carry it out is gone."""
     line = call(workspace)
     if line is None:
-        raise gone()
+        return _ended(workspace, request)
     watch = Watch(line)
     try:
         while (found := _found(workspace, request)).state == OPEN:
@@ -90,13 +95,18 @@ def _awaited(workspace: str, request: RequestRow) -> RequestRow:
                 summary = f"{request.campaign} cannot go on: {news.waiting[request.campaign]}"
                 raise CampaignError([Diagnostic("CAMP526", summary, status=ExitStatus.SETUP)])
     except EOFError:
-        raise gone() from None
+        return _ended(workspace, request)
     except KeyboardInterrupt:
         tell(f"it goes on, carried out by process {watch.pid}: campaign cancel {request.campaign} ends it")
         raise
     finally:
         watch.close()
     return found
+
+
+def _ended(workspace: str, request: RequestRow) -> RequestRow | None:
+    found = _found(workspace, request)
+    return None if found.state == OPEN else found
 
 
 def _found(workspace: str, request: RequestRow) -> RequestRow:

@@ -21,6 +21,7 @@ from campaign.ledger.rows import RECHECK, AttemptRow, CampaignRow
 from campaign.records import RunView, StepView
 
 _WIDTH = 80
+_MOST_BESIDE = 20
 _MOST_RECHECKS = 5
 #: The states of an attempt in which something of it may run.
 _UNDER_WAY = ("admitted", "starting", "running", "judging")
@@ -118,6 +119,7 @@ def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], workspace: s
         _oracles(view),
         _rechecks(ledger, record.row.token),
         _earlier(attempts[:-1]),
+        _beside(ledger, record.row),
         _files(view, record.row.directory),
     ]
     click.echo("\n\n".join(part for part in parts if part))
@@ -229,6 +231,14 @@ def _judged(ok: bool | None, error: str | None, skipped: str | None) -> str:
 def _earlier(attempts: Sequence[AttemptRow]) -> str:
     rows = [[each.attempt, each.verdict or each.state, cut(each.reason or "", _WIDTH)] for each in attempts]
     return table(["earlier attempt", "verdict", "reason"], rows) if rows else ""
+
+
+def _beside(ledger: LedgerReader, row: AttemptRow) -> str:
+    """What was carried out of it beside the plan, the newest last."""
+    all_ = [each for each in ledger.attempts(row.campaign, row.key, None) if each.parent == row.name]
+    rows = [[each.name, each.verdict or each.state, cut(each.reason or "", _WIDTH)] for each in all_[-_MOST_BESIDE:]]
+    more = f"\n… and {len(all_) - len(rows):,} before" if len(all_) > len(rows) else ""
+    return table(["beside the plan", "verdict", "reason"], rows) + more if rows else ""
 
 
 def _rechecks(ledger: LedgerReader, token: str) -> str:

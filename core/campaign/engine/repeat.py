@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Any
 
+from campaign.analysis.ruled import quarantined_in
 from campaign.engine.sidework import Came, Ground, Trial, Work
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import AttemptRow
@@ -14,6 +15,8 @@ from campaign.records import Verdict
 KIND = "repeat"
 #: Trials that are under way at a time, for each of the campaign's places: none waits for the planner.
 _AHEAD = 2
+#: After so many runs it is told how many there were.
+_TOLD_EVERY = 100
 
 
 def work(ground: Ground) -> Work:
@@ -21,16 +24,18 @@ def work(ground: Ground) -> Work:
     yield []
     with LedgerReader(ground.ledger) as ledger:
         rows = list(ledger.deciding_attempts(ground.campaign.id))
-    bad = next((row for row in rows if row.verdict != Verdict.PASS), None)
+        spared = frozenset(quarantined_in(ledger, ground.campaign))
+    bad = next((row for row in rows if row.verdict != Verdict.PASS and row.fingerprint not in spared), None)
     if bad is not None or not rows:
         return _told(len(rows), bad.name if bad else None, bad.directory if bad else None)
     most = ground.request.settings.get("max_runs")
     trials = islice(_trials(ground, rows), None if most is None else max(0, most - len(rows)))
-    return (yield from _repeat(len(rows), trials, _AHEAD * ground.campaign.parallel))
+    return (yield from _repeat(ground, len(rows), trials, spared))
 
 
-def _repeat(runs: int, trials: Iterator[Trial], ahead: int) -> Work:
-    """Keep so many under way; the first that does not pass ends it."""
+def _repeat(ground: Ground, runs: int, trials: Iterator[Trial], spared: frozenset[str]) -> Work:
+    """Keep some under way; the first that does not pass, and is not ``spared``, ends it."""
+    ahead = _AHEAD * ground.campaign.parallel
     wanted, under_way = list(islice(trials, ahead)), 0
     while wanted or under_way:
         under_way += len(wanted)
@@ -38,8 +43,11 @@ def _repeat(runs: int, trials: Iterator[Trial], ahead: int) -> Work:
         assert came is not None
         under_way -= 1
         runs += 1
-        if came.decision.verdict is not Verdict.PASS:
+        failure = came.decision.failure
+        if came.decision.verdict is not Verdict.PASS and (failure is None or failure.fingerprint not in spared):
             return _failed(runs, came)
+        if runs % _TOLD_EVERY == 0:
+            ground.note(f"{runs:,} runs have passed")
         wanted = list(islice(trials, 1))
     return _told(runs, None, None)
 
