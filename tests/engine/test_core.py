@@ -323,6 +323,23 @@ def test_what_nobody_is_left_to_judge_is_left_to_the_next_owner(ledger_path: str
     assert stage.idle.places == 0
 
 
+def test_a_run_whose_judging_kills_supervisor_after_supervisor_is_given_up(ledger_path: str) -> None:
+    stage = Stage(ledger_path, 1)
+    stage.begin()
+    stage.offer(make_order(0, oracle=True))
+    stage.start(stage.begun[0])
+    stage.end(stage.begun[0])
+    exit_ = make_exit(stage.begun[0])
+    found = Exited(exit_, msgspec.json.encode(exit_))
+    for _ in range(3):
+        stage.core.found(stage.begun[0].token, found)
+        stage.settle()
+        assert row(stage)[0] == "judging"
+    stage.core.found(stage.begun[0].token, found)
+    stage.settle()
+    assert row(stage)[:3] == ("done", "error", "poison")
+
+
 # --- the takeover table -----------------------------------------------------------------------------------------
 
 POLICIES = ("fail", "cancel", "requeue", "adopt")

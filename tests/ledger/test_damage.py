@@ -136,6 +136,17 @@ def test_bytes_that_are_no_text_are_damage_wherever_they_are(path: str) -> None:
             use(path)
 
 
+def test_a_time_that_is_none_is_damage(path: str) -> None:
+    columns = "id, name, spec, state, run_root, plan_hash, seed, parallel, orphans, created_at"
+    with sqlite3.connect(path) as db:
+        db.execute(
+            f"INSERT INTO campaign ({columns}) VALUES ('c', 'c', 's', 'finished', '/', 'h', 1, 1, 'adopt', '20r6')"
+        )
+    db.close()
+    with LedgerReader(path) as reader, pytest.raises(LedgerError, match="'20r6'"):
+        list(reader.campaigns())
+
+
 def test_what_is_found_late_is_found_before_anything_is_written(path: str) -> None:
     """A table whose definition has a flipped bit, and a state that there is not: the WAL stays as it was."""
     state = "UPDATE attempt SET state = 'dome'"

@@ -365,6 +365,8 @@ class Truth:
             return
         if token in self.lost or (verdict == "error" and token in self.stubborn):
             return  # it was given up before it left its record
+        if attempt.order.oracles and (verdict, reason) == ("error", "poison"):
+            return  # who asked its oracles was killed again and again
         self.wrong(f"{name} is {verdict} ({reason}), its exit record says {truth}")
 
 

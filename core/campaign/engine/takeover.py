@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaign.engine import protocol, scheduler
+from campaign.engine import policies, protocol, scheduler
 from campaign.engine.attempts import Attempts, error_of
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unasked, Unknown
 from campaign.engine.flight import Flight
@@ -10,6 +10,8 @@ from campaign.engine.outbox import Ask, Halt
 from campaign.engine.states import State
 from campaign.ledger.rows import AttemptRow
 from campaign.records import FailureKind, Order, Reason, Stop
+
+_KILLS_ITS_JUDGES = "the supervisor that asked its oracles died, again and again"
 
 
 class Takeover(Attempts):
@@ -80,6 +82,8 @@ class Takeover(Attempts):
             flight.ended(exit_, finding.data)
             if not flight.order.oracles:
                 self._judge(flight)
+            elif self._course(flight).count_more(flight.order.key, "judging") > policies.MOST_REQUEUES:
+                self._end(flight, error_of(flight.order, Reason.POISON, FailureKind.LOST, _KILLS_ITS_JUDGES))
         if flight.state is State.JUDGING:
             self.out.commands.append(Ask(flight.order, exit_))
 

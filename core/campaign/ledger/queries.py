@@ -8,6 +8,7 @@ Rows are streamed, so that a campaign of 100,000s of runs costs constant memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
@@ -420,6 +421,7 @@ class LedgerReader:
             raise unreadable(self.path, error) from error
         metrics = {name: text for step in end.steps for name, text in step.metrics.items()}
         named = dict(zip(_GLANCE, columns, strict=True))
+        _refuse_no_time(f"attempt {named['key']}", named["started_at"], named["finished_at"])
         return Glance(**named, decides=bool(decides), axes=axes, granted=end.granted, metrics=metrics)
 
     def _rows(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
@@ -437,7 +439,9 @@ class LedgerReader:
 
 
 def _campaign_row(row: tuple[Any, ...]) -> CampaignRow:
-    return CampaignRow(**dict(zip(CampaignRow.__struct_fields__, row, strict=True)))
+    found = CampaignRow(**dict(zip(CampaignRow.__struct_fields__, row, strict=True)))
+    _refuse_no_time(f"campaign {found.id}", found.created_at, found.finished_at)
+    return found
 
 
 def _attempt_row(row: tuple[Any, ...]) -> AttemptRow:
@@ -445,7 +449,24 @@ def _attempt_row(row: tuple[Any, ...]) -> AttemptRow:
     if found.state not in STATES or found.verdict not in {None, *VERDICTS}:
         what = f"attempt {found.token} is {found.state!r} with the verdict {found.verdict!r}"
         raise LedgerError("CAMP501", f"the ledger is damaged: {what}", "restore it from a copy")
+    _refuse_no_time(f"attempt {found.token}", found.started_at, found.finished_at)
     return found
+
+
+def _refuse_no_time(whose: str, *times: str | None) -> None:
+    """Raise LedgerError where a time is none: whoever reckons with it would fail, and not say why."""
+    for time in times:
+        if time is not None and not _is_time(time):
+            what = f"{whose} bears the time {time!r}"
+            raise LedgerError("CAMP501", f"the ledger is damaged: {what}", "restore it from a copy")
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _judgement_row(row: tuple[Any, ...]) -> JudgementRow:
