@@ -78,8 +78,13 @@ def carried_out(workspace: str, request: RequestRow, parallel: int | None, *, li
             return found
         if served.queue:
             raise gone()  # the next daemon goes on with it; what an exec has left nobody else does
-    carry_out(prepared, Workspace(workspace), watcher(sys.stderr, os.environ, live=live))
-    return _found(workspace, request)
+    outcome = carry_out(prepared, Workspace(workspace), watcher(sys.stderr, os.environ, live=live))
+    if outcome.status == ExitStatus.INTERRUPTED:
+        raise KeyboardInterrupt
+    found = _found(workspace, request)
+    if found.state == OPEN:
+        raise gone()
+    return found
 
 
 def _awaited(workspace: str, request: RequestRow) -> RequestRow | None:

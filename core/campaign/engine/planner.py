@@ -403,7 +403,7 @@ class Planner:
             return  # what it wants is on its way
         reach("planner.close")
         self._outcome = self._judge(idle)
-        if self._errand.aside:
+        if self._errand.aside and self._interrupts:
             self._side.cancel()
         self._link.send(protocol.Close(self._outcome.state, self._outcome.status))
 

@@ -13,11 +13,10 @@ anyone has looked at what ended.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from campaign.engine.protocol import Lane
 from campaign.engine.scheduling import (
     Adopted,
     Awaited,
@@ -42,7 +41,7 @@ from campaign.engine.scheduling import (
     Wanted,
     Yielded,
 )
-from campaign.records import FallbackReason
+from campaign.engine.shares import Queue, Share, matches, wanted_slots
 
 __all__ = (
     "Adopted",
@@ -78,100 +77,8 @@ WINDOW = 64
 Grant: TypeAlias = "dict[str, tuple[int, ...]]"
 
 
-def matches(label: str, prefix: str) -> bool:
-    """Whether a label starts with the whole segments of ``prefix``; the empty prefix is everything."""
-    return not prefix or label == prefix or label.startswith(f"{prefix}.")
-
-
-def wanted_slots(lane: Lane, capacity: Mapping[str, int]) -> tuple[dict[str, int], str | None]:
-    """The slots that a run of ``lane`` waits for on this host, and why a preferred one is not among them.
-
-    A preferred slot is waited for where the host has it, however busy; it is done without only where there is none.
-    """
-    slots = {name: count for name, count in lane.needs.items() if count}
-    fallback = None
-    for name, count in lane.prefers.items():
-        have = capacity.get(name, 0)
-        if have >= count > 0:
-            slots[name] = max(slots.get(name, 0), count)
-        elif count > 0:
-            fallback = fallback or (FallbackReason.TOO_FEW if have else FallbackReason.NONE_HERE).of(name)
-    return slots, fallback
-
-
 def _units(units: Mapping[str, tuple[int, ...]]) -> set[tuple[str, int]]:
     return {(name, index) for name, indexes in units.items() for index in indexes}
-
-
-class _Queue:
-    """A lane and its orders that are here; ``slots`` are those a run of it waits for, here."""
-
-    def __init__(self, lane: Lane, capacity: Mapping[str, int]) -> None:
-        self.lane = lane
-        self.slots, self.fallback = wanted_slots(lane, capacity)
-        self.profile = tuple(sorted(self.slots.items()))
-        self.tokens: deque[str] = deque()
-        self.asked = 0
-        self.exhausted = self.dropped = self.paused = self.beside = False
-
-    @property
-    def open(self) -> bool:
-        return bool(self.tokens) or not self.exhausted
-
-    @property
-    def rank(self) -> tuple[int, int]:
-        return -self.lane.priority, self.lane.number
-
-
-class _Share:
-    """A campaign's part: its queues by group, in the order of their turns, and what it may have at a time."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.parallel: int | None = None
-        self.ahead = True
-        self.slots: Mapping[str, int] | None = None
-        self.queues: dict[int, _Queue] = {}
-        self.groups: dict[str, list[_Queue]] = {}
-        self.placed = 0
-        self.held: Counter[str] = Counter()
-        self.awaited = 0
-        self.stopped = False
-
-    @property
-    def drained(self) -> bool:
-        """Whether every order of every lane was placed."""
-        return not self.awaited and not self.groups
-
-    @property
-    def wanting(self) -> bool:
-        """Whether it has, or may get, something to place."""
-        return not self.stopped and any(not queue.paused for group in self.groups.values() for queue in group)
-
-    @property
-    def needy(self) -> bool:
-        return any(queue.slots for group in self.groups.values() for queue in group)
-
-    def allows(self, profile: tuple[tuple[str, int], ...]) -> bool:
-        """Whether its own limit of named slots leaves room for these."""
-        limits = self.slots
-        return limits is None or all(self.held[name] + count <= limits.get(name, 0) for name, count in profile)
-
-    def reopen(self, queue: _Queue) -> None:
-        """A queue is new, or was emptied and gets an order again: it stands among its group, in its order."""
-        group = self.groups.setdefault(queue.lane.group, [])
-        if queue not in group:
-            group.append(queue)
-            group.sort(key=lambda each: each.rank)
-
-    def tidy(self, queue: _Queue) -> None:
-        """Forget a queue that is empty for good, and its group with the last one."""
-        group = self.groups.get(queue.lane.group, [])
-        if queue.open or queue not in group:
-            return
-        group.remove(queue)
-        if not group:
-            del self.groups[queue.lane.group]
 
 
 class Scheduler:
@@ -185,7 +92,7 @@ class Scheduler:
         self._believe = believe
         self._capacity = dict(slots)
         self._free = {name: list(range(count)) for name, count in slots.items()}
-        self._shares: dict[str, _Share] = {}  # in the order of their turns
+        self._shares: dict[str, Share] = {}  # in the order of their turns
         self._placed: dict[str, tuple[str, Grant]] = {}  # by token: campaign and slots
         self._adopted: set[str] = set()
         self._held: set[tuple[str, int]] = set()  # units that only a person gives back
@@ -278,9 +185,9 @@ class Scheduler:
 
     # --- queues -------------------------------------------------------------------------------------------------
 
-    def _share(self, campaign: str) -> _Share:
+    def _share(self, campaign: str) -> Share:
         if campaign not in self._shares:
-            self._shares[campaign] = _Share(campaign)
+            self._shares[campaign] = Share(campaign)
         return self._shares[campaign]
 
     def _add(self, event: Laned) -> None:
@@ -292,13 +199,13 @@ class Scheduler:
         for group in sorted(first, key=lambda name: first[name]):
             share.groups.setdefault(group, [])
         for lane in event.lanes:
-            queue = share.queues.setdefault(lane.number, _Queue(lane, self._here(share)))
+            queue = share.queues.setdefault(lane.number, Queue(lane, self._here(share)))
             queue.paused = self._is_paused(share, queue)
             share.reopen(queue)
 
     def _join(self, event: Joined) -> None:
         share = self._share(event.campaign)
-        queue = share.queues[event.lane.number] = _Queue(event.lane, self._here(share))
+        queue = share.queues[event.lane.number] = Queue(event.lane, self._here(share))
         queue.exhausted = queue.beside = True
         queue.paused = self._is_paused(share, queue)
 
@@ -320,7 +227,7 @@ class Scheduler:
                 self._end(share, queue)
 
     @staticmethod
-    def _end(share: _Share, queue: _Queue) -> None:
+    def _end(share: Share, queue: Queue) -> None:
         """It has nothing more to place, ever."""
         queue.tokens.clear()
         queue.exhausted = queue.dropped = True
@@ -330,7 +237,7 @@ class Scheduler:
         share = self._share(event.campaign)
         share.awaited = max(0, share.awaited + event.count)
 
-    def _here(self, share: _Share) -> Mapping[str, int]:
+    def _here(self, share: Share) -> Mapping[str, int]:
         """The slots that a campaign may use here."""
         limits = share.slots
         if limits is None:
@@ -373,7 +280,7 @@ class Scheduler:
             for queue in share.queues.values():
                 queue.paused = self._is_paused(share, queue)
 
-    def _is_paused(self, share: _Share, queue: _Queue) -> bool:
+    def _is_paused(self, share: Share, queue: Queue) -> bool:
         return any(
             campaign in {"", share.name} and matches(queue.lane.label or queue.lane.group, prefix)
             for campaign, prefix in self._paused
@@ -421,7 +328,7 @@ class Scheduler:
             share.ahead and (share.parallel or self.places) >= self.places and not share.needy for share in wanting
         )
 
-    def _choose(self) -> tuple[_Share, _Queue] | None:
+    def _choose(self) -> tuple[Share, Queue] | None:
         ahead = self._ahead
         for share in self._shares.values():
             full = not ahead and share.parallel is not None and share.placed >= share.parallel
@@ -430,7 +337,7 @@ class Scheduler:
                 return share, queue
         return None
 
-    def _first(self, share: _Share) -> _Queue | None:
+    def _first(self, share: Share) -> Queue | None:
         for group in share.groups.values():
             for queue in group:
                 if queue.paused or not self._fits(share, queue):
@@ -439,18 +346,18 @@ class Scheduler:
                 return queue if queue.tokens else None
         return None
 
-    def _fits(self, share: _Share, queue: _Queue) -> bool:
+    def _fits(self, share: Share, queue: Queue) -> bool:
         free = self._free
         return share.allows(queue.profile) and all(len(free.get(name, ())) >= count for name, count in queue.profile)
 
-    def _hold(self, share: _Share, token: str, slots: Mapping[str, int]) -> Grant:
+    def _hold(self, share: Share, token: str, slots: Mapping[str, int]) -> Grant:
         granted = {name: tuple(self._free[name][:count]) for name, count in slots.items()}
         for name, count in slots.items():
             del self._free[name][:count]
         self._keep(share, token, granted)
         return granted
 
-    def _keep(self, share: _Share, token: str, granted: Grant) -> None:
+    def _keep(self, share: Share, token: str, granted: Grant) -> None:
         self._placed[token] = (share.name, granted)
         share.placed += 1
         share.held.update({name: len(indexes) for name, indexes in granted.items()})
@@ -508,7 +415,7 @@ class Scheduler:
                 yield from self._top_up(share, group, size)
 
     @staticmethod
-    def _top_up(share: _Share, group: list[_Queue], size: int) -> Iterator[Wanted]:
+    def _top_up(share: Share, group: list[Queue], size: int) -> Iterator[Wanted]:
         have: dict[tuple[tuple[str, int], ...], int] = {}  # by the slots waited for: none hides what is behind it
         for queue in group:
             if queue.paused:

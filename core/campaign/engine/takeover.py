@@ -22,7 +22,7 @@ class Takeover(Attempts):
         flight = Flight(order, data, row.cause, state=State(row.state))
         self._flights[flight.token] = flight
         self.expect(order.campaign, "adopt")
-        yielded = flight.state is State.JUDGING and not (isinstance(finding, Exited) and not finding.exit.cleared)
+        yielded = flight.state is State.JUDGING and isinstance(finding, Exited) and finding.exit.cleared
         granted = {} if yielded else order.granted  # else what others may have by now would be freed with it
         self._schedule(order.campaign, scheduler.Adopted(flight.token, granted, order.campaign))
         self.found(flight.token, finding)
