@@ -111,7 +111,7 @@ def ours(failure: Failure, slots: int = 1, rate: float = 1.0, seed: int = 0, mos
             trials = course.send([failure.fails(each.candidate) and rng.random() < rate for each in trials])
     except StopIteration as end:
         result: Minimized = end.value
-        return Reduced(result.smallest, result.attempts - result.repeats.runs, rounds, result)
+        return Reduced(result.smallest, result.attempts - result.repeats.runs - result.confirmed.runs, rounds, result)
 
 
 def values(failure: Failure) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from campaign.analysis.minimizing import Bounds, Stop, minimizing
+from campaign.analysis.minimizing import CONFIRMED, Bounds, Stop, minimizing
 from campaign.analysis.repeats import FAILURES, FIRST, MOST, Repeats
 from campaign.plugins.api import Minimizer, Tunable
 from campaign_standard.minimize import DeltaDebugging, Parameters
@@ -70,9 +70,7 @@ def test_never_more_attempts_than_allowed_and_the_best_so_far_stands() -> None:
         result, asked = followed(Parameters(), from_(40), attempts=attempts, slots=2)
         assert sum(map(len, asked)) == result.attempts <= attempts
         assert result.smallest[0] >= 40
-        assert result.stopped is (
-            Stop.DONE if result.smallest == (40,) and attempts > result.attempts else result.stopped
-        )
+        assert result.smallest == (40,) or result.stopped in {Stop.ATTEMPTS, Stop.GONE}
     assert followed(Parameters(), from_(40), attempts=9)[0].stopped is Stop.ATTEMPTS
 
 
@@ -93,7 +91,7 @@ def test_never_more_at_a_time_than_there_are_slots() -> None:
 def test_a_candidate_is_not_run_twice() -> None:
     minimizer = Listed([(50,), (50,)], [(50,), (100,), (30,)])
     result, asked = followed(minimizer, from_(40))
-    assert [trial.candidate for batch in asked[FIRST:] for trial in batch] == [(50,), (30,)]
+    assert [trial.candidate for batch in asked[FIRST:-CONFIRMED] for trial in batch] == [(50,), (30,)]
     assert minimizer.heard == [[True, True], [True, True, False]]
     assert result.smallest == (50,)
 
@@ -137,6 +135,53 @@ def test_a_course_is_taken_up_again_by_the_answers_it_had() -> None:
         batch = again.send(answer)
         assert batch == before
     assert whole.attempts == sum(map(len, asked))
+
+
+# --- confirmed --------------------------------------------------------------------------------------------------------
+
+
+def test_the_smallest_is_repeated_and_what_does_not_hold_is_given_up() -> None:
+    tried: set[int] = set()
+
+    def once(trial):
+        (value,) = trial.candidate
+        fresh = value not in tried
+        tried.add(value)
+        return value >= 45 or (value >= 20 and fresh)  # between 20 and 45 it fails a single time
+
+    result, asked = followed(Parameters(), once)
+    assert result.smallest[0] >= 45
+    assert result.found
+    assert result.confirmed == Repeats(CONFIRMED, CONFIRMED)
+    assert asked[-1][0].candidate == result.smallest
+    given_up = [step for step in result.steps if not step.fails and step.candidate < result.smallest]
+    assert any(20 <= step.candidate[0] < 45 for step in given_up)
+
+
+def test_the_repeats_at_the_end_are_within_the_attempts() -> None:
+    for attempts in range(8, 30):
+        result, asked = followed(Parameters(), from_(40), attempts=attempts)
+        assert sum(map(len, asked)) == result.attempts <= attempts
+        assert result.confirmed.runs > 0 or not result.found or attempts <= FIRST + 2
+
+
+def test_where_nothing_that_was_kept_holds_there_is_nothing_smaller() -> None:
+    tried: set[int] = set()
+
+    def once(trial):
+        (value,) = trial.candidate
+        fresh = value not in tried
+        tried.add(value)
+        return value == 100 or fresh
+
+    result, _ = followed(Parameters(), once)
+    assert (result.smallest, result.found) == ((100,), False)
+
+
+def test_repeats_of_the_original_without_an_answer_do_not_make_it_flaky() -> None:
+    result, _ = followed(Parameters(), lambda trial: None if trial.number in {2, 4} else trial.candidate[0] >= 40)
+    assert result.repeats == Repeats(FIRST, FIRST)
+    assert result.smallest == (40,)
 
 
 # --- flaky ------------------------------------------------------------------------------------------------------------

@@ -1,24 +1,28 @@
 """The course of one minimization: a generator without clock, disk or process that asks for runs and hears of them.
 
 It repeats the original, asks a minimizer for candidates, runs each as often as it takes (``repeats``), keeps the
-smallest that fails, and stops where the minimizer is at its end or the bounds are reached.  The same answers give the
-same course, so one that was broken off is taken up again by giving it the answers that it had.
+smallest that fails, and stops where the minimizer is at its end or the bounds are reached.  Last it repeats what it
+found: bisection ends where failing begins, and what stands on the edge may fail once and not again.  The same answers
+give the same course, so one that was broken off is taken up again by giving it the answers that it had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from itertools import cycle, islice
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from campaign.analysis.repeats import Repeats
+from campaign.analysis.repeats import FIRST, Repeats
 from campaign.plugins.api import Minimizer, Tunable
 from campaign.units import Value
 
 Candidate: TypeAlias = "tuple[Any, ...]"
+#: So often the smallest has to fail once more, to be believed.
+CONFIRMED = 4
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -61,18 +65,24 @@ class Stop(StrEnum):
 
 
 class Minimized(Struct, frozen=True):
-    """What a minimization came to."""
+    """What a minimization came to.
+
+    ``repeats`` are those of the original, ``confirmed`` those of the smallest at the end, of a failure that comes back
+    every time; none where nothing was left to run them.  ``smaller``: the smallest is not the original.
+    """
 
     smallest: Candidate
     stopped: Stop
     attempts: int
     repeats: Repeats
+    confirmed: Repeats
+    smaller: bool
     steps: tuple[Step, ...]
 
     @property
     def found(self) -> bool:
         """Whether there is a smaller repro: not where it is empty, and not where nothing smaller was found."""
-        return self.stopped not in (Stop.EMPTY, Stop.GONE) and any(step.kept for step in self.steps)
+        return self.smaller and self.stopped not in (Stop.EMPTY, Stop.GONE)
 
 
 _Answers = Generator["list[Trial]", "Sequence[bool | None]", "list[bool]"]
@@ -106,7 +116,9 @@ def minimizing(  # noqa: PLR0913 - three facts, the rest named
         stopped = yield from course.run(minimizer.candidates(start, settings, course.slots))
     except _EnoughError as enough:
         stopped = enough.stop if course.repeats.failed else Stop.GONE
-    return Minimized(course.smallest, stopped, course.attempts, course.repeats, tuple(course.steps))
+    if stopped is not Stop.EMPTY:
+        yield from course.confirm()
+    return course.ended(stopped)
 
 
 class _Course:
@@ -122,11 +134,30 @@ class _Course:
     ) -> None:
         self._minimizer, self._bounds, self._clock, self._refused = minimizer, bounds, clock, refused
         self._began = clock()
-        self.smallest: Candidate = tuple(each.value if isinstance(each, Tunable) else each for each in start)
-        self.repeats = Repeats(0, 0)
+        original = tuple(each.value if isinstance(each, Tunable) else each for each in start)
+        self._kept: list[Candidate] = [original]  # each smaller than the one before it
+        self.repeats = self._confirmed = Repeats(0, 0)
         self.attempts = 0
         self.steps: list[Step] = []
-        self._known: dict[Candidate, bool] = {self.smallest: True}
+        self._known: dict[Candidate, bool] = {original: True}
+        self._confirming = False
+
+    @property
+    def smallest(self) -> Candidate:
+        """The smallest that is known to fail."""
+        return self._kept[-1]
+
+    def ended(self, stopped: Stop) -> Minimized:
+        """What it came to."""
+        return Minimized(
+            smallest=self.smallest,
+            stopped=stopped,
+            attempts=self.attempts,
+            repeats=self.repeats,
+            confirmed=self._confirmed,
+            smaller=len(self._kept) > 1,
+            steps=tuple(self.steps),
+        )
 
     @property
     def slots(self) -> int:
@@ -137,8 +168,8 @@ class _Course:
         """Run it until its failure rate is known; raises _EnoughError where it does not fail."""
         while not self.repeats.enough:
             answers = yield self._trials([self.smallest] * self._bounds.slots)
-            failed = sum(answer is True for answer in answers)
-            self.repeats = Repeats(self.repeats.failed + failed, self.repeats.runs + len(answers))
+            told = [answer for answer in answers if answer is not None]
+            self.repeats = Repeats(self.repeats.failed + sum(told), self.repeats.runs + len(told))
         if self.repeats.failed == 0:
             raise _EnoughError(Stop.GONE)
 
@@ -157,6 +188,29 @@ class _Course:
             return Stop.DONE
         finally:
             candidates.close()
+
+    def confirm(self) -> Generator[list[Trial], Sequence[bool | None], None]:
+        """Repeat the smallest; one that does not fail each time is given up for the one that was kept before it."""
+        self._confirming = True
+        with suppress(_EnoughError):
+            while len(self._kept) > 1 and self.repeats.reliable and not (yield from self._holds()):
+                self._confirmed = Repeats(0, 0)
+
+    def _holds(self) -> Generator[list[Trial], Sequence[bool | None], bool]:
+        """Whether the smallest fails again and again; it is taken back at the first time that it does not."""
+        candidate, numbers = self.smallest, list[int]()
+        while self._confirmed.runs < CONFIRMED:
+            wanted = min(self._bounds.slots, CONFIRMED - self._confirmed.runs)
+            trials = self._trials([candidate] * wanted)
+            answers = yield trials
+            numbers += [trial.number for trial in trials]
+            failed = sum(answer is True for answer in answers)
+            self._confirmed = Repeats(self._confirmed.failed + failed, self._confirmed.runs + len(answers))
+            if not self._confirmed.reliable:
+                self._kept.pop()
+                self.steps.append(Step(candidate, self.smallest, False, False, tuple(numbers)))
+                return False
+        return True
 
     def _judged(self, batch: Sequence[Candidate]) -> _Answers:
         """Whether each candidate of a batch fails; what is known already is not run again."""
@@ -193,15 +247,22 @@ class _Course:
         self._known[candidate] = fails
         kept = fails and self._minimizer.size(candidate) < self._minimizer.size(self.smallest)
         if kept:
-            self.smallest = candidate
+            self._kept.append(candidate)
         self.steps.append(Step(candidate, before, fails, kept, tuple(number for number, _ in seen)))
+
+    @property
+    def _reserved(self) -> int:
+        """How many runs are kept back to confirm what was found, and what was kept before it."""
+        if self._confirming or len(self._kept) == 1 or not self.repeats.reliable:
+            return 0
+        return min(2 * CONFIRMED, (self._bounds.attempts - FIRST) // 2)
 
     def _trials(self, candidates: Sequence[Candidate]) -> list[Trial]:
         """Trials of these, as many as may still be begun; raises _EnoughError where that is none."""
         seconds = self._bounds.seconds
         if seconds is not None and self._clock() - self._began >= seconds:
             raise _EnoughError(Stop.TIME)
-        left = self._bounds.attempts - self.attempts
+        left = self._bounds.attempts - self.attempts - self._reserved
         if left <= 0:
             raise _EnoughError(Stop.ATTEMPTS)
         trials = [Trial(self.attempts + at, each) for at, each in enumerate(candidates[:left], start=1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -19,7 +20,7 @@ from campaign.engine.subjects import Faults, Lines, Operations, Parameters, Subj
 from campaign.plan.repro import FILE
 from campaign.plugins.api import Minimizer, Value
 from campaign.plugins.printing import printing_aside
-from campaign.records import Decision, Order, Verdict
+from campaign.records import Decision, Order, Reason, Verdict
 from campaign.rules.failures import quarantined
 from campaign.rules.structs import RuleBook
 
@@ -28,6 +29,9 @@ ATTEMPTS = 60
 SECONDS = 3600.0
 #: Beside the attempts of a run: what candidates read instead of what the spec names.
 INPUTS = "minimize-inputs"
+#: What came of an attempt that says nothing about its candidate: it is carried out again, at most so often.
+_NO_ANSWER = frozenset({Reason.ORPHANED, Reason.LOST, Reason.CANCELED, Reason.INTERRUPTED})
+_TRIES = 3
 _Course: TypeAlias = "Generator[list[Asked], Sequence[bool | None], Minimized]"
 
 
@@ -57,6 +61,28 @@ def work(prepared: Prepared, ground: Ground) -> Work:
         if ground.parent is not None and ground.request.settings.get("unasked"):
             ground.note(f"{ground.parent.row.name} is not minimized: {error.diagnostics[0].summary}")
         raise
+
+
+def told(trials: Sequence[Trial]) -> Generator[Sequence[Trial], Came | None, dict[Any, Came]]:
+    """Have trials carried out side by side; what became of each, by its tag.
+
+    One that gives no answer is carried out again: that the engine crashed, say, tells nothing about a candidate.
+    """
+    ended: dict[Any, Came] = {}
+    tries: Counter[Any] = Counter()
+    wanted = trials
+    while len(ended) < len(trials):
+        came = yield wanted
+        wanted = []
+        if came is None:
+            continue
+        tag = came.trial.tag
+        tries[tag] += 1
+        if came.decision.reason in _NO_ANSWER and tries[tag] < _TRIES:
+            wanted = [came.trial]
+        else:
+            ended[tag] = came
+    return ended
 
 
 class Guarded(Minimizer):
@@ -179,16 +205,10 @@ class _Minimization:
         return None
 
     def _answers(self, asked: Sequence[Asked]) -> Generator[Sequence[Trial], Came | None, list[bool | None]]:
-        """Have these carried out, side by side; what became of each, in their order."""
-        answers: dict[int, bool | None] = {}
-        trials = [Trial(order=self._order(each), parent=self._parent, tag=each.number) for each in asked]
-        while len(answers) < len(asked):
-            came = yield trials
-            trials = []
-            if came is not None:
-                answers[came.trial.tag] = self._same(came.decision)
-                self._names[came.trial.tag] = came.order
-        return [answers[each.number] for each in asked]
+        """What became of each of these, in their order."""
+        came = yield from told([Trial(order=self._order(each), parent=self._parent, tag=each.number) for each in asked])
+        self._names.update({number: each.order for number, each in came.items()})
+        return [self._same(came[each.number].decision) for each in asked]
 
     def _order(self, asked: Asked) -> Order:
         if asked.candidate not in self._orders:
@@ -196,8 +216,11 @@ class _Minimization:
         return self._orders[asked.candidate]
 
     def _same(self, decision: Decision) -> bool | None:
-        """Whether it failed the same way; None where that could not be told."""
-        if decision.verdict in {Verdict.ERROR, Verdict.CANCELED}:
+        """Whether it failed the same way; None where that could not be told.
+
+        An error of the run's own, a fault that came too late say, is an answer: so it does not fail.
+        """
+        if decision.reason in _NO_ANSWER:
             return None
         return decision.failure is not None and decision.failure.fingerprint == self._failure.fingerprint
 
@@ -219,6 +242,7 @@ class _Minimization:
                 "fails_after": repeats.fails_after if repeats.failed else None,
                 "passes_after": repeats.passes_after if repeats.failed else None,
             },
+            "confirmed": {"failed": found.confirmed.failed, "runs": found.confirmed.runs},
             "repro": self._repro(found),
         }
 
