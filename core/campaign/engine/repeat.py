@@ -9,12 +9,14 @@ from typing import Any
 from campaign.analysis.ruled import quarantined_in
 from campaign.engine.sidework import Came, Ground, Trial, Work
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import AttemptRow
+from campaign.ledger.rows import AttemptRecord, AttemptRow
 from campaign.records import Verdict
 
 KIND = "repeat"
 #: Trials that are under way at a time, for each of the campaign's places: none waits for the planner.
-_AHEAD = 2
+_AHEAD = 8
+#: So many runs of the plan are kept in memory between rounds; of a larger plan each is read again.
+_MOST_KEPT = 1_000
 #: After so many runs it is told how many there were.
 _TOLD_EVERY = 100
 
@@ -54,10 +56,15 @@ def _repeat(ground: Ground, runs: int, trials: Iterator[Trial], spared: frozense
 
 def _trials(ground: Ground, rows: list[AttemptRow]) -> Iterator[Trial]:
     """Round after round, in the order of admission."""
+    kept: dict[str, AttemptRecord] = {}
     for row in cycle(rows):
-        with LedgerReader(ground.ledger) as ledger:
-            parent = ledger.record(row.token)
-        assert parent is not None
+        parent = kept.get(row.token)
+        if parent is None:
+            with LedgerReader(ground.ledger) as ledger:
+                parent = ledger.record(row.token)
+            assert parent is not None
+            if len(kept) < _MOST_KEPT:
+                kept[row.token] = parent
         yield Trial(order=parent.order, parent=parent)
 
 

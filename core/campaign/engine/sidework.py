@@ -96,6 +96,13 @@ class _Job:
         self.candidates: dict[bytes, tuple[int, int]] = {}  # of a minimizer: number, and attempts so far
         self.lanes: dict[Any, int] = {}
         self.over = False
+        self._last: tuple[Order, bytes] | None = None
+
+    def content(self, order: Order) -> bytes:
+        """What it would execute; the same one is often asked about again."""
+        if self._last is None or self._last[0] is not order:
+            self._last = (order, _content(order))
+        return self._last[1]
 
 
 class Sidework:
@@ -269,7 +276,7 @@ class Sidework:
 
     def _ordered(self, job: _Job, trial: Trial) -> Order | None:
         """The order to send, None where the ledger has the attempt already."""
-        content = _content(trial.order)
+        content = job.content(trial.order)
         rows = job.recorded.get(content)
         if rows:
             self._answer(job, trial, rows.popleft())

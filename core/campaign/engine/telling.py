@@ -15,7 +15,7 @@ from campaign.analysis.failures import Classes, Quarantines, may_have_failed_bef
 from campaign.engine.project import Projector
 from campaign.judge.triage import triage
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import AttemptRecord, Sighting
+from campaign.ledger.rows import PLAN, AttemptRecord, Sighting
 from campaign.records import Decision, Exit, OracleRecord, Order, RunView
 from campaign.rules.structs import RuleBook
 
@@ -56,7 +56,7 @@ class Teller:
 
     def retold(self, facts: Facts) -> Iterator[tuple[str, RunView]]:
         """Where a run passes after all: the folders of the attempts before, and what is told of them by now."""
-        if not may_have_failed_before(facts.order, facts.decision):
+        if facts.order.origin != PLAN or not may_have_failed_before(facts.order, facts.decision):
             return
         order = facts.order
         with LedgerReader(self._ledger) as ledger:
