@@ -141,6 +141,15 @@ def _touch(folder: Path) -> None:
     os.utime(folder / "work/file", (later, later))
 
 
+def _put_back(folder: Path) -> None:
+    """Other bytes of the same date."""
+    path = folder / "work/file"
+    then = path.stat()
+    time.sleep(0.2)  # the judgement of before is older by more than the clocks of disk and process may differ
+    path.write_text("DATA\n")
+    os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
+
+
 def _damage(folder: Path) -> None:
     """A bit of an order in the ledger."""
     with sqlite3.connect(folder.parents[5] / "ledger.sqlite") as db:
@@ -154,13 +163,14 @@ def _damage(folder: Path) -> None:
     ("spoil", "why"),
     [
         (_touch, "work/file was changed after it was judged"),
+        (_put_back, "work/file was changed after it was judged, and its date put back"),
         (lambda folder: shutil.rmtree(folder / "work"), "its work/ is gone"),
         (lambda folder: (folder / "output.log").write_text("other"), "its output.log is not the one that was kept"),
         (lambda folder: (folder / "output.log").unlink(), "its output.log is gone"),
         (shutil.rmtree, "its folder is gone"),
         (_damage, "does not match the digest"),
     ],
-    ids=["changed", "work", "output", "no-output", "folder", "digest"],
+    ids=["changed", "put-back", "work", "output", "no-output", "folder", "digest"],
 )
 def test_evidence_that_is_none_any_more(
     in_process: Any, campaign: Campaign, ran: Path, spoil: Callable[[Path], None], why: str
@@ -178,6 +188,67 @@ def test_what_was_changed_stays_changed(campaign: Campaign, ran: Path) -> None:
     os.utime(path, (stamp, stamp))
     for _ in range(2):
         assert outcomes(recheck(campaign)) == ["not verified", "same", "same"]
+
+
+def test_an_oracle_that_objects_to_what_was_changed_proves_nothing(campaign: Campaign, ran: Path) -> None:
+    rewrite(ran, ('file.exists { path = "file" }', 'text.contains { file = "file"; text = "data" }'))
+    told = recheck(campaign)
+    assert outcomes(told) == ["same"] * 3, told
+    time.sleep(0.2)
+    (folder_of(ran, "ok") / "work/file").write_text("DATA\n")
+    told = recheck(campaign)
+    assert outcomes(told) == ["not verified", "same", "same"]
+    assert "work/file was changed after it was judged" in told["ok"]["why"]
+
+
+def test_a_folder_that_was_copied_with_its_dates_is_the_same(campaign: Campaign, ran: Path) -> None:
+    time.sleep(0.2)
+    shutil.copytree(ran / ".campaign/runs", ran / "copied")
+    shutil.rmtree(ran / ".campaign/runs")
+    (ran / "copied").rename(ran / ".campaign/runs")
+    assert outcomes(recheck(campaign)) == ["same"] * 3
+
+
+LACKING = """
+import os
+from campaign.plugins.api import Judgement, Oracle, hookimpl
+
+api = 1
+
+
+class Telemetry(Oracle):
+    name = "telemetry"
+    about = "the rail stayed within its limits"
+
+    def available(self):
+        return "there is no /dev/i2c-1" if os.path.exists(GONE) else None
+
+    def judge(self, evidence, settings):
+        return Judgement(ok=True)
+
+
+@hookimpl
+def campaign_oracles():
+    return [Telemetry()]
+"""
+
+
+def test_an_oracle_that_is_not_available_any_more_verifies_nothing(campaign: Campaign, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    info = site / "campaign_boards-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "stranger_boards.py").write_text(LACKING.replace("GONE", repr(str(tmp_path / "gone"))))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: campaign-boards\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[campaign.plugins]\nboards = stranger_boards\n")
+    path = {"PYTHONPATH": str(site)}
+    spec = SPEC.replace('file.exists { path = "file" }', "boards.telemetry")
+    (tmp_path / "a.camp").write_text(f"use boards\n{spec}")
+    assert campaign("exec", "a.camp", env=path).returncode == 1
+    assert recheck(campaign, **path)["totals"]["verified"] == 2
+    (tmp_path / "gone").touch()
+    told = recheck(campaign, **path)
+    assert (told["ok"]["outcome"], told["ok"]["passed"], told["totals"]["verified"]) == ("not verified", False, 0)
+    assert "oracle boards.telemetry cannot be used here: there is no /dev/i2c-1" in told["ok"]["why"]
 
 
 def test_a_cell_that_is_gone_is_judged_as_it_was_ordered(campaign: Campaign, ran: Path) -> None:

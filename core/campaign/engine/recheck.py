@@ -246,7 +246,7 @@ class Recheck:
             self._free.append(bench)
             self._end(number, case, oracles, signature)
 
-        Judging(case.order, case.exit, bench, late=case.exit.late, public=None, done=done).start()
+        Judging(case.order, case.exit, bench, late=case.exit.late, public=None, done=done, unseen=True).start()
 
     def _end(self, number: int, case: Case, oracles: tuple[OracleRecord, ...], signature: str | None) -> None:
         compared, decision = judged(case, oracles, signature, self._by)

@@ -16,8 +16,8 @@ from campaign.supervise.recording import OUTPUT_FILE
 from campaign.supervise.scan import Patterns, Scanner
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-#: Clocks of file systems are coarse, and the last files are written while a judgement is.
-_SLACK_S = 2.0
+#: Judgements are dated when they are over, by a clock that may be a little behind that of the file system.
+_SLACK_S = 0.1
 #: Entries of ``work/`` that are looked at.
 _MOST_ENTRIES = 20_000
 
@@ -40,9 +40,8 @@ def doubts(order: Order, exit: Exit, digest: str, judged_at: float) -> Iterator[
         return
     if exit.steps and not os.path.isdir(order.directories.work):
         yield "its work/ is gone"
-    younger = _changed(order.directories.work, judged_at + _SLACK_S)
-    if younger is not None:
-        yield f"work/{younger} was changed after it was judged"
+    after = judged_at + _SLACK_S
+    yield from _changed(order.directories.work, after, by_inode=not _copied(public, exit.output, after))
 
 
 def _output_doubts(public: str, output: OutputRecord) -> Iterator[str]:
@@ -60,8 +59,16 @@ def _output_doubts(public: str, output: OutputRecord) -> Iterator[str]:
         yield f"its {output.path} is not the one that was kept: {status.st_size:,} bytes, there were {wanted:,}"
 
 
-def _changed(work: str, after: float) -> str | None:
-    """Something below ``work/`` that is younger; its own folder aside, where oracles leave their scratch files."""
+def _copied(public: str, output: OutputRecord, after: float) -> bool:
+    """Whether the whole folder was copied, with its dates: then all inodes are younger, which says nothing."""
+    try:
+        return os.stat(os.path.join(public, output.path or OUTPUT_FILE), follow_symlinks=False).st_ctime > after
+    except OSError:
+        return False
+
+
+def _changed(work: str, after: float, *, by_inode: bool) -> Iterator[str]:
+    """The first file below ``work/`` that is younger, by its date, or by that of its inode, which nobody can set."""
     waiting, seen = [""], 0
     while waiting and seen < _MOST_ENTRIES:
         folder = waiting.pop()
@@ -71,9 +78,14 @@ def _changed(work: str, after: float) -> str | None:
                 path = os.path.join(folder, entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(path)
-                elif entry.stat(follow_symlinks=False).st_mtime > after:
-                    return path
-    return None
+                    continue
+                status = entry.stat(follow_symlinks=False)
+                if status.st_mtime > after:
+                    yield f"work/{path} was changed after it was judged"
+                    return
+                if by_inode and status.st_ctime > after:
+                    yield f"work/{path} was changed after it was judged, and its date put back"
+                    return
 
 
 def searched_again(recorded: Order, order: Order, exit: Exit) -> tuple[Exit, list[str]]:

@@ -146,8 +146,8 @@ class Host:
         return Acted(request.id, at, done.hit, done.notes, dict(done.env), tuple(done.wrap))
 
     def _ask(self, request: Ask) -> Reply:
-        if not request.required and (why := self._unavailable(request)):
-            return Skipped(request.id, why)
+        if (request.unseen or not request.required) and (why := self._unavailable(request)):
+            return Failed(request.id, why) if request.required else Skipped(request.id, why)
         oracle = self._find("oracle", Oracle, request.oracle)
         judgement = oracle.judge(request.evidence, _settings(oracle, request.settings))
         if not isinstance(judgement, Judgement):

@@ -65,13 +65,17 @@ class Clear(Struct, frozen=True, tag="clear"):
 
 
 class Ask(Struct, frozen=True, tag="ask"):
-    """Have an oracle judge the evidence."""
+    """Have an oracle judge the evidence.
+
+    ``unseen``: nobody has asked yet whether it is available, so that one that is required may not be.
+    """
 
     id: int
     oracle: str
     settings: dict[str, Any]
     required: bool
     evidence: Evidence
+    unseen: bool = False
 
 
 class Sign(Struct, frozen=True, tag="sign"):

@@ -54,14 +54,22 @@ class Judging:
     """The oracles of one attempt and what they said."""
 
     def __init__(  # noqa: PLR0913 - what is judged, with what, and who is told
-        self, order: Order, record: Exit, station: Bench, *, late: Mapping[str, str], public: int | None, done: Judged
+        self,
+        order: Order,
+        record: Exit,
+        station: Bench,
+        *,
+        late: Mapping[str, str],
+        public: int | None,
+        done: Judged,
+        unseen: bool = False,
     ) -> None:
         """``late`` are the late values; ``public`` is the attempt's open public folder, for files under ``oracle/``.
 
-        Without one nothing is written.
+        Without one nothing is written.  ``unseen``: whether the oracles are available was not asked before the run.
         """
         self._order, self._exit, self._late = order, record, late
-        self._station, self._public, self._done = station, public, done
+        self._station, self._public, self._done, self._unseen = station, public, done, unseen
         self._evidence = evidence_of(order, record, late)
         self._waiting = list(order.oracles)
         self._records: list[OracleRecord] = []
@@ -106,7 +114,8 @@ class Judging:
             why = f"{error.args[0]} is not known: no served tool exported it"
             self._station.loop.call_later(0.0, lambda: self._answered(order, Failed(0, why)))
             return
-        request = Ask(self._station.host.next_id(), order.oracle, settings, order.required, self._evidence)
+        number = self._station.host.next_id()
+        request = Ask(number, order.oracle, settings, order.required, self._evidence, self._unseen)
         self._station.host.ask(
             request, order.timeout_s or ORACLE_DEADLINE_S, lambda reply: self._answered(order, reply)
         )
