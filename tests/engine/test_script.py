@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaign.engine.script import replay_script
-from campaign.records import Decision, FaultOrder, HoldOrder, Order, ServiceOrder, StepOrder, Verdict
+from campaign.records import Decision, FaultOrder, HoldOrder, Order, ReplayOrder, ServiceOrder, StepOrder, Verdict
 
 from .conftest import make_exit, make_order
 
@@ -153,3 +153,20 @@ def test_what_only_the_attempt_knew_is_put_in() -> None:
     order = make_order(0, steps=(step("/bin/echo", "\0srv.port\0", "\0slot.gpu\0"),))
     done, _ = run(script(order, late={"srv.port": "80 80"}))
     assert done.stdout == b"80 80 {slot.gpu}\n"
+
+
+@pytest.mark.parametrize(("to_the_end", "status"), [(True, 1), (False, 0)], ids=["by-itself", "by-a-fault"])
+def test_death_at_the_end_of_a_trace_is_fine_where_a_fault_was_it(to_the_end: bool, status: int) -> None:
+    replay = ReplayOrder(path="replayed/t", source="replay.sh", digest="d", to_the_end=to_the_end)
+    order = make_order(0, steps=(step("/bin/sh", "-c", "kill -9 $$", replay=replay),))
+    done, _ = run(script(order))
+    assert (done.returncode, b"ended with status 137" in done.stderr) == (status, True), done.stderr
+
+
+def test_without_its_trace_it_says_so_and_starts_nothing() -> None:
+    replay = ReplayOrder(path="trace/t", source="trace/it's.trace", digest="d")
+    text = script(make_order(0, steps=(step("/bin/echo", "hello", replay=replay),)))
+    assert "# Needs beside it: trace/it's.trace." in text
+    done, base = run(text)
+    assert (done.returncode, done.stdout, base.exists()) == (3, b"", False)
+    assert done.stderr == b"replay: trace/it's.trace is missing: it belongs beside this script, copy it along\n"

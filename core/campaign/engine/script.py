@@ -117,6 +117,7 @@ class _Script:
         yield _HEAD.format(about=about, name=NAME)
         for name, why in self._needed.items():
             yield f': "${{{name}:?{why}}}"\n'
+        yield from (self._beside(source) for source in self._traces())
         yield _BEGIN
         if self._order.directories.chain is not None:
             yield 'mkdir "$base/chain" || exit 3\n'
@@ -129,6 +130,8 @@ class _Script:
         run = f"{order.campaign}/{order.key}@{beside}{order.attempt}"
         yield f"Carries out {run} again, as this does with campaign: campaign replay {quote(run)}"
         yield f"Then it came to: {decision.verdict}, {decision.reason or 'no reason'}"
+        for source in self._traces():
+            yield f"Needs beside it: {source}.  Whoever gets this script gets that too."
         left = list(self._left_out())
         yield "Left out here:" if left else "Nothing is left out here."
         yield from (f"  {each}" for each in left)
@@ -203,6 +206,15 @@ class _Script:
         if process.trace is not None:
             yield f'mkdir -p "$base"/{self._word(process.trace.path.rpartition("/")[0])} || exit 3\n'
 
+    def _traces(self) -> list[str]:
+        """The files beside the script that it needs."""
+        return list(dict.fromkeys(step.replay.source for step in self._order.steps if step.replay is not None))
+
+    def _beside(self, source: str) -> str:
+        """Nothing is started where a trace is missing."""
+        words = quote(f"replay: {self._plain(source)} is missing: it belongs beside this script, copy it along")
+        return f'[ -f "$(dirname "$0")"/{self._word(source)} ] || {{ printf \'%s\\n\' {words} >&2; exit 3; }}\n'
+
     def _copied(self, source: str, path: str) -> str:
         """The trace that it carries out, from beside the script."""
         folder, target = self._word(path.rpartition("/")[0]), self._word(path)
@@ -225,7 +237,8 @@ class _Script:
 
     def _judged(self, step: StepOrder, name: str) -> str:
         excused = {128 + _number(sent[0]) for fault, sent in self._faults if fault.target == step.label}
-        excused |= {128 + signal.SIGKILL} if step.replay is not None else set()  # a trace may end with its tool's death
+        if step.replay is not None and not step.replay.to_the_end:  # its trace may end where a fault killed the tool
+            excused.add(128 + signal.SIGKILL)
         fine = "|".join(str(each) for each in sorted({*step.ok_exits, *excused}))
         told = f'say {quote(name)}" ended with status $status"\n'
         if not step.counts:
