@@ -225,6 +225,21 @@ def test_doctor_asks_every_provider(campaign, site) -> None:
     assert said in ended.stdout
 
 
+def test_doctor_does_not_wait_for_what_hangs(site, monkeypatch) -> None:
+    hanging = LACKING.replace('return "there is no /dev/i2c-1; load the module i2c-dev"', "threading.Event().wait()")
+    assert hanging != LACKING
+    install(site, "sensors", "import threading\n" + hanging, "campaign-sensors")
+    monkeypatch.syspath_prepend(site)
+
+    class Few(Registry):
+        def installed(self):
+            return [each for each in super().installed() if each.name == "sensors"]
+
+    (found,) = health.plugins(Few(), deadline_s=0.2)
+    assert (found.what, found.state) == ("plugin sensors", State.MISSING)
+    assert "oracle sensors.telemetry cannot be used here: whether it can did not come out within 0.2 s" in found.found
+
+
 # --- the questions, one by one ------------------------------------------------------------------------------------
 
 

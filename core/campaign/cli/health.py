@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from enum import StrEnum
+from functools import partial
 from importlib.util import find_spec
 
 from msgspec import Struct
 
 from campaign.diagnostics import CampaignError
+from campaign.engine.admission import DEADLINE_S, in_time
 from campaign.engine.capacity import VARIABLE as SLOTS
 from campaign.engine.capacity import read_slots
 from campaign.engine.devices import VISIBLE, Gpus, detect, visible
@@ -166,41 +168,42 @@ def slots(environ: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("slots", State.OK, f"{SLOTS}: " + ", ".join(f"{name} {n}" for name, n in found.items()))
 
 
-def plugins(registry: Registry) -> Iterator[Finding]:
+def plugins(registry: Registry, deadline_s: float = DEADLINE_S) -> Iterator[Finding]:
     """Every installed plugin: broken, short of something on this machine, or well.
 
     What the standard ones lack is a note: who wants to hold the frequency of a processor has to have one that can.
+    Each question has ``deadline_s`` to be answered.
     """
     for plugin in registry.installed():
         name = f"plugin {plugin.name}"
         if plugin.problems:
             yield from (Finding(name, State.MISSING, each.summary, each.hint) for each in plugin.problems)
             continue
-        lacking = list(_lacking(registry, plugin))
+        lacking = list(_lacking(registry, plugin, deadline_s))
         standard = any(origin.distribution == OWN_DISTRIBUTION for origin in plugin.origins)
         yield from (Finding(name, State.NOTE if standard else State.MISSING, reason) for reason in lacking)
-        wanting = [] if lacking else list(_wanting(registry, plugin))
+        wanting = [] if lacking else list(_wanting(registry, plugin, deadline_s))
         yield from (Finding(name, State.NOTE, reason) for reason in wanting)
         if not lacking and not wanting:
             yield Finding(name, State.OK, ", ".join(str(origin) for origin in plugin.origins))
 
 
-def _lacking(registry: Registry, plugin: Plugin) -> Iterator[str]:
+def _lacking(registry: Registry, plugin: Plugin, deadline_s: float) -> Iterator[str]:
     registry.use([plugin.name])
     for kind in KINDS:
         for name in plugin.providers.get(kind, ()):
-            diagnostic = registry.unavailable(kind, name)
+            diagnostic = in_time(partial(registry.unavailable, kind, name), f"{kind} {name}", None, deadline_s)
             if diagnostic:
                 yield diagnostic.summary
 
 
-def _wanting(registry: Registry, plugin: Plugin) -> Iterator[str]:
+def _wanting(registry: Registry, plugin: Plugin, deadline_s: float) -> Iterator[str]:
     """What its oracles lack as long as a spec says nothing else: a program, say."""
     for name in plugin.providers.get("oracle", ()):
         oracle = registry.find("oracle", name)
         if oracle is None or any(rules.get("required") for rules in oracle.parameters.values()):
             continue
-        diagnostic = registry.missing(name, {}, os.environ)
+        diagnostic = in_time(partial(registry.missing, name, {}, os.environ), f"oracle {name}", None, deadline_s)
         if diagnostic:
             yield diagnostic.summary
 

@@ -29,7 +29,7 @@ from campaign.records import FaultOrder, GuardOrder, HoldOrder, Order, ServiceOr
 from campaign.supervise.processes import StartError, find_program
 
 #: A check that looks at the machine has that long.
-_DEADLINE_S = 5.0
+DEADLINE_S = 5.0
 _KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "oracle": "oracle", "watch": "oracle"}
 
 
@@ -53,7 +53,7 @@ def _available(registry: Registry, kind: str, name: str, span: Span | None) -> D
 
 
 def in_time(
-    ask: Callable[[], Diagnostic | None], who: str, span: Span | None, deadline_s: float = _DEADLINE_S
+    ask: Callable[[], Diagnostic | None], who: str, span: Span | None, deadline_s: float = DEADLINE_S
 ) -> Diagnostic | None:
     """What a provider's check says, or that it says nothing in time; raises what it raises but CampaignError.
 
