@@ -90,6 +90,8 @@ def test_a_plugin_that_is_not_installed_is_named_with_a_near_one(packages) -> No
         "did you mean friend?",
     )
     assert found.status is ExitStatus.SETUP
+    (far,) = Registry().use(["zzzzzzzzzzzz"])
+    assert "pip install campaign-zzzzzzzzzzzz" in (far.hint or "")
 
 
 def test_hints_name_a_near_provider_or_what_there_is(packages) -> None:

@@ -254,7 +254,8 @@ class Registry:
         from difflib import get_close_matches
 
         near = get_close_matches(name, self._installed(), n=1)
-        hint = f"did you mean {near[0]}?" if near else "`campaign plugins` lists what is installed"
+        package = f"install the package that provides it, often: pip install campaign-{name}"
+        hint = f"did you mean {near[0]}?" if near else f"{package}; `campaign plugins` lists what is installed"
         return Diagnostic("CAMP400", f"plugin {name} is not installed", hint=hint, status=ExitStatus.SETUP)
 
 
