@@ -14,7 +14,7 @@ from campaign.records import Verdict
 
 KIND = "repeat"
 #: Trials that are under way at a time, for each of the campaign's places: none waits for the planner.
-_AHEAD = 8
+_AHEAD = 2
 #: So many runs of the plan are kept in memory between rounds; of a larger plan each is read again.
 _MOST_KEPT = 1_000
 #: After so many runs it is told how many there were.
