@@ -102,7 +102,7 @@ def test_a_limit_is_never_broken_by_a_candidate(campaign: Any, spec: Any, tmp_pa
     assert campaign("exec", "q.camp").returncode == 1
     (told,) = minimized(tmp_path)
     assert told["result"] == {"keys": 64}
-    assert any("at least 64" in step.get("refused", "") for step in told["steps"])
+    assert not any("refused" in step for step in told["steps"])
     assert min(int(line) for line in (tmp_path / "log").read_text().split()) == 64
 
 
@@ -121,6 +121,10 @@ def test_on_demand_with_an_order_and_bounds(campaign: Any, spec: Any, tmp_path: 
     assert minimized(tmp_path) == [told]
     again = campaign("minimize", "g.bad#0", "--order", "keys")
     assert "smallest: keys = 37" in again.stdout
+    short = campaign("minimize", "g.bad#0", "--order", "keys", "--attempts", "3", "--format", "json")
+    assert short.returncode == 1
+    assert json.loads(short.stdout)["minimized"]["repro"] is None
+    assert minimized(tmp_path)[0]["result"] == {"keys": 37}
     assert ": keys = 37" in campaign("show", "g.bad#0").stdout
     with LedgerReader(str(tmp_path / ".campaign" / "ledger.sqlite")) as ledger:
         rows = [ledger.asked_attempts(request.id) for request in ledger.requests()]
@@ -137,7 +141,7 @@ def test_what_cannot_be_minimized_is_said(campaign: Any, spec: Any) -> None:
     ):
         ended = campaign("minimize", *arguments)
         assert ended.returncode == 3, arguments
-        assert "CAMP591" in ended.stderr, arguments
+        assert ended.stderr.count("CAMP591") == 1, arguments
 
 
 def test_a_failure_that_does_not_come_back(campaign: Any, tmp_path: Path) -> None:

@@ -271,3 +271,18 @@ def test_one_that_no_work_has_asked_for_yet_comes_again_too(bench: Any) -> None:
     made.ended(side, again, PASS)
     side.plan_over()
     assert made.sent[-1] == protocol.Settled("asked", "done", {"verdict": "pass"})
+
+
+def test_two_minimizations_of_one_attempt_are_carried_out_one_after_the_other(bench: Any) -> None:
+    made = bench(two_sizes)
+    made.ledger.commit([Requested(msgspec.structs.replace(REQUEST, id="second"))])
+    side = made.begin()
+    first = made.ordered()
+    assert {each.request for each in first} == {"asked"}
+    for each in first:
+        made.ended(side, each, PASS)
+    (again,) = made.ordered()
+    made.ended(side, again, PASS)
+    assert [each.request for each in made.sent if isinstance(each, protocol.Settled)] == ["asked"]
+    assert {each.request for each in made.ordered()} == {"second"}
+    assert side.open

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.plan.spec import context
@@ -14,6 +15,8 @@ from campaign.plan.render import render
 from campaign.plan.repro import repro
 from campaign.plan.variants import tunables, variant
 from campaign.plugins.registry import Registry
+from campaign.rules.structs import Bound, Choice, Limit
+from campaign.units import Quantity
 
 TOOL = """
 tool t {
@@ -58,6 +61,16 @@ def test_what_order_names_is_found_with_its_range() -> None:
         ("base", "5", "None"),
     ]
     assert tunables(run, ["k"])[0].allowed == (10, 20, 50, 100)
+
+
+def test_limits_narrow_what_can_be_tried() -> None:
+    run = next(plan_of('campaign "x" { }\ninstance a { n = 8; run t }').runs())
+    origin: Any = None
+    some = {"n": Limit(key="n", name="n", allowed=Choice((16, 2, 8, 1), ()))}
+    assert tunables(run, ["n"], some)[0].allowed == (1, 2, 8, 16)
+    for key in ("t.duration", "type.duration", "duration"):
+        least = {key: Limit(key=key, name=key, low=Bound(Quantity.of(3, "s"), origin))}
+        assert str(tunables(run, ["duration"], least)[0].low) == "3s"
 
 
 def test_a_setting_that_a_parameter_gets_its_value_from_is_no_parameter_by_itself() -> None:

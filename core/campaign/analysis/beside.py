@@ -62,9 +62,13 @@ def _read(folder: str, name: str, record: type[_Record]) -> _Record | None:
 
 
 def minimized(ledger: LedgerReader, token: str) -> dict[str, Any] | None:
-    """What an attempt was minimized to, the last time; None where it was not.  Raises LedgerError."""
+    """What an attempt was minimized to; None where it was not.  Raises LedgerError.
+
+    The last time counts, but what made nothing smaller takes no place of what did.
+    """
     found = [each.result for each in ledger.requests_of(token) if each.kind == "minimize" and each.state == DONE]
-    return found[-1] if found else None
+    smaller = [each for each in found if each and each.get("smaller")]
+    return next(reversed(smaller or found), None)
 
 
 def read_excerpt(folder: str) -> str:

@@ -244,7 +244,8 @@ def _text(status: Status) -> str:
         slots = ", ".join(f"{count} {name}" for name, count in status.held_slots.items())
         parts.append(f"held until a person releases them: {slots}")
     parts += [_waits(each) for each in status.lost]
-    parts.append(_queue(status.queue) if status.queue else "the queue is empty")
+    if status.queue or not status.beside:
+        parts.append(_queue(status.queue) if status.queue else "the queue is empty")
     parts += [visible(_asked(each)) for each in status.beside]
     parts += [f"{each.campaign} cannot go on: {visible(each.waiting)}" for each in status.queue if each.waiting]
     return "\n".join(parts)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from campaign.analysis.minimizing import Bounds, Minimized, Step, Stop, minimizing
+from campaign.analysis.minimizing import Bounds, Minimized, Step, minimizing
 from campaign.analysis.minimizing import Trial as Asked
 from campaign.diagnostics import CampaignError
 from campaign.engine.prepare import Prepared
@@ -265,7 +265,7 @@ class _Minimization:
 
     def _repro(self, found: Minimized) -> str | None:
         """Write ``repro.camp`` beside the evidence; its path, None where there is none."""
-        if found.stopped in {Stop.EMPTY, Stop.GONE}:
+        if not found.found:
             return None
         path = os.path.join(self._parent.row.directory, FILE)
         try:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw, Struct
 
+from campaign.analysis.beside import minimized
 from campaign.analysis.summarize import counted, exit_status
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol, repeat
@@ -301,8 +302,11 @@ class Planner:
         if parent is None:
             return
         with LedgerReader(self._errand.ledger) as ledger:
+            earlier = minimized(ledger, parent.row.token)
             last = list(ledger.attempts(parent.row.campaign, parent.row.key))[-1].token
-        view = msgspec.structs.replace(self._teller.view(facts_of(parent)), minimized=told)
+        view = msgspec.structs.replace(
+            self._teller.view(facts_of(parent)), minimized=told if told["smaller"] or earlier is None else earlier
+        )
         self._put(parent.row.directory, view, decides=parent.row.token == last)
 
     def _beside(self, event: EventView, message: protocol.Finished | None) -> None:

@@ -117,6 +117,7 @@ class Sidework:
     ) -> None:
         self._ground, self._makers, self._ledger, self._send = ground, makers, ledger, send
         self._jobs: dict[str, _Job] = {}
+        self._behind: list[RequestRow] = []  # each waits for another one about the same attempt
         self._orders: dict[Name, Order] = {}  # of those under way
         self.results: list[tuple[RequestRow, dict[str, Any]]] = []
         self._numbers: dict[tuple[str, str], int] = {}
@@ -132,14 +133,14 @@ class Sidework:
     @property
     def open(self) -> bool:
         """Whether something is to be carried out still."""
-        return bool(self._jobs)
+        return bool(self._jobs or self._behind)
 
     # --- what the engine says -----------------------------------------------------------------------------------
 
     def start(self, requests: Iterable[RequestRow]) -> None:
         """Begin what is asked for."""
         for request in requests:
-            if request.id not in self._jobs:
+            if request.id not in self._jobs and request not in self._behind:
                 self._start(request)
 
     def finished(self, order: Order, exit_: Exit | None, oracles: tuple[OracleRecord, ...], decision: Decision) -> None:
@@ -170,11 +171,14 @@ class Sidework:
 
     def dismissed(self, requests: Iterable[str]) -> None:
         """Nobody wants these any more, and that is recorded."""
-        for identity in requests:
+        gone = set(requests)
+        self._behind = [each for each in self._behind if each.id not in gone]
+        for identity in gone:
             job = self._jobs.pop(identity, None)
             if job is not None:
                 job.over = True
                 job.work.close()
+        self._next()
 
     def again(self, message: protocol.Again) -> None:
         """An attempt that never ran is to be carried out after all, under another token."""
@@ -207,6 +211,9 @@ class Sidework:
 
     def cancel(self) -> None:
         """A person interrupts what was asked for just now."""
+        behind, self._behind = self._behind, []
+        for request in behind:
+            self._end(request, CANCELED, {})
         for job in list(self._jobs.values()):
             job.work.close()
             self._settle(job, CANCELED, {})
@@ -214,6 +221,9 @@ class Sidework:
     # --- a job --------------------------------------------------------------------------------------------------
 
     def _start(self, request: RequestRow) -> None:
+        if request.kind == "minimize" and any(_is_alike(each.request, request) for each in self._jobs.values()):
+            self._behind.append(request)  # two at once would take each other's results for their own
+            return
         with LedgerReader(self._ledger) as ledger:
             parent = ledger.record(request.parent) if request.parent is not None else None
             recorded = [record for row in ledger.asked_attempts(request.id) if (record := ledger.record(row.token))]
@@ -224,7 +234,7 @@ class Sidework:
                 return
             job = _Job(request, maker(self._ground(request, parent)), {})
         except CampaignError as error:
-            self._end(request, FAILED, {"why": str(error)})
+            self._end(request, FAILED, {"why": _why(error)})
             return
         self._jobs[request.id] = job
         for record in recorded:
@@ -251,12 +261,19 @@ class Sidework:
             except StopIteration as end:
                 self._settle(job, DONE, end.value)
             except CampaignError as error:
-                self._settle(job, FAILED, {"why": str(error)})
+                self._settle(job, FAILED, {"why": _why(error)})
 
     def _settle(self, job: _Job, state: str, result: dict[str, Any]) -> None:
         job.over = True
         self._jobs.pop(job.request.id, None)
         self._end(job.request, state, result)
+        self._next()
+
+    def _next(self) -> None:
+        """Begin what waited for one that is over."""
+        waiting, self._behind = self._behind, []
+        for request in waiting:
+            self._start(request)
 
     def _end(self, request: RequestRow, state: str, result: dict[str, Any]) -> None:
         self.results.append((request, result))
@@ -399,6 +416,14 @@ def _number_of(row: AttemptRow, kind: str) -> int:
         return row.attempt
     name, _, number = row.origin.partition("/")
     return int(number) if name == kind and number.isdigit() else 0
+
+
+def _is_alike(one: RequestRow, other: RequestRow) -> bool:
+    return (one.kind, one.parent) == (other.kind, other.parent)
+
+
+def _why(error: CampaignError) -> str:
+    return "; ".join(each.summary for each in error.diagnostics)
 
 
 def _untold(trial: Trial) -> Came:

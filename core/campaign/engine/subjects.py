@@ -99,7 +99,8 @@ class Parameters(Subject):
 
     def __init__(self, ground: Ground, prepared: Prepared, run: Run, names: Sequence[str]) -> None:
         super().__init__(ground, prepared, run)
-        self._parameters = tunables(run, names)
+        rules = prepared.plan.rules
+        self._parameters = tunables(run, names, rules.book.limits if rules is not None else {})
         if not self._parameters:
             wanted = f"none of {', '.join(names)}" if names else "no duration, whole number or size of its tools"
             raise impossible(f"{wanted} can be made smaller in {run.key}")

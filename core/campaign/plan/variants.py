@@ -6,6 +6,7 @@ A variant is planned as ``--set`` plans it, so that types, ranges and limits bin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from msgspec.structs import replace
@@ -19,20 +20,26 @@ from campaign.plan.program import Environment, Given, Program, Recipe, as_writte
 from campaign.plan.repro import literal
 from campaign.plugins.api import Tunable
 from campaign.plugins.names import canonical
+from campaign.rules.limits import Given as Limited
+from campaign.rules.limits import binding_limits, dimension
+from campaign.rules.structs import Limit
 from campaign.units import Dimension, Value
 
 #: Whose values are made smaller where ``order`` names none: of tools alone, the quickest gain first.
 _UNNAMED = (Dimension.DURATION.value, "int", Dimension.SIZE.value)
 
 
-def tunables(run: Run, names: Sequence[str] = ()) -> tuple[Tunable, ...]:
+def tunables(
+    run: Run, names: Sequence[str] = (), limits: Mapping[str, Limit] = MappingProxyType({})
+) -> tuple[Tunable, ...]:
     """The parameters of these names that can be made smaller, in that order; without names those of the run's tools.
 
+    What ``limits`` leave of a parameter's values is all that is tried of them.
     A name may be a setting, an axis, or a provider's parameter, qualified or not; what this run lacks is left out.
     """
     program = run.cell.scenario.program
     environment = program.environment(run.values, run.seed, program.builtins)
-    found = [_tunable(program, environment, run, name) for name in names or _unnamed(program, run)]
+    found = [_tunable(program, environment, run, name, limits) for name in names or _unnamed(program, run)]
     return tuple(each for each in found if each is not None)
 
 
@@ -49,7 +56,9 @@ def _recipes(program: Program, run: Run, kinds: Sequence[str] = ()) -> Iterator[
     return (each for each in program.recipes if (not kinds or each.part.kind in kinds) and each.applies(run.values))
 
 
-def _tunable(program: Program, environment: Environment, run: Run, name: str) -> Tunable | None:
+def _tunable(
+    program: Program, environment: Environment, run: Run, name: str, limits: Mapping[str, Limit]
+) -> Tunable | None:
     """A parameter with the narrowest of the ranges of everything that it reaches."""
     reached = [
         (recipe, each)
@@ -63,9 +72,23 @@ def _tunable(program: Program, environment: Environment, run: Run, name: str) ->
         return None
     lows = [low for recipe, each in reached if (low := ends_of(recipe.part, each.binding.parameter)[0]) is not None]
     choices = [each for recipe, given in reached if (each := choices_of(recipe.part, given.binding.parameter))]
+    binding = list(_binding(key or name, value, reached, limits))
+    lows += [each.low.value for each in binding if each.low and dimension(each.low.value) == dimension(value)]
+    choices += [each.allowed.values for each in binding if each.allowed]
     common = [each for each in choices[0] if all(each in other for other in choices)] if choices else []
     allowed: list[Any] = sorted(each for each in common if not isinstance(each, bool | str | tuple))
     return Tunable(name=name, value=value, low=max(lows, default=None), allowed=tuple(allowed))
+
+
+def _binding(
+    name: str, value: Value, reached: Sequence[tuple[Recipe, Given]], limits: Mapping[str, Limit]
+) -> Iterator[Limit]:
+    """Every limit that binds a value, by its own name or as that of a parameter that it reaches."""
+    yield from binding_limits(Limited(name.rpartition(".")[2], value), value, limits)
+    for recipe, given in reached:
+        parameter = given.binding.parameter
+        limited = Limited(given.name, value, provider=recipe.part.facts.name, kind=parameter.type.name)
+        yield from binding_limits(limited, value, limits)
 
 
 def _is_reached(recipe: Recipe, given: Given, name: str) -> bool:
