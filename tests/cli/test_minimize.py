@@ -113,8 +113,9 @@ def test_on_demand_with_an_order_and_bounds(campaign: Any, spec: Any, tmp_path: 
     spec(PLAIN)
     campaign("exec", "q.camp")
     assert minimized(tmp_path) == []
-    ended = campaign("minimize", "g.bad#0", "--order", "keys", "--attempts", "9", "--format", "json")
+    ended = campaign("minimize", "g.bad#0", "--order", "keys,log", "--attempts", "9", "--format", "json")
     assert ended.returncode == 0, ended.stderr
+    assert "log of g.bad#0 is left as it is" in ended.stderr
     told = json.loads(ended.stdout)["minimized"]
     assert (told["attempts"], told["stopped"]) == (9, "the allowed attempts were used up")
     assert 37 <= told["result"]["keys"] < 90

@@ -104,6 +104,10 @@ class Parameters(Subject):
         if not self._parameters:
             wanted = f"none of {', '.join(names)}" if names else "no duration, whole number or size of its tools"
             raise impossible(f"{wanted} can be made smaller in {run.key}")
+        found = {each.name for each in self._parameters}
+        left = [name for name in names if name not in found]
+        if left:
+            ground.note(f"{', '.join(left)} of {run.key} is left as it is: no number or quantity of this run")
 
     @property
     def start(self) -> tuple[Tunable, ...]:
