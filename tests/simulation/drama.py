@@ -320,6 +320,8 @@ class Drama:
 
     def _wish(self) -> None:
         dice = self.world.random
+        if self.world.calm:
+            return  # or who pauses now waits for ever
         known = sorted(self.truth.submissions)
         campaign = dice.choice(known) if known else None
         prefix = dice.choice(("", "", "a", "b", "a.i0")) if campaign else ""
