@@ -17,6 +17,7 @@ from campaign.diagnostics import CampaignError
 from campaign.engine.prepare import Prepared
 from campaign.engine.sidework import Came, Ground, Trial, Work
 from campaign.engine.subjects import Faults, Lines, Operations, Parameters, Subject, impossible
+from campaign.failpoints import reach
 from campaign.plan.repro import FILE
 from campaign.plugins.api import Minimizer, Value
 from campaign.plugins.printing import printing_aside
@@ -272,7 +273,9 @@ class _Minimization:
             text = self._subject.repro(found.smallest, self._remarks(found))
             with open(f"{path}.part", "w", encoding="utf-8") as file:
                 file.write(text)
+            reach("planner.repro.before")
             os.replace(f"{path}.part", path)
+            reach("planner.repro.after")
         except (CampaignError, OSError) as error:
             self._ground.note(f"{FILE} of {self._parent.row.name} could not be written: {error}")
             return None

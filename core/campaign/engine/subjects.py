@@ -20,6 +20,7 @@ from campaign.engine.prepare import Prepared
 from campaign.engine.replay import as_it_was
 from campaign.engine.retrace import digest_of
 from campaign.engine.sidework import Ground
+from campaign.failpoints import reach
 from campaign.plan.matrix import Run
 from campaign.plan.repro import Instead, repro
 from campaign.plan.variants import tunables, variant
@@ -231,7 +232,9 @@ class Lines(Subject):
             part = f"{path}.part"
             with open(part, "wb") as file:
                 file.write(data)
+            reach("planner.candidate.before")
             os.replace(part, path)
+            reach("planner.candidate.after")
         return path
 
 
@@ -304,7 +307,9 @@ class Operations(Subject):
                 os.unlink(part)
             with _its_own_words(self._step.tool):
                 self._tool.keep(self._trace, kept, part)
+            reach("planner.line.before")
             os.replace(part, path)
+            reach("planner.line.after")
         return path
 
 
