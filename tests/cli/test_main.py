@@ -107,7 +107,9 @@ def test_a_defect_is_saved_in_the_workspace_where_there_is_one(verb, tmp_path: P
     assert len(list((tmp_path / ".campaign/defects").iterdir())) == 1
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no space"), OSError(errno.EMFILE, "many"), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [OSError(number, "odd") for number in (errno.ENOSPC, errno.EMFILE, errno.EIO)] + [MemoryError()]
+)
 def test_a_machine_without_means_is_a_setup_error(verb, capsys, error: Exception) -> None:
     assert verb(raising(error)) == ExitStatus.SETUP
     assert "error[CAMP572]" in capsys.readouterr().err

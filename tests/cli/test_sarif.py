@@ -68,4 +68,4 @@ def test_rules_carry_the_pages(root: Path) -> None:
     [run] = sarif(FOUND, LINES, ExitStatus.USAGE, "/home/me")["runs"]
     rule = run["tool"]["driver"]["rules"][1]
     assert rule["help"]["markdown"] == (root / "core/campaign/codes/CAMP572.md").read_text()
-    assert rule["shortDescription"]["text"] == "the machine has run out of something"
+    assert rule["shortDescription"]["text"] == "the machine has run out of something, or a device of it fails"

@@ -64,15 +64,16 @@ VERBS: Mapping[str, str] = {
     "completion": "Print the completion script of a shell.",
 }
 
-#: What a machine can run out of, by the error number that says so.
+#: What is wrong with a machine, by the error number that says so.
 _MEANS: Mapping[int, str] = {
-    errno.ENOSPC: "disk space",
-    errno.EDQUOT: "disk quota",
-    errno.EFBIG: "allowed file size",
-    errno.EMFILE: "file descriptors (see ulimit -n)",
-    errno.ENFILE: "file descriptors of the whole system",
-    errno.ENOMEM: "memory",
-    errno.EAGAIN: "processes (see ulimit -u)",
+    errno.ENOSPC: "has run out of disk space",
+    errno.EDQUOT: "has run out of disk quota",
+    errno.EFBIG: "has run out of allowed file size",
+    errno.EMFILE: "has run out of file descriptors (see ulimit -n)",
+    errno.ENFILE: "has run out of file descriptors of the whole system",
+    errno.ENOMEM: "has run out of memory",
+    errno.EAGAIN: "has run out of processes (see ulimit -u)",
+    errno.EIO: "reports an input/output error of a disk or terminal",
 }
 #: How a shell asks for completions; its value says which shell and what for.
 COMPLETION_VARIABLE = "_CAMPAIGN_COMPLETE"
@@ -222,7 +223,7 @@ def _environment(error: OSError | MemoryError) -> int | None:
     number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno or 0
     if number in _MEANS:
         where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
-        found = Diagnostic("CAMP572", f"this machine has run out of {_MEANS[number]}{where}", status=ExitStatus.SETUP)
+        found = Diagnostic("CAMP572", f"this machine {_MEANS[number]}{where}", status=ExitStatus.SETUP)
     elif isinstance(error, FileNotFoundError) and _working_directory_is_gone():
         found = Diagnostic("CAMP573", "the working directory has been removed", status=ExitStatus.SETUP)
     else:
