@@ -7,9 +7,11 @@ by what they hold, so that writing one again changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -37,7 +39,7 @@ MOST_BYTES = 64 << 20
 _OURS = "CAMPAIGN_"
 
 
-class Subject:
+class Subject(ABC):
     """Of one attempt: what is made smaller, and the order that a candidate comes to."""
 
     #: The minimizer that is asked, unless another one is wanted.
@@ -47,25 +49,25 @@ class Subject:
         self._ground, self._prepared, self._run = ground, prepared, run
 
     @property
+    @abstractmethod
     def start(self) -> Candidate:
         """What a minimizer begins with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def order(self, candidate: Candidate) -> Order:
         """What carries a candidate out; raises CampaignError for one that may not be run, OSError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def change(self, before: Candidate, after: Candidate) -> tuple[str, Any, Any]:
         """The name of what a candidate changes, from what and to what, as JSON."""
-        raise NotImplementedError
 
+    @abstractmethod
     def result(self, smallest: Candidate) -> dict[str, Any]:
         """What it came to, as JSON."""
-        raise NotImplementedError
 
+    @abstractmethod
     def repro(self, smallest: Candidate, remarks: Iterable[str]) -> str:
         """A spec of it; raises CampaignError where none can be written."""
-        raise NotImplementedError
 
     # --- for all of them
 
@@ -225,16 +227,8 @@ class Lines(Subject):
 
     def _file(self, lines: Candidate) -> str:
         data = b"".join(lines)
-        folder = os.path.join(self._folder, blake2b(data, digest_size=8).hexdigest())
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(folder, self._base)
-        if not os.path.exists(path):
-            part = f"{path}.part"
-            with open(part, "wb") as file:
-                file.write(data)
-            reach("planner.candidate.before")
-            os.replace(part, path)
-            reach("planner.candidate.after")
+        path = os.path.join(self._folder, blake2b(data, digest_size=8).hexdigest(), self._base)
+        _keep(path, lambda part: Path(part).write_bytes(data))
         return path
 
 
@@ -299,18 +293,31 @@ class Operations(Subject):
 
     def _file(self, kept: Candidate) -> str:
         name = blake2b(repr(kept).encode(), digest_size=8).hexdigest()
-        os.makedirs(os.path.join(self._folder, name), exist_ok=True)
         path = os.path.join(self._folder, name, os.path.basename(self._replay.path))
-        if not os.path.exists(path):
-            part = f"{path}.part"
-            with suppress(FileNotFoundError):
-                os.unlink(part)
+
+        def write(part: str) -> None:
             with _its_own_words(self._step.tool):
                 self._tool.keep(self._trace, kept, part)
-            reach("planner.line.before")
-            os.replace(part, path)
-            reach("planner.line.after")
+
+        _keep(path, write)
         return path
+
+
+def _keep(path: str, write: Callable[[str], object]) -> None:
+    """Have a file written once, whole and durably: one that is there holds what its name says, power cuts or not."""
+    if os.path.exists(path):
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    part = f"{path}.part"
+    with suppress(FileNotFoundError):
+        os.unlink(part)
+    write(part)
+    reach("planner.candidate.before")
+    with open(part, "rb") as file:
+        os.fsync(file.fileno())
+    reach("planner.candidate.synced")
+    os.replace(part, path)
+    reach("planner.candidate.after")
 
 
 @contextmanager
