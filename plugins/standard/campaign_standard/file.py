@@ -1,4 +1,4 @@
-"""Oracles over the files that a run leaves behind."""
+"""Files in the working directory: an oracle over what a run leaves behind, and faults that damage it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import ClassVar
 
-from campaign.plugins.api import Evidence, Judgement, Oracle, Schema, Value, hookimpl
+from campaign.plugins.api import Evidence, Fault, Judgement, Oracle, Schema, Value, hookimpl
+from campaign_standard._damage import Delete, Flip, Torn, Truncate
 from campaign_standard._reading import locate
 
 api = 1
@@ -34,3 +35,9 @@ class Exists(Oracle):
 def campaign_oracles() -> list[Oracle]:
     """The oracles of this plugin."""
     return [Exists()]
+
+
+@hookimpl
+def campaign_faults() -> list[Fault]:
+    """The faults of this plugin."""
+    return [Flip(), Truncate(), Torn(), Delete()]
