@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from campaign.analysis.smallest import smallest
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import DONE
 from campaign.records import Environment, HostRecord, PlanView
@@ -62,13 +63,9 @@ def _read(folder: str, name: str, record: type[_Record]) -> _Record | None:
 
 
 def minimized(ledger: LedgerReader, token: str) -> dict[str, Any] | None:
-    """What an attempt was minimized to; None where it was not.  Raises LedgerError.
-
-    The last time counts, but what made nothing smaller takes no place of what did.
-    """
-    found = [each.result for each in ledger.requests_of(token) if each.kind == "minimize" and each.state == DONE]
-    smaller = [each for each in found if each and each.get("smaller")]
-    return next(reversed(smaller or found), None)
+    """What an attempt was minimized to, at the smallest; None where it was not.  Raises LedgerError."""
+    asked = [each for each in ledger.requests_of(token) if each.kind == "minimize" and each.state == DONE]
+    return smallest(each.result for each in asked if each.result)
 
 
 def read_excerpt(folder: str) -> str:

@@ -86,8 +86,9 @@ def summary_of(ledger: LedgerReader, campaign: CampaignRow) -> Summary:
 
 def _repros(ledger: LedgerReader, campaign: CampaignRow) -> Iterator[str]:
     """The failures that were made smaller, as specs."""
-    for request in ledger.requests(campaign.id, state=DONE):
-        told = request.result if request.kind == "minimize" else None
+    asked = (each for each in ledger.requests(campaign.id, state=DONE) if each.kind == "minimize")
+    for token in dict.fromkeys(each.parent for each in asked if each.parent is not None):
+        told = minimized(ledger, token)
         if told is not None and told.get("repro") and told.get("smaller"):
             yield f"the smallest failure found in {told['attempts']} runs: campaign exec {quote(told['repro'])}"
 

@@ -63,7 +63,8 @@ def command(
         click.echo("canceled", err=True)
         return int(ExitStatus.CANCELED)
     _show(parent, result, output_format)
-    return 0 if result.get("repro") else int(ExitStatus.FAILED)
+    found = result.get("repro") or (result.get("smaller") and result.get("outdone"))
+    return 0 if found else int(ExitStatus.FAILED)
 
 
 def _wish(parent: AttemptRecord, by: str | None, order: str | None, attempts: int | None, time_: str | None) -> Wish:
@@ -103,9 +104,12 @@ def _show(parent: AttemptRecord, result: dict[str, Any], output_format: str) -> 
             f"as not failing after {repeats['passes_after']} runs without one"
         )
     click.echo(f"{result['attempts']} runs: {result['stopped']}")
-    if result.get("repro"):
+    if result.get("smaller"):
         told = ", ".join(f"{name} = {cut(str(value), 60)}" for name, value in result["result"].items())
         click.echo(f"smallest: {told}")
+    if result.get("outdone"):
+        click.echo(f"an earlier minimization of {visible(parent.row.name)} found a smaller one: its repro.camp stays")
+    if result.get("repro"):
         click.echo(f"campaign exec {visible(result['repro'])}")
 
 

@@ -11,13 +11,16 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from campaign.analysis.beside import minimized
 from campaign.analysis.minimizing import Bounds, Minimized, Step, minimizing
 from campaign.analysis.minimizing import Trial as Asked
+from campaign.analysis.smallest import counts
 from campaign.diagnostics import CampaignError
 from campaign.engine.prepare import Prepared
 from campaign.engine.sidework import Came, Ground, Trial, Work
 from campaign.engine.subjects import Faults, Lines, Operations, Parameters, Subject, impossible
 from campaign.failpoints import reach
+from campaign.ledger.queries import LedgerReader
 from campaign.plan.repro import FILE
 from campaign.plugins.api import Minimizer, Value
 from campaign.plugins.printing import printing_aside
@@ -230,7 +233,7 @@ class _Minimization:
     def _told(self, found: Minimized) -> dict[str, Any]:
         """As ``run.json`` has it under ``minimized``."""
         repeats = found.repeats
-        return {
+        told = {
             "steps": [self._step(each) for each in found.steps],
             "attempts": found.attempts,
             "result": self._subject.result(found.smallest),
@@ -244,8 +247,10 @@ class _Minimization:
                 "passes_after": repeats.passes_after if repeats.failed else None,
             },
             "confirmed": {"failed": found.confirmed.failed, "runs": found.confirmed.runs},
-            "repro": self._repro(found),
         }
+        with LedgerReader(self._ground.ledger) as ledger:
+            outdone = not counts(told, minimized(ledger, self._parent.row.token))
+        return {**told, "outdone": outdone, "repro": None if outdone else self._repro(found)}
 
     def _summary(self, told: dict[str, Any]) -> str:
         name = self._parent.row.name

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from campaign.analysis.beside import minimized
+from campaign.analysis.smallest import counts
 from campaign.analysis.summarize import counted, exit_status
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol, repeat
@@ -305,7 +306,7 @@ class Planner:
             earlier = minimized(ledger, parent.row.token)
             last = list(ledger.attempts(parent.row.campaign, parent.row.key))[-1].token
         view = msgspec.structs.replace(
-            self._teller.view(facts_of(parent)), minimized=told if told["smaller"] or earlier is None else earlier
+            self._teller.view(facts_of(parent)), minimized=told if counts(told, earlier) else earlier
         )
         self._put(parent.row.directory, view, decides=parent.row.token == last)
 
