@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from campaign.plugins.api import Injected
+from campaign.plugins.api import Injected, Injection, Process, UnableError
+from campaign.proc import boot_id
 from campaign_standard.clock import Offset
-from campaign_standard.limits import Rlimit
+from campaign_standard.limits import Files, Rlimit
 
+from .faults import clear, inject
 from .holds import held, values
 
 
@@ -46,3 +51,68 @@ def test_the_time_of_day_is_another_one() -> None:
         assert 7100 < int(started(done, "date", "+%s")) - time.time() < 7300
     with held(Offset(), offset="-90s") as done:
         assert -120 < int(started(done, "date", "+%s")) - time.time() < -60
+
+
+#: Opens as many files as it is told to, and says how many it got.
+OPENER = """
+import sys
+for line in sys.stdin:
+    files = []
+    try:
+        while len(files) < int(line): files.append(open("/dev/null"))
+    except OSError as error:
+        print(len(files), error.strerror, flush=True)
+    else:
+        print(len(files), flush=True)
+"""
+
+
+@pytest.mark.parametrize("tree", [False, True])
+def test_a_running_process_runs_out_of_descriptors(tmp_path: Path, tree: bool) -> None:
+    opener = subprocess.Popen(
+        [sys.executable, "-c", OPENER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert opener.stdin is not None
+    assert opener.stdout is not None
+
+    def opened(count: int) -> str:
+        print(count, file=opener.stdin)
+        assert opener.stdout is not None
+        return opener.stdout.readline().strip()
+
+    try:
+        assert opened(5) == "5"
+        before = resource.prlimit(opener.pid, resource.RLIMIT_NOFILE)
+        done, undo = inject(Files(), tmp_path, opener.pid, spare=2, tree=tree)
+        assert opened(50).endswith(" Too many open files")
+        now = resource.prlimit(opener.pid, resource.RLIMIT_NOFILE)
+        assert now[1] == before[1]
+        assert done.notes == f"{before[0]} → {now[0]} descriptors"
+        clear(Files(), undo)
+        assert resource.prlimit(opener.pid, resource.RLIMIT_NOFILE) == before
+        assert opened(50) == "50"
+        assert os.listdir(tmp_path) == []
+    finally:
+        opener.kill()
+        opener.communicate()
+    with pytest.raises(UnableError, match="already ended"):
+        Files().inject(*_asked(tmp_path, opener.pid))
+
+
+def _asked(workdir: Path, pid: int) -> tuple[Injection, dict[str, str]]:
+    settings = values(Files())
+    target = Process(pid, 1, boot_id())
+    return Injection(label="f", settings=settings, target=target, workdir=str(workdir), random=0), {}
+
+
+def test_a_process_that_raised_its_limit_itself_keeps_it(tmp_path: Path) -> None:
+    sleeper = subprocess.Popen(["/bin/sleep", "100"])
+    try:
+        _, undo = inject(Files(), tmp_path, sleeper.pid)
+        hard = resource.prlimit(sleeper.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(sleeper.pid, resource.RLIMIT_NOFILE, (123, hard))
+        clear(Files(), undo)
+        assert resource.prlimit(sleeper.pid, resource.RLIMIT_NOFILE)[0] == 123
+    finally:
+        sleeper.kill()
+        sleeper.wait()

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 from collections.abc import Mapping
+from itertools import count, islice
 from math import ceil
 from typing import Any, ClassVar
 
-from campaign.plugins.api import Fault, Injected, Injection, Quantity, Schema, Value, hookimpl
+from campaign.plugins.api import (
+    Fault,
+    Injected,
+    Injection,
+    Process,
+    Quantity,
+    Schema,
+    UnableError,
+    Value,
+    hookimpl,
+    process_tree,
+    running,
+)
+from campaign_standard._memo import forget, memo_of, recall, remember
 
 api = 1
 
@@ -65,6 +80,81 @@ class Rlimit(Fault):
         return Injected(wrap=(program, *options, "--"), notes=" ".join(options))
 
 
+class Files(Fault):
+    """``limits.files { spare = 2 }``: a running process can open so many more files, then comes EMFILE.
+
+    The soft limit is lowered to what it has open; the hard one stays, so that it can be raised again by anybody.
+    """
+
+    name = "files"
+    about = "have a running process run out of file descriptors"
+    parameters: ClassVar[Schema] = {
+        "spare": {"type": "int", "default": 0, "min": 0, "meta": {"help": "how many more it may open"}},
+        "tree": {
+            "type": "bool",
+            "default": False,
+            "meta": {"help": "its descendants and its session too, not only the process itself"},
+        },
+    }
+
+    def arm(self, injection: Injection) -> Mapping[str, Any]:
+        """Where to write down whose limit was what: a server often raises its own when it starts."""
+        return memo_of(injection)
+
+    def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
+        """Lower the soft limits."""
+        target, spare = injection.target, int(str(injection.settings["spare"]))
+        if target is None or not running(target, target.boot_id):
+            raise UnableError("the process had already ended")
+        found = [_descriptors(each, spare) for each in (process_tree(target) if _whole(injection) else [target])]
+        hit = [each for each in found if each is not None]
+        if not hit:
+            raise UnableError("the process had already ended")
+        remember(undo, [[each.pid, each.start_time, each.boot_id, soft, low] for each, soft, low in hit])
+        for each, _, low in hit:
+            _limit(each, low)
+        (_, soft, low), more = hit[0], f", and {len(hit) - 1} more processes" if len(hit) > 1 else ""
+        return Injected(notes=f"{soft} → {low} descriptors{more}")
+
+    def clear(self, undo: Mapping[str, Any]) -> None:
+        """Raise them again, of whom has ours still."""
+        for pid, start_time, boot_id, soft, low in recall(undo) or ():
+            each = Process(pid, start_time, boot_id)
+            if running(each, boot_id) and resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] == low:
+                _limit(each, soft)
+        forget(undo)
+
+
+def _whole(injection: Injection) -> bool:
+    return bool(injection.settings["tree"])
+
+
+def _descriptors(process: Process, spare: int) -> tuple[Process, int, int] | None:
+    """Its soft limit now, and the one with which it can open ``spare`` more; None where it is gone."""
+    try:
+        used = {int(name) for name in os.listdir(f"/proc/{process.pid}/fd")}
+        soft = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except PermissionError as error:
+        raise UnableError(f"the limits of process {process.pid} may not be seen: {error.strerror}") from None
+    free = (number for number in count() if number not in used)
+    low = next(islice(free, spare, None))
+    return process, soft, min(low, soft) if soft != resource.RLIM_INFINITY else low
+
+
+def _limit(process: Process, soft: int) -> None:
+    """Set the soft limit of exactly this process; one that is gone is passed over."""
+    try:
+        hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[1]
+        if running(process, process.boot_id):
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    except ProcessLookupError:
+        return
+    except (PermissionError, ValueError) as error:
+        raise UnableError(f"the limit of process {process.pid} cannot be set: {error}") from None
+
+
 def _wanted(settings: Mapping[str, Value]) -> dict[str, int]:
     """The limits that are given, in the kernel's units: bytes, whole seconds, counts."""
     found: dict[str, int] = {}
@@ -79,5 +169,5 @@ def _wanted(settings: Mapping[str, Value]) -> dict[str, int]:
 
 @hookimpl
 def campaign_faults() -> list[Fault]:
-    """The holds of this plugin."""
-    return [Rlimit()]
+    """The holds and faults of this plugin."""
+    return [Rlimit(), Files()]
