@@ -1,4 +1,4 @@
-"""The JSON Schemas (2020-12) of every file that campaign writes, made from the records themselves.
+"""The JSON Schemas (2020-12) of every file and message that campaign writes, made from the records themselves.
 
 ``python -m campaign.records.schemas`` writes them again; a test holds that the shipped files are what it writes.
 Nothing imports this at start-up.
@@ -15,11 +15,13 @@ import msgspec
 from msgspec import Struct
 
 from campaign.records import EventView, Exit, HostRecord, Order, PlanView, RunView, StepLine, Summary
+from campaign.records.analysis import Analysis
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 #: By file name: what each schema describes.  ``event`` and ``step`` are of one line of their ``.ldjson``.
 RECORDS: dict[str, type[Struct]] = {
+    "analysis": Analysis,
     "event": EventView,
     "exit": Exit,
     "host": HostRecord,
