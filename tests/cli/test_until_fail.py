@@ -63,3 +63,31 @@ def test_what_does_not_go_together(campaign: Any, tmp_path: Path) -> None:
     (tmp_path / "u.camp").write_text(SPEC)
     assert campaign("exec", "u.camp", "--max-runs", "3").returncode == 2
     assert campaign("exec", "--resume", "u.camp", "--until-fail").returncode == 2
+
+
+def test_its_failure_is_made_smaller_where_the_spec_wants_that(campaign: Any, tmp_path: Path) -> None:
+    command = "echo >> {log}; test $(wc -l < {log}) -lt 3 || test {n} -lt 37"
+    spec = f"""
+    campaign "u" {{ parallel 1; minimize {{ order = [n]; time = 5m }} }}
+    tool t {{ command "/bin/sh" "-c" "{command}"
+             param log: string = "{tmp_path}/log"; param n: int = 90 in 1.. }}
+    instance a {{ run t }}
+    """
+    (tmp_path / "u.camp").write_text(spec)
+    done = campaign("exec", "u.camp", "--until-fail", "--format", "json")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["repeats"]["runs"], told["repeats"]["failed"]) == (3, "a#0@repeat-2")
+    (folder,) = (tmp_path / ".campaign" / "runs").iterdir()
+    view = json.loads((folder / told["repeats"]["evidence"] / "run.json").read_text())
+    assert view["minimized"]["result"] == {"n": 37}
+    assert any("repro.camp" in step for step in told["next_steps"])
+    assert "n = 37" in campaign("show", "a#0@repeat-2").stdout
+
+
+def test_the_queue_takes_it_too(campaign: Any, tmp_path: Path) -> None:
+    (tmp_path / "u.camp").write_text(SPEC.replace('"none"', f'"{tmp_path}/log"'))
+    assert campaign("submit", "u.camp", "--max-runs", "3").returncode == 2
+    name = campaign("submit", "u.camp", "--until-fail", "--max-runs", "5").stdout.strip()
+    assert campaign("exec", "--resume", name).returncode == 0
+    assert (tmp_path / "log").read_text().split() == list("ababa")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.engine import protocol
 from campaign.engine.sidework import Ground, Sidework, Trial, Work, addressed
 from campaign.ledger.queries import LedgerReader
@@ -70,7 +71,8 @@ class Bench:
             common = {"ledger": self.path, "find": nothing, "render": nothing, "note": nothing, "show": nothing}
             return Ground(request=request, parent=parent, campaign=make_campaign(), **common)
 
-        side = Sidework(ground, {"minimize": self.work}, self.path, self.keep)
+        makers = dict.fromkeys(("minimize", "replay"), self.work)
+        side = Sidework(ground, makers, self.path, self.keep)
         side.ready(1, "/w/attempts", self.token, [0, 1])
         with LedgerReader(self.path) as reader:
             side.start(reader.requests(state="open"))
@@ -275,7 +277,7 @@ def test_one_that_no_work_has_asked_for_yet_comes_again_too(bench: Any) -> None:
 
 def test_two_minimizations_of_one_attempt_are_carried_out_one_after_the_other(bench: Any) -> None:
     made = bench(two_sizes)
-    made.ledger.commit([Requested(msgspec.structs.replace(REQUEST, id="second"))])
+    made.ledger.commit([Requested(msgspec.structs.replace(REQUEST, id="second", settings={"attempts": 9}))])
     side = made.begin()
     first = made.ordered()
     assert {each.request for each in first} == {"asked"}
@@ -286,3 +288,39 @@ def test_two_minimizations_of_one_attempt_are_carried_out_one_after_the_other(be
     assert [each.request for each in made.sent if isinstance(each, protocol.Settled)] == ["asked"]
     assert {each.request for each in made.ordered()} == {"second"}
     assert side.open
+
+
+@pytest.mark.parametrize("kind", ["minimize", "replay"])
+def test_who_asks_for_the_same_meanwhile_is_told_the_same(bench: Any, kind: str) -> None:
+    def work(ground: Ground) -> Work:
+        came = yield [trial(ground, 1)]
+        assert came is not None
+        return {"verdict": came.decision.verdict}
+
+    made = bench(work)
+    made.ledger.commit([RequestEnded(request="asked", state="canceled", at=AT)])
+    wanted = msgspec.structs.replace(REQUEST, kind=kind, settings={"order": ["a"], "unasked": True})
+    same = msgspec.structs.replace(wanted, id="same", settings={"order": ("a",), "unasked": False})
+    other = msgspec.structs.replace(wanted, id="other", settings={"order": ["b"]})
+    side = made.begin()
+    side.start([msgspec.structs.replace(wanted, id="first"), same, other])
+    first = made.ordered()
+    assert [each.request for each in first] == (["first"] if kind == "minimize" else ["first", "other"])
+    made.ended(side, first[0], FAIL)
+    told = [each for each in made.sent if isinstance(each, protocol.Settled)]
+    assert told == [protocol.Settled(name, "done", {"verdict": "fail"}) for name in ("first", "same")]
+    assert side.open
+
+
+def test_who_waits_for_one_that_comes_to_nothing_is_carried_out_by_itself(bench: Any) -> None:
+    def work(ground: Ground) -> Work:
+        if ground.request.id == "asked":
+            raise CampaignError([Diagnostic("CAMP591", "no")])
+        yield [trial(ground, 1)]
+        raise AssertionError
+
+    made = bench(work)
+    made.ledger.commit([Requested(msgspec.structs.replace(REQUEST, id="second"))])
+    made.begin()
+    assert [each.request for each in made.ordered()] == ["second"]
+    assert made.sent == [protocol.Settled("asked", "failed", {"why": "no"})]

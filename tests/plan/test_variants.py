@@ -89,6 +89,8 @@ def test_the_clause_is_read_from_the_innermost_place() -> None:
     program = next(plan_of(text).runs()).cell.scenario.program
     assert program.minimize == Minimize(attempts=60, order=("duration", "n"), by="ddmin")
     assert next(plan_of('campaign "x" {}\ninstance a { run t }').runs()).scenario.program.minimize is None
+    timed = next(plan_of('campaign "x" { minimize { time = 10m } }\ninstance a { run t }').runs()).scenario.program
+    assert timed.minimize == Minimize(time=Quantity.of(10, "m"))
     bare = next(plan_of('campaign "x" { minimize { } }\ninstance a { run t }').runs()).scenario.program
     assert bare.minimize == Minimize()
 

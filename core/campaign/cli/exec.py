@@ -15,7 +15,7 @@ from campaign.cli.confirm import confirm_rules
 from campaign.cli.files import read_file, unwritable
 from campaign.cli.following import Tale
 from campaign.cli.here import this_host
-from campaign.cli.options import format_option, no_progress_option, selection_options, workspace_option
+from campaign.cli.options import format_option, no_progress_option, repeat_options, selection_options, workspace_option
 from campaign.cli.progress import watcher
 from campaign.cli.queueing import chosen, environment, follow, hello, submission, submit
 from campaign.cli.queueing import conclude as report
@@ -40,6 +40,7 @@ _NEWEST = "\0newest"
 @click.command("exec")
 @click.argument("spec", required=False, type=click.Path())
 @selection_options
+@repeat_options
 @click.option("--parallel", type=click.IntRange(min=1), metavar="N", help="Runs at a time, instead of the spec's.")
 @click.option("--run-root", type=click.Path(file_okay=False), metavar="DIR", help="Where evidence and reports go.")
 @click.option(
@@ -49,8 +50,6 @@ _NEWEST = "\0newest"
     metavar="[CAMPAIGN]",
     help="Go on with the newest unfinished campaign of SPEC, or with the one that is named.",
 )
-@click.option("--until-fail", is_flag=True, help="Repeat the selection until a run does not pass.")
-@click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="With --until-fail: so many runs in all.")
 @click.option("--report", "reports", multiple=True, metavar="NAME", help="A report beside the spec's own; repeat it.")
 @click.option("--yes", is_flag=True, help="Take the limits that `rules auto` chose without asking.")
 @click.option("--tokens", is_flag=True, help="One line an event on standard output, for editors and CI.")
@@ -79,12 +78,8 @@ def command(
     keep_standard_streams_apart()
     if tokens and output_format == "json":
         raise click.UsageError("--tokens and --format json both want standard output; ask for one")
-    if max_runs is not None and not until_fail:
-        raise click.UsageError("--max-runs is about --until-fail")
     if until_fail and resume is not None:
         raise click.UsageError("a campaign goes on as it began: --resume takes no --until-fail")
-    if max_runs is not None:
-        options = msgspec.structs.replace(options, limit=min(max_runs, options.limit or max_runs))
     wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel, host=this_host())
     writer = Tokens(sys.stdout) if tokens else Silent()
     with told(writer):

@@ -75,7 +75,7 @@ def _wish(parent: AttemptRecord, by: str | None, order: str | None, attempts: in
         by=by or (said.by if said else Wish().by),
         order=names if names is not None else (said.order if said and by in {None, said.by} else ()),
         attempts=attempts or (said.attempts if said else ATTEMPTS),
-        seconds=_seconds(time_) if time_ is not None else SECONDS,
+        seconds=_seconds(time_) if time_ is not None else (said.seconds if said else SECONDS),
     )
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec.structs import replace
 
 from campaign.cli import complete
 from campaign.cli.workspace import find_workspace
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+
+if TYPE_CHECKING:
+    from campaign.plan.plan import Options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -87,6 +91,22 @@ def selection_options(function: _Command) -> _Command:
     for option in reversed(_SELECTION):
         option(gathered)
     return gathered  # type: ignore[return-value]
+
+
+def repeat_options(function: _Command) -> _Command:
+    """Add ``--until-fail`` and ``--max-runs``, below ``selection_options``: of these there are as many runs at most."""
+
+    @click.option("--until-fail", is_flag=True, help="Repeat the selection until a run does not pass.")
+    @click.option("--max-runs", type=click.IntRange(min=1), metavar="N", help="With --until-fail: so many runs in all.")
+    @wraps(function)
+    def repeated(options: Options, until_fail: bool, max_runs: int | None, **given: Any) -> Any:
+        if max_runs is not None and not until_fail:
+            raise click.UsageError("--max-runs is about --until-fail")
+        if max_runs is not None:
+            options = replace(options, limit=min(max_runs, options.limit or max_runs))
+        return function(options=options, until_fail=until_fail, max_runs=max_runs, **given)
+
+    return repeated  # type: ignore[return-value]
 
 
 def format_option(*formats: str) -> Callable[[_Command], _Command]:

@@ -10,18 +10,20 @@ import click
 from campaign.cli.confirm import confirm_rules
 from campaign.cli.files import read_file
 from campaign.cli.here import this_host
-from campaign.cli.options import no_progress_option, selection_options, workspace_option
+from campaign.cli.options import no_progress_option, repeat_options, selection_options, workspace_option
 from campaign.cli.queueing import NO_DAEMON, environment, follow, hello, submission, submit, tell
 from campaign.cli.render import print_diagnostics
 from campaign.engine import wire
 from campaign.engine.asking import ask, call
-from campaign.engine.prepare import Wishes, prepare
+from campaign.engine.desk import new_submission
+from campaign.engine.prepare import Wishes, prepare, repeated
 from campaign.plan.plan import Options
 
 
 @click.command("submit")
 @click.argument("spec", type=click.Path())
 @selection_options
+@repeat_options
 @click.option("--parallel", type=click.IntRange(min=1), metavar="N", help="Runs at a time, instead of the spec's.")
 @click.option("--run-root", type=click.Path(file_okay=False), metavar="DIR", help="Where evidence and reports go.")
 @click.option("--yes", is_flag=True, help="Take the limits that `rules auto` chose without asking.")
@@ -33,6 +35,8 @@ def command(
     options: Options,
     parallel: int | None,
     run_root: str | None,
+    until_fail: bool,
+    max_runs: int | None,
     yes: bool,
     wait: bool,
     progress: bool,
@@ -45,6 +49,8 @@ def command(
         line.close()
     wishes = Wishes(workspace=workspace, run_root=run_root, parallel=parallel, host=this_host())
     prepared = prepare(spec, options, wishes, read_file, environment(live, os.environ))
+    if until_fail:
+        prepared = repeated(prepared, max_runs, new_submission())
     if prepared.warnings:
         print_diagnostics(prepared.warnings, sys.stderr)
     confirm_rules(prepared.plan, prepared.campaign, workspace, yes=yes)

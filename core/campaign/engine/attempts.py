@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import Raw
+from msgspec.structs import asdict
 
 from campaign.engine import policies, protocol, scheduler
 from campaign.engine.course import Course
@@ -17,7 +18,7 @@ from campaign.engine.outbox import Begin, Outbox
 from campaign.engine.states import State
 from campaign.judge.classify import decide, one_line
 from campaign.judge.fingerprint.signature import fingerprint, grounds_of
-from campaign.ledger.rows import INTERRUPTED, PLAN, CampaignState, Requested, RequestRow
+from campaign.ledger.rows import INTERRUPTED, PLAN, REPEAT, CampaignState, Requested, RequestRow
 from campaign.records import Decision, Exit, Failure, FailureKind, Order, Reason, Stop, Verdict
 
 
@@ -110,8 +111,10 @@ class Attempts:
         """Have a failure minimized where its spec wants that; the ledger takes it only where the failure is new."""
         wish, failure, order = flight.order.minimize, decision.failure, flight.order
         course = self._course(flight)
-        wanted = wish is not None and flight.planned and decision.verdict is Verdict.FAIL
-        if not wanted or wish is None or failure is None or not failure.fingerprint or course.cancels(order.instance):
+        own = order.origin in {PLAN, REPEAT}  # candidates and replays fail on purpose
+        if wish is None or not own or decision.verdict is not Verdict.FAIL or failure is None:
+            return
+        if not failure.fingerprint or course.cancels(order.instance):
             return
         request = RequestRow(
             id=f"minimize-{order.token}",
@@ -119,7 +122,7 @@ class Attempts:
             kind="minimize",
             parent=order.token,
             instance=order.instance,
-            settings={"by": wish.by, "order": wish.order, "attempts": wish.attempts, "unasked": True},
+            settings={**asdict(wish), "unasked": True},
             at=self._now(),
         )
         self.out.changes.append(Requested(request, fresh=failure.fingerprint))

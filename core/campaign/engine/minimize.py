@@ -24,13 +24,12 @@ from campaign.ledger.queries import LedgerReader
 from campaign.plan.repro import FILE
 from campaign.plugins.api import Minimizer, Value
 from campaign.plugins.printing import printing_aside
-from campaign.records import Decision, Order, Reason, Verdict
+from campaign.records import Decision, MinimizeOrder, Order, Reason, Verdict
 from campaign.rules.failures import quarantined
 from campaign.rules.structs import RuleBook
 
 #: Where the clause, or the command, says nothing.
-ATTEMPTS = 60
-SECONDS = 3600.0
+ATTEMPTS, SECONDS = MinimizeOrder().attempts, MinimizeOrder().seconds
 #: Beside the attempts of a run: what candidates read instead of what the spec names.
 INPUTS = "minimize-inputs"
 #: What came of an attempt that says nothing about its candidate: it is carried out again, at most so often.

@@ -9,10 +9,10 @@ from typing import Any
 from campaign.analysis.ruled import quarantined_in
 from campaign.engine.sidework import Came, Ground, Trial, Work
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import AttemptRecord, AttemptRow
+from campaign.ledger.rows import REPEAT, AttemptRecord, AttemptRow
 from campaign.records import Verdict
 
-KIND = "repeat"
+KIND = REPEAT
 #: Trials that are under way at a time, for each of the campaign's places: none waits for the planner.
 _AHEAD = 2
 #: So many runs of the plan are kept in memory between rounds; of a larger plan each is read again.

@@ -139,9 +139,9 @@ class Sidework:
 
     def start(self, requests: Iterable[RequestRow]) -> None:
         """Begin what is asked for."""
-        for request in requests:
-            if request.id not in self._jobs and request not in self._behind:
-                self._start(request)
+        known = {*self._jobs, *(each.id for each in self._behind)}
+        self._behind += [request for request in requests if request.id not in known]
+        self._next()
 
     def finished(self, order: Order, exit_: Exit | None, oracles: tuple[OracleRecord, ...], decision: Decision) -> None:
         """An attempt is done; one that was interrupted is begun anew by whoever goes on."""
@@ -221,9 +221,6 @@ class Sidework:
     # --- a job --------------------------------------------------------------------------------------------------
 
     def _start(self, request: RequestRow) -> None:
-        if request.kind == "minimize" and any(_is_alike(each.request, request) for each in self._jobs.values()):
-            self._behind.append(request)  # two at once would take each other's results for their own
-            return
         with LedgerReader(self._ledger) as ledger:
             parent = ledger.record(request.parent) if request.parent is not None else None
             recorded = [record for row in ledger.asked_attempts(request.id) if (record := ledger.record(row.token))]
@@ -267,13 +264,25 @@ class Sidework:
         job.over = True
         self._jobs.pop(job.request.id, None)
         self._end(job.request, state, result)
+        if state == DONE:
+            self._join(job.request, result)
         self._next()
 
+    def _join(self, request: RequestRow, result: dict[str, Any]) -> None:
+        """Whoever asked for the same meanwhile is told the same."""
+        for other in [each for each in self._behind if _is_same(each, request)]:
+            self._behind.remove(other)
+            self._end(other, DONE, result)
+
     def _next(self) -> None:
-        """Begin what waited for one that is over."""
-        waiting, self._behind = self._behind, []
-        for request in waiting:
+        """Begin what waits for nothing that is under way."""
+        while (request := next((each for each in self._behind if not self._waits(each)), None)) is not None:
+            self._behind.remove(request)
             self._start(request)
+
+    def _waits(self, request: RequestRow) -> bool:
+        """Two minimizations of one attempt at once would take each other's results for their own."""
+        return any(_is_same(each.request, request) or _is_alike(each.request, request) for each in self._jobs.values())
 
     def _end(self, request: RequestRow, state: str, result: dict[str, Any]) -> None:
         self.results.append((request, result))
@@ -419,7 +428,17 @@ def _number_of(row: AttemptRow, kind: str) -> int:
 
 
 def _is_alike(one: RequestRow, other: RequestRow) -> bool:
-    return (one.kind, one.parent) == (other.kind, other.parent)
+    return one.kind == other.kind == "minimize" and one.parent == other.parent
+
+
+def _is_same(one: RequestRow, other: RequestRow) -> bool:
+    """Whether what one comes to answers the other too: the same is wanted of the same attempt, whoever asked."""
+    return one.parent is not None and _wanted(one) == _wanted(other)
+
+
+def _wanted(request: RequestRow) -> tuple[str, str | None, bytes]:
+    settings = {name: value for name, value in sorted(request.settings.items()) if name != "unasked"}
+    return request.kind, request.parent, _encode(settings)
 
 
 def _why(error: CampaignError) -> str:

@@ -34,17 +34,18 @@ class Retry(Struct, frozen=True):
 
 
 class Minimize(Struct, frozen=True):
-    """``minimize``: ``by`` which minimizer, ``order`` of the names, at most so many attempts."""
+    """``minimize``: ``by`` which minimizer, ``order`` of the names, at most so many attempts, none begun after ``time``."""
 
     attempts: int = 60
     order: tuple[str, ...] = ()
     by: str = WAYS[0]
+    time: Quantity | None = None
 
 
 #: Options by clause: a type, or what else the option takes.
 _OPTIONS: dict[str, dict[str, Type | str]] = {
     "retry": {"attempts": INT, "on": "kinds", "backoff": "durations"},
-    "minimize": {"order": "names", "attempts": INT, "by": "way"},
+    "minimize": {"order": "names", "attempts": INT, "time": DURATION, "by": "way"},
     "iterate": {"target": RATIO, "confidence": RATIO, "rounds": INT, "before": "commands"},
 }
 
@@ -90,6 +91,8 @@ def _check_value(what: str, expr: Expr, wanted: Type, case: Case) -> None:
         return
     if wanted == INT and not (isinstance(value, int) and 1 <= value <= 1_000_000):
         case.values.report(Diagnostic("CAMP112", f"{what} takes a whole number of 1 or more", expr.span))
+    elif wanted == DURATION and _number(value) <= 0:
+        case.values.report(Diagnostic("CAMP112", f"{what} has to be more than 0s", expr.span))
     elif what == "iterate target" and _number(value) == 0:
         case.values.report(Diagnostic("CAMP112", f"{what} is more than 0%, which every campaign reaches", expr.span))
     elif wanted == RATIO and not 0 <= _number(value) <= 1:
@@ -175,10 +178,12 @@ def minimize_of(case: Case) -> Minimize | None:
     if options is None:
         return None
     attempts, order, by = _fixed(options.get("attempts"), case), options.get("order"), options.get("by")
+    time = _fixed(options.get("time"), case)
     return Minimize(
         attempts=attempts if isinstance(attempts, int) else Minimize().attempts,
         order=tuple(text for text, _ in labels_of(order.value) if text) if order else (),
         by=(label_of(by.value) if by else None) or WAYS[0],
+        time=time if isinstance(time, Quantity) else None,
     )
 
 

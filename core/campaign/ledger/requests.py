@@ -16,8 +16,8 @@ _INSERT = f"INSERT OR IGNORE INTO request ({_NAMES}) VALUES ({_VALUES})"  # noqa
 #: Only where the failure is new: no earlier campaign saw it, and nobody asked the same for it in this one.
 _INSERT_FRESH = f"""
 INSERT OR IGNORE INTO request ({_NAMES}) SELECT {_VALUES}
-WHERE NOT EXISTS (SELECT 1 FROM attempt a WHERE a.fingerprint = :fresh AND a.origin = 'plan' AND a.campaign != :campaign
-                  AND a.campaign IN (SELECT id FROM campaign))
+WHERE NOT EXISTS (SELECT 1 FROM attempt a WHERE a.fingerprint = :fresh AND a.origin IN ('plan', 'repeat')
+                  AND a.campaign != :campaign AND a.campaign IN (SELECT id FROM campaign))
 AND NOT EXISTS (SELECT 1 FROM request r JOIN attempt p ON p.token = r.parent
                 WHERE r.campaign = :campaign AND r.kind = :kind AND p.fingerprint = :fresh)
 """  # noqa: S608 - our own names

@@ -16,6 +16,8 @@ STATES = frozenset({"queued", "admitted", "starting", "running", "judging", "don
 VERDICTS = frozenset(map(str, Verdict))
 #: The origin of the attempts that a plan asks for.
 PLAN = "plan"
+#: That of attempts that carry its runs out once more, until one does not pass.
+REPEAT = "repeat"
 #: States of a request.
 OPEN, DONE, FAILED, CANCELED = "open", "done", "failed", "canceled"
 #: Verbs of ``control``.

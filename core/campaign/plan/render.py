@@ -271,7 +271,10 @@ class _Rendering:
 
     def _minimize(self) -> MinimizeOrder | None:
         wish = self.program.minimize
-        return None if wish is None else MinimizeOrder(by=wish.by, order=wish.order, attempts=wish.attempts)
+        if wish is None:
+            return None
+        found = MinimizeOrder(by=wish.by, order=wish.order, attempts=wish.attempts)
+        return found if wish.time is None else msgspec.structs.replace(found, seconds=float(wish.time.value))
 
     def _retry(self) -> RetryOrder | None:
         retry = self.program.retry

@@ -217,11 +217,15 @@ class RetryOrder(Struct, frozen=True, omit_defaults=True):
 
 
 class MinimizeOrder(Struct, frozen=True, omit_defaults=True):
-    """``minimize { order = [duration, keys]; attempts = 60; by = parameters }``: asked for once the run has failed."""
+    """``minimize { order = [duration, keys]; attempts = 60; time = 1h; by = parameters }``.
+
+    Asked for once the run has failed: at most so many attempts, none begun after so many seconds.
+    """
 
     by: str = "parameters"
     order: tuple[str, ...] = ()
     attempts: int = 60
+    seconds: float = 3600.0
 
 
 class Directories(Struct, frozen=True, omit_defaults=True):
