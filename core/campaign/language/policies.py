@@ -34,7 +34,7 @@ class Retry(Struct, frozen=True):
 
 
 class Minimize(Struct, frozen=True):
-    """``minimize``: ``by`` which minimizer, ``order`` of the names, at most so many attempts, none begun after ``time``."""
+    """``minimize``: ``by`` which minimizer, ``order`` of the names, so many attempts at most, none after ``time``."""
 
     attempts: int = 60
     order: tuple[str, ...] = ()
