@@ -127,6 +127,25 @@ class Dress(Fault):
         return Injected(env={"DRESSED": "yes"}, wrap=("/usr/bin/env", "WRAPPED=1"))
 
 
+class Ground(Fault):
+    """What the tools stand on: it may go only when they have."""
+
+    name = "ground"
+    about = "a file that the tools need to the end"
+    holds = True
+    after_tools = True
+
+    def arm(self, injection: Injection) -> Mapping[str, Any]:
+        return {"path": f"{injection.workdir}/ground"}
+
+    def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
+        Path(undo["path"]).write_text("here")
+        return Injected()
+
+    def clear(self, undo: Mapping[str, Any]) -> None:
+        Path(undo["path"]).unlink(missing_ok=True)
+
+
 class Server(Tool):
     name = "server"
     about = "is ready when it has written its port"
@@ -150,7 +169,7 @@ def campaign_oracles() -> list[Oracle]:
 
 @hookimpl
 def campaign_faults() -> list[Fault]:
-    return [Trace(), Dress()]
+    return [Trace(), Dress(), Ground()]
 
 
 @hookimpl

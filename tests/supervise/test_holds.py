@@ -133,6 +133,30 @@ def test_several_are_taken_off_in_the_opposite_order(desk: Desk, rail: Path, tmp
     assert log.read_text().split() == ["on-a", "on-b", "on-c", "off-c", "off-b", "off-a"]
 
 
+@pytest.mark.parametrize("ending", ["natural", "cancel", "timeout"])
+def test_what_the_tools_stand_on_goes_last(desk: Desk, rail: Path, ending: str) -> None:
+    script = f"trap 'until grep -q 1000 {rail}; do sleep 0.01; done; cat ground {rail} > seen; exit' TERM; echo up > up; while :; do sleep 0.02; done"
+    served = ServiceOrder("srv", "tool", ("/bin/sh", "-c", script))
+    waits = "while [ ! -s up ]; do sleep 0.01; done" + ("" if ending == "natural" else "; exec sleep 100")
+    order = desk.order(
+        shell(waits),
+        services=(served,),
+        holds=(HoldOrder("g", "strangers.ground"), sysfs(rail)),
+        plugins=("strangers",),
+        timeout_s=3.0 if ending == "timeout" else 60.0,
+    )
+    desk.start(order)
+    if ending == "cancel":
+        wait_for(lambda: Path(order.directories.work, "up").exists())
+        desk.halt(order)
+    exit = desk.exit(order)
+    assert exit.cleared
+    assert all(hold.taken_off_at_s is not None for hold in exit.holds)
+    assert Path(order.directories.work, "seen").read_text() == "here1000\n", "a rail goes at once, the ground last"
+    assert not Path(order.directories.work, "ground").exists()
+    assert not pending(order)
+
+
 def test_what_a_hold_adds_reaches_the_tool_it_is_for(desk: Desk) -> None:
     hold = HoldOrder("d", "strangers.dress", target="a")
     order = desk.order(

@@ -232,6 +232,9 @@ class Fault(Provider):
     injects: ClassVar[bool] = True
     #: Whether it can stand after ``hold``: it acts before the run's processes are there, and aims at none of them.
     holds: ClassVar[bool] = False
+    #: Of a held one: whether it is taken off only once no process of the run is left, because it must not go from under
+    #: them: a file system, say.
+    after_tools: ClassVar[bool] = False
 
     def missing(self, settings: Mapping[str, Value]) -> str | None:
         """What these settings ask for and this machine lacks, in one sentence that says how to get it; None if nothing.

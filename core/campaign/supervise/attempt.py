@@ -284,6 +284,8 @@ class Attempt:
 
     def _tree_stopped(self, empty: bool) -> None:
         self._tree_empty = empty
+        if self._scene is not None:
+            self._scene.holds.tools_gone()
         self._maybe_record()
 
     def _maybe_record(self) -> None:

@@ -2,7 +2,8 @@
 
     planned → arming → acting → held → clearing → over
 
-Each is journalled before it acts.  They are taken off in the opposite order, each only when the one before is off.
+Each is journalled before it acts.  They are taken off in the opposite order, each only when the one before is off; those
+that must not go from under a tool come last, when no process of the run is left.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class HoldRun:
         self.order = order
         self.state = State.PLANNED
         self.undo: undo.UndoEntry | None = None
+        self.after_tools = False
         self.env: Mapping[str, str] = {}
         self.wrap: tuple[str, ...] = ()
         self.put_on_at: float | None = None
@@ -63,6 +65,7 @@ class Holds:
         self._ready: Callable[[], None] = _nothing
         self._failed: Callable[[str], None] = _ignore
         self._ending = False
+        self._tools_gone = False
 
     @property
     def any(self) -> bool:
@@ -95,6 +98,12 @@ class Holds:
             if run.state is State.PLANNED:
                 run.state = State.OVER
         self._take_off()
+
+    def tools_gone(self) -> None:
+        """No process of the run is left, or none that could be ended: what had to stay for them may go."""
+        self._tools_gone = True
+        if self._ending:
+            self._take_off()
 
     def dress(self, label: str) -> tuple[dict[str, str], tuple[str, ...]]:
         """What a tool of this label is started with besides its own: environment, and words before its arguments."""
@@ -161,7 +170,7 @@ class Holds:
             journal(self._claim, entry)
         except OSError as error:
             return f"its inverse could not be journalled: {error.strerror}"
-        run.undo = entry
+        run.undo, run.after_tools = entry, armed.after_tools
         return None
 
     def _act(self, run: HoldRun, arm: Arm, armed: Armed) -> None:
@@ -206,7 +215,7 @@ class Holds:
         """Take the last one off that is on; the others follow, one by one."""
         if any(run.state in {State.ARMING, State.ACTING, State.CLEARING} for run in self._runs):
             return  # its answer leads on
-        run = next((each for each in reversed(self._runs) if each.state is State.HELD), None)
+        run = next((each for each in reversed(self._runs) if self._may_go(each)), None)
         if run is None:
             self._changed()
         elif run.undo is None:
@@ -214,6 +223,9 @@ class Holds:
         else:
             run.state = State.CLEARING
             take_back(self._station.host, run.undo, lambda problem: self._taken_off(run, problem))
+
+    def _may_go(self, run: HoldRun) -> bool:
+        return run.state is State.HELD and (self._tools_gone or not run.after_tools)
 
     def _taken_off(self, run: HoldRun, problem: str | None) -> None:
         run.state = State.OVER

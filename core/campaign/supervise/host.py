@@ -131,7 +131,7 @@ class Host:
             undo = fault.arm(_injection(fault, request))
         if not isinstance(undo, Mapping):
             raise NonsenseError(f"{request.fault} armed with {type(undo).__name__}, not a mapping")
-        return Armed(request.id, dict(undo))
+        return Armed(request.id, dict(undo), fault.after_tools)
 
     def _inject(self, request: Inject) -> Reply:
         fault = self._find("fault", Fault, request.fault)

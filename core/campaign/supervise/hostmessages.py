@@ -104,10 +104,14 @@ class Probed(Struct, frozen=True, tag="probed"):
 
 
 class Armed(Struct, frozen=True, tag="armed"):
-    """What ``Clear`` will need; journalled before anything is injected."""
+    """What ``Clear`` will need; journalled before anything is injected.
+
+    ``after_tools``: a held one is taken off only once no process of the run is left.
+    """
 
     id: int
     undo: dict[str, Any]
+    after_tools: bool = False
 
 
 class Acted(Struct, frozen=True, tag="acted"):
