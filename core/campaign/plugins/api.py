@@ -20,7 +20,7 @@ import pluggy
 from msgspec import Struct
 
 from campaign.plugins import traces
-from campaign.proc import Process, process_tree, running, send_signals
+from campaign.proc import Process, boot_id, identify, process_tree, running, send_signals
 from campaign.records import (
     Evidence,
     Exit,
@@ -427,8 +427,10 @@ __all__ = [
     "UnitError",
     "Value",
     "Verdict",
+    "boot_id",
     "format_value",
     "hookimpl",
+    "identify",
     "parse_quantity",
     "process_tree",
     "running",

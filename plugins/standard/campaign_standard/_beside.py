@@ -1,0 +1,51 @@
+"""A program of ours that runs beside the tools while a fault is in force, and dies with the process that started it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+
+from campaign.plugins.api import Process, UnableError, boot_id, identify, running, send_signals
+
+_LOOK_AGAIN_S = 0.01
+_PATIENCE_S = 10.0
+
+
+def start_beside(argv: Sequence[str], up: Callable[[int], bool]) -> Process:
+    """Start it and wait until ``up(pid)``.  Raises UnableError, with what it said, where it ends before.
+
+    The kernel kills it should its parent, the provider host, die; whoever clears then finds it gone.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise UnableError("setpriv was not found: apt-get install util-linux")
+    beside = subprocess.Popen(
+        [setpriv, "--pdeathsig", "KILL", *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd="/",
+    )
+    end = time.monotonic() + _PATIENCE_S
+    while not up(beside.pid):
+        if beside.poll() is not None or time.monotonic() > end:
+            beside.kill()
+            said = " ".join(beside.communicate()[1].decode("utf-8", "replace").split())[-500:]
+            raise UnableError(f"{argv[0]} could not be started: {said or 'it said nothing'}")
+        time.sleep(_LOOK_AGAIN_S)
+    found = identify(beside.pid, boot_id())
+    if found is None:
+        raise UnableError(f"{argv[0]} ended at once")
+    return found
+
+
+def end_beside(process: Process) -> None:
+    """Kill it, and wait until it is gone; raises UnableError where it does not go."""
+    end = time.monotonic() + _PATIENCE_S
+    while running(process, boot_id()) and send_signals(process, signal.SIGKILL):
+        if time.monotonic() > end:
+            raise UnableError(f"process {process.pid} cannot be killed")
+        time.sleep(_LOOK_AGAIN_S)
