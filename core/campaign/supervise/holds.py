@@ -2,8 +2,8 @@
 
     planned → arming → acting → held → clearing → over
 
-Each is journalled before it acts.  They are taken off in the opposite order, each only when the one before is off; those
-that must not go from under a tool come last, when no process of the run is left.
+Each is journalled before it acts.  They are taken off in the opposite order, each only when the one before is off;
+those that must not go from under a tool come last, when no process of the run is left.
 """
 
 from __future__ import annotations
