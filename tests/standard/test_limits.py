@@ -1,4 +1,4 @@
-"""Limits and clocks: what a tool that was started with them sees."""
+"""Limits: what a tool that was started with them sees, and one that runs when they change."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from campaign.plugins.api import Injected, Injection, Process, UnableError
 from campaign.proc import boot_id
-from campaign_standard.clock import Offset
 from campaign_standard.limits import Files, Rlimit
 
 from .faults import clear, inject
@@ -42,15 +40,6 @@ def test_a_limit_that_is_none_or_cannot_be_had_is_said(monkeypatch: pytest.Monke
     assert Rlimit().missing(values(Rlimit(), files=64)) is None
     monkeypatch.setattr("resource.getrlimit", lambda _: (10, 20))
     assert "limited to 20 here already" in (Rlimit().missing(values(Rlimit(), files=64)) or "")
-
-
-def test_the_time_of_day_is_another_one() -> None:
-    if (why := Offset().available()) is not None:
-        pytest.skip(why)
-    with held(Offset(), offset="2h") as done:
-        assert 7100 < int(started(done, "date", "+%s")) - time.time() < 7300
-    with held(Offset(), offset="-90s") as done:
-        assert -120 < int(started(done, "date", "+%s")) - time.time() < -60
 
 
 #: Opens as many files as it is told to, and says how many it got.
