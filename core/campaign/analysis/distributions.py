@@ -41,7 +41,7 @@ class DistributionTally:
 
     def __init__(self, seed: int) -> None:
         self._draw = Random(seed)
-        self._series: dict[tuple[str, str, str], Series] = {}
+        self.series: dict[tuple[str, str, str], Series] = {}
         self.left_out: set[tuple[str, str, str]] = set()
 
     def add(self, glance: Glance) -> None:
@@ -55,20 +55,20 @@ class DistributionTally:
                 self._add((name, glance.instance, unit), number, passed)
 
     def _add(self, name: tuple[str, str, str], number: float, passed: bool) -> None:
-        series = self._series.get(name)
+        series = self.series.get(name)
         if series is None:
-            if len(self._series) >= MOST_SERIES:
+            if len(self.series) >= MOST_SERIES:
                 if len(self.left_out) < MOST_SERIES:
                     self.left_out.add(name)
                 return
-            series = self._series[name] = Series(self._draw)
+            series = self.series[name] = Series(self._draw)
         series.add(number, passed)
 
     def result(self) -> Iterable[Distribution]:
         """The distributions, those of one metric side by side."""
-        metrics = list(dict.fromkeys((metric, unit) for metric, _, unit in self._series))
-        for name in sorted(self._series, key=lambda name: metrics.index((name[0], name[2]))):
-            yield _distribution(name, self._series[name])
+        metrics = list(dict.fromkeys((metric, unit) for metric, _, unit in self.series))
+        for name in sorted(self.series, key=lambda name: metrics.index((name[0], name[2]))):
+            yield _distribution(name, self.series[name])
 
 
 def read_number(text: str) -> tuple[float | None, str]:

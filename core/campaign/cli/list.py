@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import click
@@ -9,9 +10,12 @@ from msgspec import Struct
 
 from campaign.cli.options import format_option, workspace_option
 from campaign.cli.recorded import as_it_stands, open_ledger
-from campaign.cli.tables import print_json, table, utc_now, when
+from campaign.cli.tables import cut, print_json, table, utc_now, when
+from campaign.ledger.lookback import Finding
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow
+
+_WIDTH = 80
 
 
 class Listed(Struct, frozen=True, kw_only=True):
@@ -36,20 +40,44 @@ class Listed(Struct, frozen=True, kw_only=True):
 @click.command("list")
 @format_option()
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many, the newest ones.")
+@click.option("--marked", "only_marked", is_flag=True, help="Only those that are marked, or have a run that is.")
+@click.option("--search", metavar="WORDS", help="List notes, marks and failures that hold all of these words instead.")
 @workspace_option
-def command(output_format: str, limit: int | None, workspace: str) -> int:
+def command(output_format: str, limit: int | None, only_marked: bool, search: str | None, workspace: str) -> int:
     """List the campaigns of this workspace, the newest first."""
     with open_ledger(workspace) as ledger:
+        if search is not None:
+            _show_findings(ledger.search(search.split())[:limit], output_format == "json")
+            return 0
         marked = ledger.marked()
-        found = [
-            _listed(ledger, as_it_stands(workspace, row), row.id in marked)
-            for row, _ in zip(ledger.campaigns(), range(limit or 10**9), strict=False)
-        ]
+        rows = (row for row in ledger.campaigns() if row.id in marked or not only_marked)
+        found = [_listed(ledger, as_it_stands(workspace, row), row.id in marked) for row in islice(rows, limit)]
     if output_format == "json":
         print_json(found)
     else:
         click.echo(_table(found))
     return 0
+
+
+def _show_findings(found: list[Finding], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("nothing found")
+    else:
+        now = utc_now()
+        rows = [
+            [
+                each.campaign,
+                each.run,
+                each.what,
+                each.count if each.count > 1 else "",
+                cut(each.text, _WIDTH),
+                when(each.at, now),
+            ]
+            for each in found
+        ]
+        click.echo(table(["campaign", "run", "what", "times", "text", "when"], rows, numbers=("times",)))
 
 
 def _listed(ledger: LedgerReader, row: CampaignRow, marked: bool) -> Listed:

@@ -45,6 +45,7 @@ VERBS: Mapping[str, str] = {
     "replay": "Carry out a run again as it was, and say whether the same failure comes back.",
     "rerun": "Begin a recorded campaign anew, from its snapshot.",
     "recheck": "Judge saved evidence again, by spec and rule sets as they are now.",
+    "compare": "Compare two campaigns cell by cell: fixed, regressed, not run.",
     "list": "List the campaigns of this workspace.",
     "show": "Show a campaign, or one of its runs.",
     "logs": "Print the output of a run.",

@@ -10,6 +10,7 @@ import msgspec
 
 from campaign.analysis.recorded import Views, summary_of
 from campaign.cli import complete
+from campaign.cli.history import history_of, history_record, history_text
 from campaign.cli.options import format_option, workspace_option
 from campaign.cli.recorded import as_it_stands, choose_campaign, choose_run, is_served, means_run, open_ledger
 from campaign.cli.remarks import remarks_text
@@ -32,9 +33,12 @@ _ALONE = "nobody watches it: campaign daemon, or campaign exec --resume, finds o
 @click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @click.argument("run", required=False, shell_complete=complete.runs)
 @click.option("--runs", "list_runs", is_flag=True, help="List every run of the campaign instead.")
+@click.option("--history", "cell", metavar="CELL", help="Show what became of a cell in each campaign instead.")
 @format_option()
 @workspace_option
-def command(campaign: str | None, run: str | None, list_runs: bool, output_format: str, workspace: str) -> int:
+def command(
+    campaign: str | None, run: str | None, list_runs: bool, cell: str | None, output_format: str, workspace: str
+) -> int:
     """Show a campaign, or one of its runs.
 
     CAMPAIGN is an id, a name (its newest one) or the beginning of an id; the newest campaign unless given.
@@ -42,6 +46,10 @@ def command(campaign: str | None, run: str | None, list_runs: bool, output_forma
     """
     as_json = output_format == "json"
     with open_ledger(workspace) as ledger:
+        if cell is not None:
+            turns = history_of(ledger, cell)
+            print_json(history_record(cell, turns)) if as_json else click.echo(history_text(cell, turns, utc_now()))
+            return 0
         if run is None and campaign is not None and means_run(ledger, campaign):
             campaign, run = None, campaign
         if run is not None:
