@@ -70,6 +70,26 @@ def test_oracles_are_waited_for(ledger_path: str) -> None:
     assert row(stage)[:2] == ("done", "fail")
 
 
+def test_who_knows_failures_is_waited_for(ledger_path: str) -> None:
+    stage = Stage(ledger_path)
+    stage.begin()
+    order = make_order(0, signed_by=("strangers",))
+    stage.offer(order)
+    stage.start(order)
+    stage.end(order, code=3)
+    assert row(stage)[0] == "judging"
+    stage.core.judged(order.token, (), "signed")
+    stage.settle()
+    assert row(stage)[:3] == ("done", "fail", "exit 3 of step true")
+    with LedgerReader(stage.path) as reader:
+        record = reader.record(order.token)
+    assert record is not None
+    assert record.decision is not None
+    assert record.decision.failure is not None
+    assert record.decision.failure.grounds is not None
+    assert record.decision.failure.grounds.lines == ("signed",)
+
+
 def test_a_setup_error_has_nothing_to_judge(ledger_path: str) -> None:
     stage = opened(ledger_path, 0)
     stage.end(stage.begun[0], setup_error="no such tool")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from campaign.proc import descendants, table
 from campaign.records import OracleOrder, late
 from campaign.records.messages import Exited, Judge, Judged
 from campaign.supervise.hostclient import host_environment
@@ -16,6 +17,7 @@ from .conftest import Desk, shell, step
 
 pytestmark = pytest.mark.usefixtures("strangers")
 PLUGINS = ("strangers",)
+SIGNED = {"plugins": PLUGINS, "signed_by": PLUGINS}
 
 
 @pytest.fixture
@@ -37,16 +39,32 @@ def test_an_oracle_judges_and_its_files_are_kept(desk: Desk) -> None:
 
 
 def test_an_oracle_that_is_not_content(desk: Desk) -> None:
-    order = desk.order(step("true"), oracles=(OracleOrder("g", "strangers.good"),), plugins=PLUGINS)
+    order = desk.order(step("true"), oracles=(OracleOrder("g", "strangers.good"),), **SIGNED)
     desk.carry_out(order)
     judged = desk.expect(Judged)
     assert (judged.oracles[0].ok, judged.oracles[0].message) == (False, "not good")
     assert judged.fingerprint == "signed: not good"
 
 
+def test_a_failure_to_which_no_oracle_objects_is_signed_too(desk: Desk) -> None:
+    desk.carry_out(desk.order(shell("exit 3"), **SIGNED))
+    assert desk.expect(Judged).fingerprint == "signed: exit 3 of step a"
+    order = desk.order(shell("touch good; kill -SEGV $$"), oracles=(OracleOrder("g", "strangers.good"),), **SIGNED)
+    desk.carry_out(order)
+    assert desk.expect(Judged).fingerprint == "signed: signal 11 (SIGSEGV) of step a"
+
+
+def test_no_host_is_started_where_nothing_failed_or_nobody_knows_failures(desk: Desk) -> None:
+    order = desk.order(step("true"), **SIGNED)
+    desk.carry_out(order)
+    assert desk.expect(Judged) == Judged(order.token, (), None)
+    assert desk.run(shell("exit 3"), plugins=PLUGINS).steps[0].exit.code == 3
+    assert not descendants(desk.handle.pid, table())
+
+
 @pytest.mark.parametrize("how", ["raise", "exit", "crash", "hang", "number", "empty"])
 def test_a_plugin_that_misbehaves_when_it_is_to_sign_costs_its_signature_only(desk: Desk, how: str) -> None:
-    order = desk.order(step("true"), oracles=(bad(f"sign-{how}", timeout_s=3.0),), plugins=PLUGINS)
+    order = desk.order(step("true"), oracles=(bad(f"sign-{how}", timeout_s=3.0),), **SIGNED)
     desk.carry_out(order)
     judged = desk.expect(Judged)
     assert (judged.oracles[0].ok, judged.oracles[0].message) == (False, f"sign-{how}")
@@ -56,7 +74,7 @@ def test_a_plugin_that_misbehaves_when_it_is_to_sign_costs_its_signature_only(de
 
 @pytest.mark.parametrize("how", ["flood", "half"])
 def test_a_signature_is_short_and_can_be_written(desk: Desk, how: str) -> None:
-    desk.carry_out(desk.order(step("true"), oracles=(bad(f"sign-{how}"),), plugins=PLUGINS))
+    desk.carry_out(desk.order(step("true"), oracles=(bad(f"sign-{how}"),), **SIGNED))
     signature = desk.expect(Judged).fingerprint
     assert signature is not None
     assert 0 < len(signature) < 5000

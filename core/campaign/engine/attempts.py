@@ -69,7 +69,7 @@ class Attempts:
         self.out.changes += flight.catch_up(State.JUDGING, exit_.finished_at)
         if exit_.cleared:
             self._schedule(flight.order.campaign, scheduler.Yielded(token))
-        if not flight.order.oracles:
+        if not flight.order.is_judged:
             self._judge(flight)
 
     def _judge(self, flight: Flight) -> None:

@@ -247,7 +247,7 @@ class LocalExecutor:
                 self._listener.started(message.token, message.at)
             case _Exited():
                 order = place.orders.get(message.token)
-                if order is not None and order.oracles:
+                if order is not None and order.is_judged:
                     place.judged_next(message.token)
                 else:
                     place.over(message.token)

@@ -85,6 +85,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
             epoch=epoch,
             token=token,
             plugins=tuple(plugin.plugin for plugin in self.snapshot.plugins),
+            signed_by=self.registry.implementing("campaign_fingerprint"),
             guards=_guards(self.plan, self.registry, self.snapshot.directory),
             rules=_rules(self.plan, self.snapshot.directory),
             book=self.plan.rules.book if self.plan.rules is not None else RuleBook(),

@@ -89,6 +89,7 @@ def yardstick(  # noqa: PLR0913, PLR0917 - where the campaign stands, what reads
         epoch=0,
         token=lambda: "recheck",
         plugins=tuple(each.plugin for each in registry.distributions()),
+        signed_by=registry.implementing("campaign_fingerprint"),
         book=book,
     )
     return Yardstick(plan, context, book, quarantined(book, day), tuple(found))
@@ -236,7 +237,7 @@ class Recheck:
                 yield case_of(record, self._by, _judged_at(ledger.judgements(row.token)))
 
     def _begin(self, number: int, case: Case) -> None:
-        if case.exit is None or not case.order.oracles:
+        if case.exit is None or not case.order.is_judged:
             self._end(number, case, (), None)
             return
         bench = self._free.pop()

@@ -80,7 +80,7 @@ class Takeover(Attempts):
             self.exited(flight.token, exit_, finding.data)
         else:
             flight.ended(exit_, finding.data)
-            if not flight.order.oracles:
+            if not flight.order.is_judged:
                 self._judge(flight)
             elif self._course(flight).count_more(flight.order.key, "judging") > policies.MOST_REQUEUES:
                 self._end(flight, error_of(flight.order, Reason.POISON, FailureKind.LOST, _KILLS_ITS_JUDGES))

@@ -65,5 +65,5 @@ def ending_s(order: Order) -> float:
 
 
 def judging_s(order: Order) -> float:
-    """How long its oracles may take."""
-    return _HOST_S + sum(oracle.timeout_s or ORACLE_S for oracle in order.oracles) if order.oracles else 0.0
+    """How long its oracles may take, and who knows failures."""
+    return _HOST_S + sum(oracle.timeout_s or ORACLE_S for oracle in order.oracles) if order.is_judged else 0.0

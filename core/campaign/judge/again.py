@@ -21,6 +21,7 @@ def judged_by(recorded: Order, current: Order) -> Order:
         expectations=current.expectations,
         patterns=current.patterns,
         plugins=current.plugins,
+        signed_by=current.signed_by,
         environment={
             name: current.environment.get(name, value) if value == MASK else value
             for name, value in recorded.environment.items()

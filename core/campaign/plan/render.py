@@ -74,6 +74,7 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     token: Callable[[], str]
     origin: str = "plan"
     plugins: tuple[str, ...] = ()
+    signed_by: tuple[str, ...] = ()
     devices: Mapping[str, tuple[str, ...]] = {}
     guards: tuple[GuardOrder, ...] = ()
     rules: RulesOrder | None = None
@@ -234,6 +235,7 @@ class _Rendering:
             rules=self._rules(),
             devices={name: self.context.devices[name] for name in self._slots if name in self.context.devices},
             plugins=self.context.plugins,
+            signed_by=self.context.signed_by,
             environment=self._judges_environment() if self._recipes("oracle") else {},
             masked=self.masked,
             secrets=self._secrets(),

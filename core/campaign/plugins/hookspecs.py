@@ -62,8 +62,8 @@ def campaign_minimizers() -> Iterable[Minimizer]:
 def campaign_fingerprint(exit: Exit, evidence: Evidence, message: str) -> str | None:
     """A signature for a failure that this plugin understands; None leaves it to the next one and to the kernel.
 
-    Called in the provider host for an attempt with an oracle that objected, whose message it is.
-    Equal signatures are the same bug.
+    Called in the provider host for an attempt that failed: ``message`` is that of the oracle that objected, else what
+    the failure says (``exit 3 of step t``).  Equal signatures are the same bug.
     """
     raise NotImplementedError
 

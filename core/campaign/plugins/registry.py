@@ -169,7 +169,13 @@ class Registry:
 
     def hears(self, hook: str) -> bool:
         """Whether a loaded plugin implements this hook; nothing is imported to find out."""
-        return self._manager is not None and bool(getattr(self._manager.hook, hook).get_hookimpls())
+        return bool(self.implementing(hook))
+
+    def implementing(self, hook: str) -> tuple[str, ...]:
+        """The loaded plugins that implement this hook, sorted; nothing is imported to find out."""
+        if self._manager is None:
+            return ()
+        return tuple(sorted(each.plugin_name for each in getattr(self._manager.hook, hook).get_hookimpls()))
 
     def emit(self, hook: str, **arguments: Any) -> list[Diagnostic]:
         """Tell every loaded plugin of an event; one that raises costs a warning, and the others still hear of it."""

@@ -246,6 +246,7 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     ``environment`` is what programs that judge get, the tools' own without their parameters; ``masked`` names the
     variables whose values are secret, ``secrets`` are values that texts of the order hold without a variable that is
     handed on.  ``parent`` (``key@attempt``) and ``request`` say where an attempt comes from that is not the plan's own.
+    ``signed_by`` are those of the ``plugins`` that are asked for a signature where it fails.
     """
 
     token: str
@@ -288,10 +289,16 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     expectations: tuple[ExpectOrder, ...] = ()
     rules: RulesOrder | None = None
     plugins: tuple[str, ...] = ()
+    signed_by: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     masked: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     digest: str = ""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether something is said after its exit record: oracles are asked, or who knows failures."""
+        return bool(self.oracles or self.signed_by)
 
 
 def parameter_variables(values: Mapping[str, Value]) -> dict[str, str]:

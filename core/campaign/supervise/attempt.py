@@ -311,7 +311,7 @@ class Attempt:
             record = self._exit(tree_empty)
         self._send(Exited(self.order.token, record))
         reach("attempt.exited")
-        if not self.order.oracles:
+        if not self.order.is_judged:
             self._finish()
             return
         if self._scene is not None:

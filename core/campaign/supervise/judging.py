@@ -12,11 +12,14 @@ from campaign.records import (
     Evidence,
     Excerpt,
     Exit,
+    Failure,
+    FailureKind,
     Judgement,
     OracleOrder,
     OracleRecord,
     Order,
     Stop,
+    Verdict,
     fill_json,
     show_late,
 )
@@ -78,11 +81,14 @@ class Judging:
 
     def start(self) -> None:
         """Begin; ``done`` is called when the last one has answered."""
-        if self._stopped is not None:
+        if self._stopped is not None or not self._waiting:
             self._next()
-            return
+        else:
+            self._load(self._loaded)
+
+    def _load(self, loaded: Callable[[Reply], None]) -> None:
         request = Load(self._station.host.next_id(), self._order.plugins)
-        self._station.host.ask(request, _LOAD_DEADLINE_S, self._loaded)
+        self._station.host.ask(request, _LOAD_DEADLINE_S, loaded)
 
     def stop(self, reason: str) -> None:
         """Ask no more; whoever is being asked is killed."""
@@ -146,13 +152,28 @@ class Judging:
             write_file(folder, f"{stem}.json", _encode(record) + b"\n")
 
     def _sign(self) -> None:
-        failed = next((each for each in self._records if each.ok is False and not each.advisory), None)
-        if failed is None or self._stopped is not None or not self._order.plugins:
+        """Ask who knows failures, where this is one: a host is started for nothing else."""
+        failure = self._failure() if self._order.signed_by and self._stopped is None else None
+        if failure is None:
             self._done(tuple(self._records), None)
             return
-        asked = next((each.timeout_s for each in self._order.oracles if each.label == failed.label), None)
-        request = Sign(self._station.host.next_id(), self._exit, self._evidence, failed.message)
-        self._station.host.ask(request, min(asked or _SIGN_DEADLINE_S, _SIGN_DEADLINE_S), self._signed)
+        objecting = next((each for each in self._records if each.ok is False and not each.advisory), None)
+        if failure.kind is not FailureKind.ORACLE or objecting is None:
+            self._load(lambda _reply: self._ask_for_signature(failure.message, _SIGN_DEADLINE_S))
+            return
+        asked = next((each.timeout_s for each in self._order.oracles if each.label == objecting.label), None)
+        self._ask_for_signature(objecting.message, min(asked or _SIGN_DEADLINE_S, _SIGN_DEADLINE_S))
+
+    def _failure(self) -> Failure | None:
+        """What the judge will object to, None where the attempt does not fail."""
+        from campaign.judge.classify import decide  # late: most supervisors never need it
+
+        decision = decide(self._order, self._exit, self._records)
+        return decision.failure if decision.verdict is Verdict.FAIL else None
+
+    def _ask_for_signature(self, message: str, deadline_s: float) -> None:
+        request = Sign(self._station.host.next_id(), self._exit, self._evidence, message)
+        self._station.host.ask(request, deadline_s, self._signed)
 
     def _signed(self, reply: Reply) -> None:
         self._done(tuple(self._records), reply.fingerprint if isinstance(reply, Signed) else None)
