@@ -1,4 +1,4 @@
-"""Networks: an interface made slow, late or lossy by the kernel's own traffic control, held while a run lasts."""
+"""Networks: an interface shaped by the kernel's own traffic control, and a proxy whose connections faults hit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from campaign.plugins.api import (
     Injection,
     Quantity,
     Schema,
+    Tool,
     UnableError,
     Value,
     hookimpl,
 )
+from campaign_standard._proxy_faults import FAULTS
+from campaign_standard._proxy_tool import Proxy
 from campaign_standard._setting import number, run_command, seconds
 
 api = 1
@@ -153,6 +156,12 @@ def _capable(number: int) -> bool:
 
 
 @hookimpl
+def campaign_tools() -> list[Tool]:
+    """What stands in front of a served tool."""
+    return [Proxy()]
+
+
+@hookimpl
 def campaign_faults() -> list[Fault]:
-    """The holds of this plugin."""
-    return [Shape()]
+    """The holds of this plugin, and what happens to a proxy."""
+    return [Shape(), *(each() for each in FAULTS)]
