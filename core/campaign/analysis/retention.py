@@ -12,11 +12,14 @@ from campaign.ledger.rows import CampaignRow
 
 
 class Ties(Struct, frozen=True):
-    """What keeps campaigns: by id those that are marked, hold the first of a failure, or are not settled."""
+    """What keeps campaigns: by id those that are marked, hold the first of a failure, are not settled, or are needed
+    by an iteration that goes on.
+    """
 
     marked: Collection[str]
     first_seen: Collection[str]
     unsettled: Collection[str]
+    iterating: Collection[str] = ()
 
 
 class Kept(Struct, frozen=True):
@@ -28,7 +31,8 @@ class Kept(Struct, frozen=True):
 
 def read_ties(ledger: LedgerReader) -> Ties:
     """What a ledger says; raises LedgerError."""
-    return Ties(ledger.marked(), ledger.first_seen(), ledger.unsettled())
+    iterating = {campaign for campaign, each in ledger.belonging().items() if each.open}
+    return Ties(ledger.marked(), ledger.first_seen(), ledger.unsettled(), iterating)
 
 
 def examine(rows: Iterable[CampaignRow], before: datetime, ties: Ties) -> Iterator[Kept]:
@@ -46,4 +50,6 @@ def _tie(row: CampaignRow, ties: Ties) -> str | None:
         return "it is marked"
     if row.id in ties.unsettled:
         return "a run of it is lost or holds slots: campaign release"
+    if row.id in ties.iterating:
+        return "an iteration that goes on needs it"
     return "a failure was seen in it first" if row.id in ties.first_seen else None

@@ -126,7 +126,7 @@ def _carried_out(
     shown = TokenWatcher(tokens, watcher(sys.stderr, os.environ, live=live))
     outcome = carry_out(prepared, place, shown)
     tokens.say("stage", "report", root=campaign.run_root)
-    summary = conclude(prepared, place, reporters, now(), _unwritten)
+    summary = conclude(prepared, place, reporters, now(), unwritten)
     tokens.say("stage", "end", status=outcome.status, state=summary.state, **summary.verdicts)
     return outcome.status, summary
 
@@ -202,7 +202,7 @@ def _reporters(prepared: Prepared, names: Sequence[str]) -> list[Wanted]:
     return [*found, *map(wanted, names)]
 
 
-def _unwritten(path: str, error: OSError | CampaignError) -> None:
+def unwritten(path: str, error: OSError | CampaignError) -> None:
     """A result that cannot be written changes nothing of what the campaign came to."""
     found: Sequence[Diagnostic]
     if isinstance(error, OSError):

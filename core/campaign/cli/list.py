@@ -13,7 +13,7 @@ from campaign.cli.recorded import as_it_stands, open_ledger
 from campaign.cli.tables import cut, print_json, table, utc_now, when
 from campaign.ledger.lookback import Finding
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import CampaignRow
+from campaign.ledger.rows import Belonging, CampaignRow
 
 _WIDTH = 80
 
@@ -35,6 +35,7 @@ class Listed(Struct, frozen=True, kw_only=True):
     exit_status: int | None
     run_root: str
     marked: bool
+    iteration: str | None = None
 
 
 @click.command("list")
@@ -49,9 +50,12 @@ def command(output_format: str, limit: int | None, only_marked: bool, search: st
         if search is not None:
             _show_findings(ledger.search(search.split())[:limit], output_format == "json")
             return 0
-        marked = ledger.marked()
+        marked, belonging = ledger.marked(), ledger.belonging()
         rows = (row for row in ledger.campaigns() if row.id in marked or not only_marked)
-        found = [_listed(ledger, as_it_stands(workspace, row), row.id in marked) for row in islice(rows, limit)]
+        found = [
+            _listed(ledger, as_it_stands(workspace, row), row.id in marked, belonging.get(row.id))
+            for row in islice(rows, limit)
+        ]
     if output_format == "json":
         print_json(found)
     else:
@@ -80,7 +84,7 @@ def _show_findings(found: list[Finding], as_json: bool) -> None:
         click.echo(table(["campaign", "run", "what", "times", "text", "when"], rows, numbers=("times",)))
 
 
-def _listed(ledger: LedgerReader, row: CampaignRow, marked: bool) -> Listed:
+def _listed(ledger: LedgerReader, row: CampaignRow, marked: bool, step: Belonging | None) -> Listed:
     verdicts: dict[str, int] = {}
     for (_, verdict), count in ledger.counts(row.id).items():
         if verdict is not None:
@@ -100,6 +104,7 @@ def _listed(ledger: LedgerReader, row: CampaignRow, marked: bool) -> Listed:
         exit_status=row.exit_status,
         run_root=row.run_root,
         marked=marked,
+        iteration=step.iteration if step is not None else None,
     )
 
 
@@ -107,6 +112,7 @@ def _table(found: list[Listed]) -> str:
     now = utc_now()
     verdicts = ("pass", "fail", "error")
     marks = ["mark"] if any(each.marked for each in found) else []
+    iterations = ["iteration"] if any(each.iteration for each in found) else []
     rows: list[list[Any]] = [
         [
             each.campaign,
@@ -116,10 +122,11 @@ def _table(found: list[Listed]) -> str:
             _done(each),
             *(each.verdicts.get(verdict) for verdict in verdicts),
             when(each.started_at, now),
+            *(each.iteration for _ in iterations),
         ]
         for each in found
     ]
-    headers = ["campaign", *marks, "state", "tier", "done", *verdicts, "started"]
+    headers = ["campaign", *marks, "state", "tier", "done", *verdicts, "started", *iterations]
     return table(headers, rows, numbers=("done", *verdicts))
 
 

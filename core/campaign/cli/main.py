@@ -43,6 +43,7 @@ VERBS: Mapping[str, str] = {
     "retry": "Carry out again what did not pass.",
     "minimize": "Make a failure smaller, and write a spec of the smallest one.",
     "replay": "Carry out a run again as it was, and say whether the same failure comes back.",
+    "iterate": "Retry what fails, round by round, until a target win rate is reached.",
     "rerun": "Begin a recorded campaign anew, from its snapshot.",
     "recheck": "Judge saved evidence again, by spec and rule sets as they are now.",
     "compare": "Compare two campaigns cell by cell: fixed, regressed, not run.",

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import click
 import msgspec
@@ -33,6 +33,7 @@ _MOST_NAMES = 20
 #: Another client writes, or a daemon is about to serve; the daemon is gone in the middle of the conversation.
 _CHANGING_HANDS = frozenset({"CAMP524", "CAMP526"})
 _PERSISTENCE_S, _PAUSE_S = 10.0, 0.05
+_Asked = TypeVar("_Asked")
 NO_DAEMON = "no daemon runs here: campaign daemon carries out what is queued"
 
 
@@ -73,7 +74,7 @@ def submit(asked: wire.Submit, send: Callable[[wire.Submit], wire.Done]) -> str:
     deadline = time.monotonic() + _PERSISTENCE_S
     for _ in range(_MOST_NAMES):
         try:
-            return _persist(asked, send, deadline).campaigns[0]
+            return persist(asked, send, deadline).campaigns[0]
         except CampaignError as error:
             if error.diagnostics[0].code != "CAMP521":
                 raise
@@ -81,8 +82,9 @@ def submit(asked: wire.Submit, send: Callable[[wire.Submit], wire.Done]) -> str:
     raise CampaignError([Diagnostic("CAMP521", "no id was free", status=ExitStatus.SETUP)])
 
 
-def _persist(asked: wire.Submit, send: Callable[[wire.Submit], wire.Done], deadline: float) -> wire.Done:
+def persist(asked: _Asked, send: Callable[[_Asked], wire.Done], deadline: float | None = None) -> wire.Done:
     """Ask again while the workspace changes hands, or where its daemon died before it answered."""
+    deadline = time.monotonic() + _PERSISTENCE_S if deadline is None else deadline
     while True:
         try:
             return send(asked)

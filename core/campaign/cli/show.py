@@ -79,6 +79,7 @@ def _show_campaign(ledger: LedgerReader, row: CampaignRow, as_json: bool) -> Non
             ("state", row.state),
             ("tier", row.tier),
             ("seed", row.seed),
+            ("iteration", _step_of(ledger, row)),
             ("started", when(row.created_at, now)),
             ("finished", when(row.finished_at, now)),
             ("evidence", row.run_root),
@@ -86,6 +87,12 @@ def _show_campaign(ledger: LedgerReader, row: CampaignRow, as_json: bool) -> Non
     )
     parts = [head, remarks_text(summary.remarks, now), summary_text(summary, row.run_root)]
     click.echo("\n\n".join(part for part in parts if part))
+
+
+def _step_of(ledger: LedgerReader, row: CampaignRow) -> str | None:
+    """Which step of which iteration it is."""
+    step = ledger.belonging().get(row.id)
+    return f"{step.iteration}, round {step.round}: {step.kind}" if step is not None else None
 
 
 def _show_runs(ledger: LedgerReader, row: CampaignRow, as_json: bool) -> None:

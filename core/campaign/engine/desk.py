@@ -23,6 +23,7 @@ from campaign.engine.wire import (
     Done,
     Enqueue,
     Forget,
+    Iterate,
     Mark,
     Name,
     Note,
@@ -94,6 +95,13 @@ class Desk:
             request = msgspec.structs.replace(request, instance=parent.row.instance)
         self._ledger.request(request)
         return Done((request.campaign,), 1)
+
+    def iterate(self, asked: Iterate) -> Done:
+        """Keep how far an iteration is."""
+        if asked.step is not None and asked.step.iteration != asked.iteration.id:
+            raise refused("CAMP520", f"a step of {asked.step.iteration:.100} is none of {asked.iteration.id:.100}")
+        self._ledger.iterate(asked.iteration, asked.step)
+        return Done((), 1)
 
     def pause(self, asked: Control) -> Done:
         """Have nothing of it started until it is resumed."""

@@ -54,6 +54,7 @@ _HOUSEHOLD: Mapping[str, type[Struct]] = {
     "adopt": wire.Adopt,
     "shrink": wire.Shrink,
     "rejudge": wire.Rejudge,
+    "iterate": wire.Iterate,
 }
 
 

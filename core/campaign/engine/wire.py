@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from campaign.diagnostics import Diagnostic
 from campaign.engine.protocol import NULL
-from campaign.ledger.rows import CampaignRow, RequestRow
+from campaign.ledger.rows import CampaignRow, IterationRow, RequestRow, StepRow
 from campaign.records import Decision, OracleRecord
 
 VERSION = 1
@@ -57,6 +57,13 @@ class Beside(Struct, frozen=True):
     """Something is asked for beside a plan; ``request.id`` makes asking twice safe."""
 
     request: RequestRow
+
+
+class Iterate(Struct, frozen=True):
+    """An iteration goes on by a step; their names make asking twice safe."""
+
+    iteration: IterationRow
+    step: StepRow | None = None
 
 
 class Control(Struct, frozen=True):

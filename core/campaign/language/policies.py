@@ -14,6 +14,7 @@ from campaign.language.limits import object_to_durations
 from campaign.language.names import meant, shown
 from campaign.language.syntax import Expr, ListOf, Options, Range, Setting
 from campaign.language.typecheck import DURATION, INT, RATIO, STRING, Type
+from campaign.language.values import Values
 from campaign.plugins.names import canonical
 from campaign.units import Quantity, Value
 
@@ -40,6 +41,15 @@ class Minimize(Struct, frozen=True):
     order: tuple[str, ...] = ()
     by: str = WAYS[0]
     time: Quantity | None = None
+
+
+class Iterate(Struct, frozen=True):
+    """``iterate``: rates as 0..1, None where it does not say; ``before`` are argument vectors."""
+
+    target: float | None = None
+    confidence: float | None = None
+    rounds: int | None = None
+    before: tuple[tuple[str, ...], ...] = ()
 
 
 #: Options by clause: a type, or what else the option takes.
@@ -95,6 +105,8 @@ def _check_value(what: str, expr: Expr, wanted: Type, case: Case) -> None:
         case.values.report(Diagnostic("CAMP112", f"{what} has to be more than 0s", expr.span))
     elif what == "iterate target" and _number(value) == 0:
         case.values.report(Diagnostic("CAMP112", f"{what} is more than 0%, which every campaign reaches", expr.span))
+    elif what == "iterate confidence" and not 0.5 <= _number(value) < 1:
+        case.values.report(Diagnostic("CAMP112", f"{what} is 50% or more, and less than 100%", expr.span))
     elif wanted == RATIO and not 0 <= _number(value) <= 1:
         case.values.report(Diagnostic("CAMP112", f"{what} lies between 0% and 100%", expr.span))
 
@@ -187,12 +199,34 @@ def minimize_of(case: Case) -> Minimize | None:
     )
 
 
+def iterate_of(values: Values, options: Mapping[str, Setting]) -> Iterate:
+    """An ``iterate`` clause that was checked."""
+    found = {canonical(name): _constant(each.value, values) for name, each in options.items()}
+    target, confidence, rounds, before = (found.get(name) for name in ("target", "confidence", "rounds", "before"))
+    return Iterate(
+        target=_number(target) if target is not None else None,
+        confidence=_number(confidence) if confidence is not None else None,
+        rounds=rounds if isinstance(rounds, int) else None,
+        before=_vectors(before) if isinstance(before, tuple) else (),
+    )
+
+
+def _vectors(value: tuple[Value, ...]) -> tuple[tuple[str, ...], ...]:
+    """One argument vector, or a list of them."""
+    vectors = value if value and isinstance(value[0], tuple) else (value,)
+    return tuple(tuple(map(str, vector)) for vector in vectors if isinstance(vector, tuple))
+
+
 def _fixed(setting: Setting | None, case: Case) -> Value | None:
     return None if setting is None else _value(setting.value, case)
 
 
 def _value(expr: Expr, case: Case) -> Value | None:
+    return _constant(expr, case.values)
+
+
+def _constant(expr: Expr, values: Values) -> Value | None:
     try:
-        return case.values.compile(expr)(case.values.constants)
+        return values.compile(expr)(values.constants)
     except EvaluationError:
         return None

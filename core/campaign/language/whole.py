@@ -9,6 +9,7 @@ from msgspec import Struct
 from campaign.diagnostics import Diagnostic, Span
 from campaign.language.instances import MAXIMUM_SEED
 from campaign.language.names import shown
+from campaign.language.policies import Iterate, iterate_of
 from campaign.language.scopes import Scope, merge
 from campaign.language.syntax import Block, Expr, Instance, LabelText, Plain, Words
 from campaign.language.typecheck import INT, STRING
@@ -28,6 +29,7 @@ class Whole(Struct, frozen=True, kw_only=True):
     slots: Mapping[str, int] = {}
     orphans: str | None = None
     stop_on_fail: bool = False
+    iterate: Iterate = Iterate()
 
 
 def understand_whole(campaign: Block | None, tier: Block | None, report: Callable[[Diagnostic], None]) -> Whole:
@@ -48,6 +50,7 @@ def understand_whole(campaign: Block | None, tier: Block | None, report: Callabl
         slots={name: count for name, count in slots.items() if count is not None},
         orphans=orphans.words[0].text if isinstance(orphans, Words) else None,
         stop_on_fail=isinstance(stop, Words) and stop.words[0].text == "fail",
+        iterate=iterate_of(reader.values, merged.options.get("iterate", {})),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from campaign.ledger import lookback, requests, sightings
+from campaign.ledger import iterations, lookback, requests, sightings
 from campaign.ledger.opening import LedgerError, errors, reader, unreadable
 from campaign.ledger.rows import (
     PLAN,
@@ -23,15 +23,18 @@ from campaign.ledger.rows import (
     VERDICTS,
     AttemptRecord,
     AttemptRow,
+    Belonging,
     CampaignRow,
     ControlRow,
     FailureRow,
     Glance,
     HoldRow,
+    IterationRow,
     JudgementRow,
     RemovalRow,
     RequestRow,
     Sighting,
+    StepRow,
 )
 from campaign.records import Decision, Exit, OracleRecord, Order, Remark
 from campaign.records.event import EventView
@@ -398,6 +401,26 @@ class LedgerReader:
     def unsettled(self) -> set[str]:
         """The campaigns of which something is not done, or still holds slots."""
         return {str(campaign) for (campaign,) in self._rows(_UNSETTLED)}
+
+    def iterations(self) -> list[IterationRow]:
+        """Every iteration, the newest first."""
+        query = f"SELECT {', '.join(iterations.ITERATION)} FROM iteration ORDER BY at DESC, rowid DESC"
+        try:
+            return [iterations.iteration_row(row) for row in self._rows(query)]
+        except _NOT_DECODED as error:
+            raise unreadable(self.path, error) from error
+
+    def steps(self, iteration: str) -> list[StepRow]:
+        """The steps of an iteration, in order."""
+        query = f"SELECT {', '.join(iterations.STEP)} FROM step WHERE iteration = ? ORDER BY number"
+        try:
+            return [iterations.step_row(row) for row in self._rows(query, iteration)]
+        except _NOT_DECODED as error:
+            raise unreadable(self.path, error) from error
+
+    def belonging(self) -> dict[str, Belonging]:
+        """Which campaigns belong to which iteration; of several to the newest."""
+        return {str(campaign): Belonging(*row) for campaign, *row in self._rows(iterations.CAMPAIGNS)}
 
     def removals(self) -> list[RemovalRow]:
         """What is still to be removed from the disk."""

@@ -265,6 +265,51 @@ class RequestRow(Struct, frozen=True, kw_only=True):
     result: dict[str, Any] | None = None
 
 
+class IterationRow(Struct, frozen=True, kw_only=True):
+    """Campaigns towards a target: ``settings`` are what was asked for, ``spec`` the absolute path of the spec.
+
+    ``id`` is made by whoever asks, so that asking twice is safe; ``state`` is ``open``, ``done`` or ``canceled``;
+    ``result`` what it came to.
+    """
+
+    id: str
+    spec: str
+    settings: dict[str, Any] = {}
+    state: str = OPEN
+    at: str
+    ended_at: str | None = None
+    result: dict[str, Any] | None = None
+
+
+class StepRow(Struct, frozen=True, kw_only=True):
+    """A step of an iteration, written down before it is taken and again when it has been.
+
+    ``number`` counts the steps from 1; ``settings`` are what it needs to be taken again after a crash; ``submission``
+    is that of its ``campaign``, known only at the end; ``state`` is ``open``, ``done`` or ``failed``.
+    """
+
+    iteration: str
+    number: int
+    round: int
+    kind: str
+    settings: dict[str, Any] = {}
+    submission: str | None = None
+    campaign: str | None = None
+    state: str = OPEN
+    at: str
+    ended_at: str | None = None
+    result: dict[str, Any] | None = None
+
+
+class Belonging(Struct, frozen=True):
+    """Which step of an iteration a campaign is; ``open``: the iteration goes on."""
+
+    iteration: str
+    round: int
+    kind: str
+    open: bool
+
+
 class RemovalRow(Struct, frozen=True):
     """A folder of a campaign that the ledger has forgotten and that is still to be removed from the disk.
 

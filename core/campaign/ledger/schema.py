@@ -173,7 +173,36 @@ ALTER TABLE attempt ADD COLUMN request TEXT;
 CREATE INDEX attempt_request ON attempt (request) WHERE request IS NOT NULL;
 """
 
+#: Iterations towards a target, and their steps.
+_FOURTH = """
+CREATE TABLE iteration (
+    id TEXT PRIMARY KEY,
+    spec TEXT NOT NULL,
+    settings BLOB NOT NULL,
+    state TEXT NOT NULL,
+    at TEXT NOT NULL,
+    ended_at TEXT,
+    result BLOB
+);
+
+CREATE TABLE step (
+    iteration TEXT NOT NULL REFERENCES iteration (id),
+    number INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    settings BLOB NOT NULL,
+    submission TEXT UNIQUE,
+    campaign TEXT,
+    state TEXT NOT NULL,
+    at TEXT NOT NULL,
+    ended_at TEXT,
+    result BLOB,
+    PRIMARY KEY (iteration, number)
+);
+CREATE INDEX step_campaign ON step (campaign) WHERE campaign IS NOT NULL;
+"""
+
 #: Migration *n* takes a ledger of schema *n* - 1 to schema *n*; what has shipped is never edited.
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 #: The schema that this version reads and writes.
 SCHEMA = len(MIGRATIONS)

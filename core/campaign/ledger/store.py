@@ -16,7 +16,7 @@ import msgspec
 
 from campaign import failpoints
 from campaign.failpoints import reach
-from campaign.ledger import forgetting, requests, staging
+from campaign.ledger import forgetting, iterations, requests, staging
 from campaign.ledger.opening import LedgerError, errors, transactions, unreadable, unwritable, vanished, writer
 from campaign.ledger.rows import (
     Admission,
@@ -25,12 +25,14 @@ from campaign.ledger.rows import (
     Change,
     ControlRow,
     Ending,
+    IterationRow,
     JudgementRow,
     Move,
     Released,
     Requested,
     RequestEnded,
     RequestRow,
+    StepRow,
 )
 from campaign.ledger.watermark import Watermark
 from campaign.records import Order
@@ -150,6 +152,13 @@ class Ledger:
         """Remember what is asked for beside the plan, once however often it is said."""
         with errors(self.path, unwritable), self._transaction():
             requests.insert(self._db, row)
+
+    def iterate(self, iteration: IterationRow, step: StepRow | None) -> None:
+        """Keep an iteration and a step of it, once however often they are said; what has ended stays as it is."""
+        with errors(self.path, unwritable), self._transaction():
+            iterations.keep(self._db, iteration)
+            if step is not None:
+                iterations.keep_step(self._db, step)
 
     def end_requests(self, campaign: str, prefix: str, state: str, at: str) -> int:
         """End what is open of a campaign, of instances that start with ``prefix``; returns how many there were."""

@@ -68,7 +68,7 @@ def repro(  # noqa: PLR0913, PLR0917 - a run of a plan, and what is written abov
     ``instead`` what is executed in the place of steps, by their labels.
     Raises CampaignError where no such spec can be written.
     """
-    writer = _Writer(plan, run, root, frozenset(without), instead)
+    writer = Writer(plan, run, root, frozenset(without), instead)
     unused: set[str] = set()
     for _ in range(_MOST_PRUNED):
         text = format_source(Source(FILE, writer.text(remarks, unused)))
@@ -102,7 +102,9 @@ def _wrong(text: str, plan: Plan, providers: Callable[[], ProviderLookup]) -> li
     return [] if len(keys) == 1 else [Diagnostic("CAMP112", f"{len(keys)} runs are left where there should be one")]
 
 
-class _Writer:
+class Writer:
+    """Writes what one run is made of; every text is laid out later."""
+
     def __init__(
         self, plan: Plan, run: Run, root: str, without: frozenset[str], instead: Mapping[str, Instead]
     ) -> None:
@@ -120,24 +122,26 @@ class _Writer:
 
     def text(self, remarks: Iterable[str], unused: Collection[str]) -> str:
         """The whole text, before it is laid out."""
-        scope = self._merged.scope
-        labels = [group.label.text for group in scope.groups]
-        body = [*self._instance(unused)]
+        comments = [f"# {line}" for remark in remarks for line in remark.splitlines()]
         return "\n".join(
-            [
-                *(f"# {line}" for remark in remarks for line in remark.splitlines()),
-                "",
-                *self._declarations(),
-                "",
-                *(f"group {label} {{" for label in labels),
-                f"instance {scope.instance.label.text} {{",
-                *body,
-                "}" * (len(labels) + 1),
-                "",
-            ]
+            [*comments, "", *self.head(), *self.tools(), "", *self.instance(unused, (self._run.seed,)), ""]
         )
 
-    def _declarations(self) -> Iterator[str]:
+    def instance(self, unused: Collection[str], seeds: Iterable[int], clauses: Iterable[str] = ()) -> list[str]:
+        """The run's cell as an instance in its groups, with these seeds; ``clauses`` come behind its own."""
+        scope = self._merged.scope
+        labels = [group.label.text for group in scope.groups]
+        return [
+            *(f"group {label} {{" for label in labels),
+            f"instance {scope.instance.label.text} {{",
+            f"seeds [{', '.join(map(str, seeds))}]",
+            *self._instance(unused),
+            *clauses,
+            "}" * (len(labels) + 1),
+        ]
+
+    def head(self, clauses: Iterable[str] = ()) -> Iterator[str]:
+        """What the run's campaign uses, and itself; ``clauses`` are further ones of it."""
         if self._checked.uses:
             yield f"use {', '.join(self._checked.uses)}"
         for rules in self._checked.rules:
@@ -147,14 +151,16 @@ class _Writer:
         yield f"campaign {quoted(self._plan.name)} {{"
         yield f"seed {self._plan.seed}"
         yield from self._counts("slots")
+        yield from clauses
         yield "}"
+
+    def tools(self) -> Iterator[str]:
+        """The tools that the run's spec declares and it uses, one text each."""
         declared = (part.facts.name for part in self._case.parts if part.facts.declared is not None)
         for name in dict.fromkeys(declared):
-            yield ""
-            yield self._tool(name)
+            yield f"\n{self._tool(name)}"
         for number, program in enumerate(self._instead.values(), start=1):
-            yield ""
-            yield f"tool {_REPLAYED}{number} {{\ncommand [{', '.join(map(argument, program.argv))}]"
+            yield f"\ntool {_REPLAYED}{number} {{\ncommand [{', '.join(map(argument, program.argv))}]"
             yield from (f"env {name} = {argument(value)}" for name, value in program.env.items())
             yield "}"
 
@@ -171,11 +177,25 @@ class _Writer:
         ]
         return self._slice(facts.declared.span, edits)
 
+    def course(self) -> Iterator[str]:
+        """What the campaign says of the course of its runs."""
+        whole = self._plan.whole
+        if whole is not None and whole.parallel is not None:
+            yield f"parallel {whole.parallel}"
+        if whole is not None and whole.orphans is not None:
+            yield f"orphans {whole.orphans}"
+
     # --- the instance
+
+    def policies(self) -> Iterator[str]:
+        """When a run of the cell is tried again."""
+        options = self._merged.options.get("retry", {})
+        if options:
+            settings = (f"{name} = {self._slice(each.value.span)}" for name, each in options.items())
+            yield f"retry {{ {'; '.join(settings)} }}"
 
     def _instance(self, unused: Collection[str]) -> Iterator[str]:
         merged = self._merged
-        yield f"seeds [{self._run.seed}]"
         if merged.tags:
             yield f"tags {', '.join(dict.fromkeys(word.text for word in merged.tags))}"
         for draft in merged.axes:

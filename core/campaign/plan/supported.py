@@ -15,7 +15,6 @@ from campaign.plan.scenario import Scenario
 _NOT_YET: dict[str, str] = {
     "watch": "oracles that watch a run while it lasts",
     "schedule": "faults laid out by a schedule",
-    "iterate": "iterating towards a target",
     "clock virtual": "the virtual clock",
     "chain seeds": "chains of seeds on one set of served tools",
     "cooldown": "pauses between runs",

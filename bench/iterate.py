@@ -1,0 +1,83 @@
+"""The sequential test of ``iterate`` on simulated campaigns of a known win rate: how often it errs, how long it is."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from bench.measure import Result
+from campaign.analysis.iterate import FULL, Cell, End, Step, Taken, Wishes, next_step
+from campaign.analysis.sequential import Goal, Said, sequential_test
+
+GOAL = Goal(target=0.9, confidence=0.95)
+#: Whole: simulated campaigns of each rate.
+CAMPAIGNS = 10_000
+#: Rates, with what may be said of them with a chance of at most 5%.
+_WRONG = {0.80: "reached", 0.85: "reached", 0.90: None, 0.9385: "missed", 0.95: "missed", 1.0: "missed"}
+
+
+class Simulated(Struct, frozen=True):
+    """What was said how often of campaigns of one rate, and after how many trials on the average."""
+
+    said: Counter[str]
+    trials: float
+
+
+def simulated(rate: float, campaigns: int) -> Simulated:
+    """The test after each trial, to its end; the same for the same arguments."""
+    test, said, trials = sequential_test(GOAL), Counter[str](), 0
+    for number in range(campaigns):
+        rng = random.Random(f"{rate} {number}")
+        passes = fails = 0
+        while (found := test.say(passes, fails)) is Said.UNDECIDED and passes + fails < test.most:
+            passed = rng.random() < rate
+            passes, fails = passes + passed, fails + (not passed)
+        said[found.value] += 1
+        trials += passes + fails
+    return Simulated(said, trials / campaigns)
+
+
+def driven(rate: float, campaigns: int, cells: int = 12) -> Simulated:
+    """Whole campaigns of so many cells of that rate, with the trials that ``iterate`` adds until it has decided."""
+    wishes, said, trials = Wishes(test=sequential_test(GOAL), rounds=1), Counter[str](), 0
+    for number in range(campaigns):
+        rng = random.Random(f"{rate} {number}")
+        first = {f"c{place}": (0,) for place in range(cells)}
+        taken = [Taken(kind=FULL, round=0, cells=_carried_out(first, rate, rng))]
+        while isinstance(found := next_step(wishes, taken), Step) and found.wanted:
+            taken.append(Taken(kind=found.kind, round=0, cells=_carried_out(found.wanted, rate, rng)))
+        said["reached" if isinstance(found, End) and found.reached else "not reached"] += 1
+        trials += sum(len(cell.seeds) for each in taken for cell in each.cells.values())
+    return Simulated(said, trials / campaigns)
+
+
+def _carried_out(wanted: Mapping[str, tuple[int, ...]], rate: float, rng: random.Random) -> dict[str, Cell]:
+    found = {}
+    for name, seeds in wanted.items():
+        passes = sum(rng.random() < rate for _ in seeds)
+        found[name] = Cell(passes, len(seeds) - passes, 0, seeds)
+    return found
+
+
+def measure(*, short: bool) -> Iterator[Result]:
+    """Error rates in percent against the stated 5%, with three standard errors of room; trials for information."""
+    campaigns = CAMPAIGNS // 10 if short else CAMPAIGNS
+    room = 300 * (0.05 * 0.95 / campaigns) ** 0.5
+    for rate, wrong in _WRONG.items():
+        found = simulated(rate, campaigns)
+        told = ", ".join(f"{word} {100 * count / campaigns:.2f}%" for word, count in sorted(found.said.items()))
+        of = f"true rate {100 * rate:g}%, target 90%"
+        if wrong is not None:
+            yield Result(f"{of}: wrongly «{wrong}»", 100 * found.said[wrong] / campaigns, "%", 5 + room, False, told)
+        else:
+            yield Result(f"{of}: undecided", 100 * found.said["undecided"] / campaigns, "%", None, False, told)
+        yield Result(f"{of}: trials", found.trials, "trials", None, False, "on the average")
+    for rate in (0.80, 0.85):
+        found = driven(rate, campaigns // 10)
+        told = f"12 cells, with the trials that are added: {found.trials:.0f} on the average"
+        room = 300 * (0.05 * 0.95 / (campaigns // 10)) ** 0.5
+        wrong_share = 1_000 * found.said["reached"] / campaigns
+        yield Result(f"campaigns of {100 * rate:g}%: wrongly «reached»", wrong_share, "%", 5 + room, False, told)

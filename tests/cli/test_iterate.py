@@ -1,0 +1,122 @@
+"""Iterations for real: tools that a ``before`` command mends, hooks, questions, and what may be wrong with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaign.ledger.queries import LedgerReader
+
+#: Passes where a file of its mode's name lies beside the spec; ``b`` is there from the start.
+SPEC = """
+tool t {{
+  command ["/bin/sh", "-c", "test -e {folder}/{{mode}}", "{{n}}"]
+  param mode: string
+  param n: int = 1
+}}
+campaign "it" {{ parallel 2; {clause} }}
+group g {{
+  instance {{mode}} {{ sweep mode = ["a", "b"]; sweep n = 1..2; run t }}
+}}
+"""
+CLAUSE = "iterate {{ target = 70%; confidence = 60%; rounds = 2{more} }}"
+#: Two of four passes show that 70% are missed, four that they are reached.
+WIDE = ("--margin", "30%")
+MEND = '; before = [["touch", "a"]]'
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Any:
+    def write(more: str = "", clause: str = CLAUSE) -> None:
+        (tmp_path / "b").touch()
+        text = SPEC.format(folder=tmp_path, clause=clause.format(more=more))
+        (tmp_path / "it.camp").write_text(text)
+
+    return write
+
+
+def kinds(tmp_path: Path) -> list[tuple[str, str]]:
+    with LedgerReader(str(tmp_path / ".campaign" / "ledger.sqlite")) as ledger:
+        return [(each.kind, each.state) for each in ledger.steps(ledger.iterations()[0].id)]
+
+
+WHOLE = [(kind, "done") for kind in ("full", "analyze", "before", "retry", "full")]
+
+
+def test_what_before_mends_is_retried_and_confirmed(campaign: Any, spec: Any, tmp_path: Path) -> None:
+    spec(MEND)
+    ended = campaign("iterate", "it.camp", *WIDE, "--format", "json")
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert kinds(tmp_path) == WHOLE
+    assert (told["state"], told["result"]["reached"]) == ("done", True)
+    retry, full = (each["result"] for each in told["steps"][3:5])
+    assert (retry["passes"], retry["fixed"]) == (2, ["g.a[n=1]", "g.a[n=2]"])
+    assert (full["fixed_cells"], full["unchanged_cells"], full["regressed_cells"]) == (2, 2, 0)
+
+    written = next(tmp_path.glob(".campaign/iterations/*/round-1/retry-*.camp"))
+    assert written.read_text().startswith(f"# Step 4 of the iteration {told['iteration']}, round 1: failing cells of ")
+    planned = campaign("plan", written, "--list")
+    assert "g.a[n=1]#0" in planned.stdout
+    assert "g.b" not in planned.stdout
+
+    listed = json.loads(campaign("list", "--format", "json").stdout)
+    assert {each["iteration"] for each in listed} == {told["iteration"]}
+    assert told["iteration"] in campaign("show").stdout
+
+
+def test_it_stops_to_ask_and_goes_on_when_the_same_is_said_again(campaign: Any, spec: Any, tmp_path: Path) -> None:
+    spec()
+    (tmp_path / "hook.sh").write_text('#!/bin/sh\ncat > "given-$CAMPAIGN_ROUND"\n')
+    (tmp_path / "hook.sh").chmod(0o755)
+    asked = ("iterate", "it.camp", *WIDE, "--ask", "--hook", "./hook.sh")
+    paused = campaign(*asked)
+    assert paused.returncode == 1
+    assert "campaign iterate --resume iterate-it-" in paused.stderr
+    assert json.loads((tmp_path / "given-1").read_text())["schema"] == "campaign.analysis/1"
+    assert kinds(tmp_path)[-1] == ("ask", "open")
+    (tmp_path / "a").touch()
+    ended = campaign(*asked)
+    assert ended.returncode == 0, ended.stderr
+    assert "reached: 100.0% of" in ended.stdout
+
+
+def test_a_command_that_fails_ends_its_round_with_its_log(campaign: Any, spec: Any, tmp_path: Path) -> None:
+    spec('; before = [["sh", "-c", "echo it does not compile; exit 2"], ["touch", "never"]]')
+    ended = campaign("iterate", "it.camp", *WIDE)
+    assert ended.returncode == 1
+    assert "sh left with status 2" in ended.stderr
+    assert "it does not compile" in ended.stderr
+    again = campaign("iterate", "--resume")
+    assert again.returncode == 1
+    assert "not reached: round 2 ended with its before command; 2 rounds and no more" in again.stdout
+    assert kinds(tmp_path) == [("full", "done"), *[("analyze", "done"), ("before", "failed")] * 2]
+    assert not (tmp_path / "never").exists()
+    assert campaign("iterate", "--resume").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("clause", "arguments", "status", "code"),
+    [
+        ("", (), 2, "CAMP597"),
+        (CLAUSE, ("--target", "101%"), 2, "at most 100%"),
+        (CLAUSE, ("--rounds", "0"), 2, "--rounds"),
+        (CLAUSE, ("--confidence", "20%"), 2, "--confidence"),
+        (CLAUSE, ("--hook", ""), 2, "it is empty"),
+        (CLAUSE, ("--resume", "--rounds", "3"), 2, "goes on as it began"),
+        (CLAUSE, ("--resume",), 2, "CAMP598"),
+        (CLAUSE.replace("{more}", '; before = ["no-such-program"]'), (), 3, "CAMP599"),
+        ("iterate {{ target = 90%; rounds = 0 }}", (), 2, "CAMP112"),
+        ("iterate {{ target = 90%; confidence = 100% }}", (), 2, "CAMP112"),
+    ],
+)
+def test_bad_wishes_are_refused_before_anything_runs(
+    in_process: Any, spec: Any, clause: str, arguments: tuple[str, ...], status: int, code: str
+) -> None:
+    spec(clause=clause)
+    ended = in_process("iterate", "it.camp", *arguments)
+    assert ended.exit_code == status, ended.output
+    assert code in ended.stderr

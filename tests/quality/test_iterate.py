@@ -1,0 +1,33 @@
+"""The error rates that the sequential test states, measured; ``python -m bench iterate`` has 10,000 campaigns each."""
+
+from __future__ import annotations
+
+import pytest
+from bench.iterate import driven, simulated
+
+#: Campaigns; three standard errors of a rate of 5% are then 2.1 points.
+CAMPAIGNS = 1_000
+SLACK = 0.021
+
+
+@pytest.mark.parametrize(
+    ("rate", "wrong"), [(0.85, "reached"), (0.80, "reached"), (0.95, "missed"), (0.9385, "missed")]
+)
+def test_the_stated_error_rates_hold(rate: float, wrong: str) -> None:
+    found = simulated(rate, CAMPAIGNS)
+    assert found.said[wrong] / CAMPAIGNS <= 0.05 + SLACK
+    right = {"reached": "missed", "missed": "reached"}[wrong]
+    assert found.said[right] / CAMPAIGNS >= 0.95 - SLACK
+
+
+def test_at_the_target_itself_it_decides_too_and_takes_the_longest() -> None:
+    at, below, above = (simulated(rate, CAMPAIGNS) for rate in (0.90, 0.85, 0.95))
+    assert at.said["undecided"] / CAMPAIGNS <= 0.02 + SLACK
+    assert at.trials > below.trials
+    assert at.trials > above.trials
+
+
+def test_the_trials_that_are_added_make_no_false_success() -> None:
+    campaigns = 200
+    found = driven(0.85, campaigns)
+    assert found.said["reached"] / campaigns <= 0.05 + 0.047
