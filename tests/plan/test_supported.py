@@ -11,11 +11,9 @@ from campaign.plan.supported import _NOT_YET, not_yet
 from campaign.plugins.registry import Registry
 
 WITH: dict[str, str] = {
-    "watch": 'instance a { run t; watch text.contains { text = "x"; every = 1s } }',
     "clock virtual": "instance a { run t; clock virtual }",
     "chain seeds": "instance a { run t; chain seeds }",
     "cooldown": "instance a { run t; cooldown 5s }",
-    "sla": 'instance a { run t; fault process.stop { at = 1s; sla = 5s }; watch text.contains { text = "x" } }',
 }
 
 

@@ -25,7 +25,18 @@ from campaign.plan.supported import not_yet
 from campaign.plan.variables import environment_problems
 from campaign.plugins.parameters import from_json
 from campaign.plugins.registry import Kind, Registry
-from campaign.records import FaultOrder, GuardOrder, HoldOrder, Order, ServiceOrder, StepOrder, mask_text, secrets_of
+from campaign.records import (
+    FaultOrder,
+    GuardOrder,
+    HoldOrder,
+    OracleOrder,
+    Order,
+    ServiceOrder,
+    StepOrder,
+    WatchOrder,
+    mask_text,
+    secrets_of,
+)
 from campaign.supervise.processes import StartError, find_program
 
 #: A check that looks at the machine has that long.
@@ -161,9 +172,11 @@ def _unarmed(order: Order, scenario: Scenario, registry: Registry) -> Iterator[D
 
 
 def _unjudged(order: Order, scenario: Scenario, registry: Registry) -> Iterator[Diagnostic]:
-    """What its oracles lack on this machine; they are the same ones in every run of a scenario."""
-    spans = {each.part.label: each.part.placed.span for each in scenario.program.recipes if each.part.kind == "oracle"}
-    for oracle in order.oracles:
+    """What its oracles and watches lack on this machine; they are the same ones in every run of a scenario."""
+    asked = (each.part for each in scenario.program.recipes if each.part.kind in {"oracle", "watch"})
+    spans = {part.label: part.placed.span for part in asked}
+    oracles: tuple[OracleOrder | WatchOrder, ...] = (*order.oracles, *order.watches)
+    for oracle in oracles:
         provider = registry.find("oracle", oracle.oracle)
         if provider is not None and oracle.required:
             settings = from_json(provider, oracle.settings)

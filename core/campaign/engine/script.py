@@ -147,6 +147,8 @@ class _Script:
             yield f"the held condition {hold.label} ({hold.fault}) {hold.settings}"
         for guard in self._order.guards:
             yield f"the guard {guard.label} ({guard.oracle})"
+        for watch in self._order.watches:
+            yield f"the watch {watch.label} ({watch.oracle})"
         for oracle in self._order.oracles:
             yield f"the oracle {oracle.label} ({oracle.oracle})"
         for expectation in self._order.expectations:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from campaign.records import MASK, Exit, FaultOrder, MetricOrder, Order, PatternOrder, StepExit, StepOrder
+from campaign.judge.recovery import with_recovery
+from campaign.records import (
+    MASK,
+    Exit,
+    FaultOrder,
+    MetricOrder,
+    Order,
+    PatternOrder,
+    StepExit,
+    StepOrder,
+    WatchOrder,
+)
 
 
 def judged_by(recorded: Order, current: Order) -> Order:
-    """What was ordered then, with what decides now: oracles, expectations, metrics, good exits and recovery times.
+    """What was ordered then, with what decides now.
 
-    What was carried out (argument vectors, environments, folders, faults) stays as it was.  Of an order that came in an
+    That is oracles, expectations, metrics, good exits, recovery times, and which faults a watch judges.  What was
+    carried out (argument vectors, environments, folders, faults, watches) stays as it was.  Of an order that came in an
     archive, which holds no values of variables, programs that judge get those of today.
     """
     steps = {step.label: step for step in current.steps}
     faults = {fault.label: fault for fault in current.faults}
+    watches = {watch.label: watch for watch in recorded.watches}
     return replace(
         recorded,
         oracles=current.oracles,
@@ -28,6 +41,7 @@ def judged_by(recorded: Order, current: Order) -> Order:
         },
         steps=tuple(_step(step, steps.get(step.label)) for step in recorded.steps),
         faults=tuple(_fault(fault, faults.get(fault.label)) for fault in recorded.faults),
+        watches=tuple(_watch(watch, watches.get(watch.label)) for watch in current.watches),
     )
 
 
@@ -44,9 +58,15 @@ def _fault(then: FaultOrder, now: FaultOrder | None) -> FaultOrder:
     return then if now is None else replace(then, sla_s=now.sla_s)
 
 
+def _watch(now: WatchOrder, then: WatchOrder | None) -> WatchOrder:
+    """What was asked then, as it counts now; one that was not there then saw nothing."""
+    return now if then is None else replace(then, faults=now.faults, required=now.required, advisory=now.advisory)
+
+
 def exits_by(order: Order, exit: Exit) -> Exit:
-    """The exit record with the steps' exits held against what counts as good by now."""
+    """The exit record by what counts now: the steps' exits, and which watches judge which faults."""
     good = {step.label: step.ok_exits for step in order.steps}
+    exit = with_recovery(order, exit)
     return replace(exit, steps=tuple(_ended(step, good.get(step.label)) for step in exit.steps))
 
 

@@ -16,6 +16,7 @@ from campaign.judge.expectations import Holds, Outcome, condition, evaluate_expe
 from campaign.judge.fingerprint.regrouping import regrouped
 from campaign.judge.fingerprint.signature import fingerprint, grounds_of, signed
 from campaign.judge.observed import Observation, ending, named, timed_out, within_sla
+from campaign.judge.recovery import blind, objection_of
 from campaign.language.expressions import EvaluationError
 from campaign.records import (
     Decision,
@@ -31,6 +32,8 @@ from campaign.records import (
     Reason,
     Stop,
     Verdict,
+    WatchExit,
+    WatchOrder,
     mask_text,
     secrets_of,
 )
@@ -90,6 +93,7 @@ def _objections(
         yield from _exits(order, exit)
     yield from _not_started(exit)
     yield from _survivors(exit)
+    yield from _watches(order, exit)
     yield from _oracles(order, oracles)
     yield from _slas(order, exit)
     yield from _expectations(exit, outcomes, all_injected=not any(_not_injected(order, exit)))
@@ -210,9 +214,52 @@ def _slas(order: Order, exit: Exit) -> Iterator[Objection]:
         found = seen.get(fault.label)
         if fault.sla_s is None or found is None or found.injected_at_s is None or within_sla(fault, found):
             continue
-        what = "never recovered" if found.recovered_at_s is None else "recovered too late"
+        untold = blind(order, exit, fault.label)
+        if untold is not None:
+            message = f"cannot tell whether fault {fault.label} was recovered from: {untold}"
+            yield Objection(Verdict.ERROR, FailureKind.ORACLE, f"fault {fault.label} not watched", message)
+            continue
+        what = _unkept(found)
         message = f"fault {fault.label} {what}: its sla is {fault.sla_s:g} s"
         yield Objection(Verdict.FAIL, FailureKind.SLA, f"fault {fault.label} {what}", message)
+
+
+def _unkept(fault: FaultExit) -> str:
+    """How an ``sla`` was not kept; what never broke did not recover either, and is told apart."""
+    if fault.recovered_at_s is not None:
+        return "recovered too late"
+    return (
+        "was never detected, so it broke nothing that a watch saw" if fault.detected_at_s is None else "never recovered"
+    )
+
+
+# --- watches ----------------------------------------------------------------------------------------------------
+
+
+def _watches(order: Order, exit: Exit) -> Iterator[Objection]:
+    """What they found wrong that no fault explains; one that could not be asked leaves it open."""
+    seen = {watch.label: watch for watch in exit.watches}
+    for watch in order.watches:
+        if not watch.advisory and exit.steps:
+            yield from _watch(watch, seen.get(watch.label), exit.faults)
+
+
+def _watch(watch: WatchOrder, seen: WatchExit | None, faults: Sequence[FaultExit]) -> Iterator[Objection]:
+    subject = f"watch {watch.label}"
+    if seen is None or not (seen.samples or seen.error or seen.skipped):
+        yield Objection(Verdict.ERROR, FailureKind.ORACLE, subject, f"{subject} was not asked")
+        return
+    objection = objection_of(watch, seen, faults)
+    if objection is not None and objection.ok is False:
+        message = f"{subject} at {objection.at_s:.3f} s: {objection.message or 'not ok'}"
+        yield Objection(Verdict.FAIL, FailureKind.ORACLE, subject, message)
+    elif objection is not None:
+        message = f"{subject} could not judge at {objection.at_s:.3f} s: {objection.message}"
+        yield Objection(Verdict.ERROR, FailureKind.ORACLE, subject, message)
+    if seen.error is not None:
+        yield Objection(Verdict.ERROR, FailureKind.ORACLE, subject, f"{subject} could not be asked: {seen.error}")
+    if seen.skipped is not None and watch.required:
+        yield Objection(Verdict.ERROR, FailureKind.SETUP, subject, f"{subject} is not available: {seen.skipped}")
 
 
 # --- oracles and expectations -----------------------------------------------------------------------------------
@@ -282,7 +329,7 @@ def _reason(objection: Objection, outcomes: Sequence[Outcome]) -> str:
     """The objection's message, or the author's own words where an expectation speaks of the same oracle."""
     if objection.kind is not FailureKind.ORACLE or objection.verdict is not Verdict.FAIL:
         return objection.message
-    names = {"oracle.ok", f"{objection.subject.replace('oracle ', 'oracle.', 1)}.ok"}
+    names = {"oracle.ok", f"oracle.{objection.subject.partition(' ')[2]}.ok"}
     spoken = (each.sentence for each in outcomes if each.holds is Holds.NO and not names.isdisjoint(each.names))
     return next(spoken, objection.message)
 

@@ -10,9 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from signal import Signals
 
+from msgspec.structs import replace
+
 from campaign.judge.metrics import read_metric, seconds
+from campaign.judge.recovery import blind, objection_of
 from campaign.language.expressions import Missing
-from campaign.records import Exit, FaultExit, FaultOrder, OracleRecord, Order, ProcessExit, StepExit, Stop
+from campaign.records import (
+    Exit,
+    FaultExit,
+    FaultOrder,
+    OracleOrder,
+    OracleRecord,
+    Order,
+    ProcessExit,
+    StepExit,
+    Stop,
+    WatchOrder,
+)
 from campaign.units import UnitError, Value
 
 #: A process ended by a signal has the exit code that shells report, so that no comparison takes it for a success.
@@ -35,7 +49,8 @@ class Observation:
     def __init__(self, order: Order, exit: Exit, oracles: Sequence[OracleRecord]) -> None:
         self._order = order
         self._exit = exit
-        self._oracles = {record.label: record for record in oracles}
+        watched = (watch_record(each, exit) for each in order.watches)
+        self._oracles = {record.label: record for record in (*oracles, *watched)}
         self._matched = frozenset(exit.matched)
 
     def __call__(self, name: str) -> Value:
@@ -119,7 +134,7 @@ class Observation:
     # --- oracles ---
 
     def _all_oracles(self) -> bool:
-        counting = [oracle.label for oracle in self._order.oracles if not oracle.advisory]
+        counting = [each.label for each in self._asked if not each.advisory]
         undecided: Undecided | None = None
         for label in counting:
             try:
@@ -135,11 +150,16 @@ class Observation:
 
     def objections(self, name: str) -> list[str]:
         """What the oracles that ``name`` (``oracle.ok``, ``oracle.LABEL.ok``) speaks of object to, label first."""
-        labels = [oracle.label for oracle in self._order.oracles if not oracle.advisory]
+        labels = [each.label for each in self._asked if not each.advisory]
         if name != "oracle.ok":
-            labels = [_split(name.removeprefix("oracle."), (oracle.label for oracle in self._order.oracles))[0]]
+            labels = [_split(name.removeprefix("oracle."), (each.label for each in self._asked))[0]]
         records = [self._oracles[label] for label in labels if label in self._oracles]
         return [f"{record.label}: {record.message}".rstrip(": ") for record in records if record.ok is False]
+
+    @property
+    def _asked(self) -> tuple[OracleOrder | WatchOrder, ...]:
+        """Everything that ``oracle.LABEL`` may mean: watches too, which no oracle shares its label with."""
+        return (*self._order.oracles, *self._order.watches)
 
     def endings(self, name: str) -> list[str]:
         """How the steps that ``name`` (``exit.ok``, ``step.LABEL.exit.ok``) speaks of ended, where not well."""
@@ -151,7 +171,7 @@ class Observation:
         return [f"{ending(step.exit)} of step {named(step)}" for step in steps if not step.ok]
 
     def _oracle(self, rest: str) -> Value:
-        label, field = _split(rest, (oracle.label for oracle in self._order.oracles))
+        label, field = _split(rest, (each.label for each in self._asked))
         ok = self._judged(label)
         return self._oracles[label].message if field == "message" else ok
 
@@ -175,6 +195,9 @@ class Observation:
         seen = next((fault for fault in self._exit.faults if fault.label == order.label), None)
         if seen is None or seen.injected_at_s is None:
             raise Missing(f"fault {order.label} was not injected")
+        untold = blind(self._order, self._exit, order.label)
+        if untold is not None:
+            raise Undecided(untold)
         match field:
             case "detected":
                 return seen.detected_at_s is not None
@@ -191,6 +214,22 @@ class Observation:
         if instant is None or fault.injected_at_s is None:
             raise Missing(f"fault {fault.label} was never {what}")
         return seconds(instant - fault.injected_at_s)
+
+
+def watch_record(watch: WatchOrder, exit: Exit) -> OracleRecord:
+    """A watch as ``oracle.LABEL`` asks for it: ok unless it objects to what no fault explains, in the words it used."""
+    seen = next((each for each in exit.watches if each.label == watch.label), None)
+    blank = OracleRecord(label=watch.label, oracle=watch.oracle, advisory=watch.advisory)
+    if seen is None or seen.error is not None:
+        return replace(blank, error="it was not asked" if seen is None else seen.error)
+    if not seen.changes:
+        return replace(blank, skipped=seen.skipped, error=None if seen.skipped else "it was not asked")
+    objection = objection_of(watch, seen, exit.faults)
+    if objection is None:
+        return replace(blank, ok=True, message=seen.changes[-1].message)
+    if objection.ok is None:
+        return replace(blank, error=objection.message)
+    return replace(blank, ok=False, message=objection.message)
 
 
 def within_sla(order: FaultOrder, seen: FaultExit) -> bool:

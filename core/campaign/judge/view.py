@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from campaign.judge.metrics import read_metric
-from campaign.judge.observed import within_sla
+from campaign.judge.observed import watch_record, within_sla
+from campaign.judge.recovery import blind
 from campaign.records import (
     Decision,
     Exit,
@@ -32,10 +33,14 @@ from campaign.records import (
     TraceExit,
     TraceView,
     Verdict,
+    WatchExit,
+    WatchOrder,
+    WatchView,
     mask_text,
     secrets_of,
     show_late,
     shown_environment,
+    watch_path,
 )
 from campaign.units import UnitError, to_json
 
@@ -97,7 +102,8 @@ def _carried_out(order: Order, exit: Exit, host_id: str | None) -> dict[str, Any
         "trace": next((each.trace for each in (*steps, *services) if each.trace is not None), None),
         "holds": tuple(map(_hold, exit.holds)),
         "guards": tuple(map(_guard, exit.guards)),
-        "faults": _faults(order.faults, exit.faults),
+        "faults": _faults(order, exit),
+        "watches": tuple(_watch(each, exit) for each in order.watches),
         "resources": Resources(
             requested={**order.needs, **order.prefers},
             granted=granted,
@@ -180,14 +186,20 @@ def _metric(text: str, kind: str) -> object:
 # --- faults, holds, guards and oracles --------------------------------------------------------------------------------
 
 
-def _faults(asked: Sequence[FaultOrder], seen: Sequence[FaultExit]) -> tuple[FaultView, ...]:
-    if not asked:
+def _faults(order: Order, exit: Exit) -> tuple[FaultView, ...]:
+    if not order.faults:
         return ()
-    found = {fault.label: fault for fault in seen}
-    return tuple(_fault(fault, found.get(fault.label)) for fault in asked)
+    found = {fault.label: fault for fault in exit.faults}
+    return tuple(_fault(fault, found.get(fault.label), _is_watched(order, exit, fault)) for fault in order.faults)
 
 
-def _fault(asked: FaultOrder, seen: FaultExit | None) -> FaultView:
+def _is_watched(order: Order, exit: Exit, fault: FaultOrder) -> bool:
+    """Whether a watch looked that would have seen it."""
+    watched = exit.watches and any(watch.judges(fault.label) for watch in order.watches)
+    return bool(watched) and blind(order, exit, fault.label) is None
+
+
+def _fault(asked: FaultOrder, seen: FaultExit | None, watched: bool) -> FaultView:
     if seen is None:
         return FaultView(name=asked.fault, label=asked.label, planned_at_s=asked.at_s, sla_s=asked.sla_s)
     judged = asked.sla_s is not None and seen.injected_at_s is not None
@@ -201,9 +213,19 @@ def _fault(asked: FaultOrder, seen: FaultExit | None) -> FaultView:
         sla_s=asked.sla_s,
         within_sla=within_sla(asked, seen) if judged else None,
         target=seen.target,
-        notes=seen.notes,
+        notes=_notes(seen, watched),
         error=seen.error or seen.undo_failed,
     )
+
+
+def _notes(seen: FaultExit, watched: bool) -> str | None:
+    """What its plugin says; and what never broke is told apart from what never recovered."""
+    broke_nothing = watched and seen.injected_at_s is not None and seen.detected_at_s is None
+    told = [
+        *filter(None, [seen.notes]),
+        *(["never detected: it broke nothing that a watch saw"] if broke_nothing else []),
+    ]
+    return "; ".join(told) or None
 
 
 def _hold(seen: HoldExit) -> HoldView:
@@ -225,6 +247,29 @@ def _guard(seen: GuardExit) -> GuardView:
         samples=seen.samples,
         message=seen.message,
         breached_at_s=seen.breached_at_s,
+    )
+
+
+def _watch(asked: WatchOrder, exit: Exit) -> WatchView:
+    seen = next((each for each in exit.watches if each.label == asked.label), WatchExit(asked.label, asked.oracle))
+    record = watch_record(asked, exit)
+    return WatchView(
+        name=asked.oracle,
+        label=asked.label,
+        ok=record.ok,
+        message=record.message,
+        advisory=asked.advisory,
+        every_s=asked.every_s,
+        samples=seen.samples,
+        missed=seen.missed,
+        first_at_s=seen.first_at_s,
+        last_at_s=seen.last_at_s,
+        longest_s=seen.longest_s,
+        changes=len(seen.changes),
+        left_out=seen.left_out,
+        error=record.error,
+        skipped=seen.skipped,
+        path=watch_path(asked.label) if seen.changes else None,
     )
 
 

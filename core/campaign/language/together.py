@@ -9,7 +9,7 @@ from campaign.language.items import Part, labels_of, parts_by_kind
 from campaign.language.names import meant, shown
 from campaign.language.observed import longest
 from campaign.language.scopes import Merged
-from campaign.language.syntax import Hole, Words
+from campaign.language.syntax import Boolean, Hole, Words
 from campaign.language.tools import holes
 from campaign.plugins.names import canonical
 
@@ -150,5 +150,9 @@ def _most_at_once(processes: Sequence[Part]) -> int:
 
 
 def _watches(watch: Part, fault: str) -> bool:
+    """Whether it says when a fault was recovered from; one that is advisory says nothing that counts."""
+    advisory = watch.engine.get("advisory")
+    if isinstance(advisory, Boolean) and advisory.value:
+        return False
     named = watch.engine.get("faults")
     return named is None or fault in [label for label, _ in labels_of(named)]

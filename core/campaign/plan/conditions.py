@@ -1,19 +1,22 @@
-"""What is done to a run and asked about it, as its order says it: held conditions, faults, oracles."""
+"""What is done to a run and asked about it, as its order says it: held conditions, faults, watches, oracles."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
 from campaign.diagnostics import CampaignError
-from campaign.language.items import label_of
+from campaign.language.items import label_of, labels_of
 from campaign.language.names import shown
 from campaign.language.syntax import Expr
 from campaign.plan.evaluation import Evaluation, as_json, refused
 from campaign.plan.identity import drawn_instant, instant_purpose
 from campaign.plan.program import Recipe
 from campaign.plan.resources import resources_of, shared
-from campaign.records import FaultOrder, HoldOrder, OracleOrder
+from campaign.records import FaultOrder, HoldOrder, OracleOrder, WatchOrder
 from campaign.units import Quantity
+
+#: How often a watch asks unless said; how often at most; how long a sample may take unless said, or a period if longer.
+EVERY_S, LEAST_S, SILENCE_S = 0.1, 0.001, 1.0
 
 
 def render_holds(recipes: Iterable[Recipe], run: Evaluation) -> tuple[HoldOrder, ...]:
@@ -66,6 +69,27 @@ def _instant(recipe: Recipe, run: Evaluation) -> float:
     if len(ends) == 1:
         return float(ends[0])
     return float(drawn_instant(ends[0], ends[1], run.draw(instant_purpose(recipe.part.label))))
+
+
+def render_watch(recipe: Recipe, run: Evaluation) -> WatchOrder:
+    """One oracle that is asked again and again while the steps run."""
+    part = recipe.part
+    every_s, timeout_s, named = run.time(recipe, "every"), run.time(recipe, "timeout"), part.engine.get("faults")
+    every_s = EVERY_S if every_s is None else every_s
+    for name, seconds in (("every", every_s), ("timeout", timeout_s)):
+        if seconds is not None and seconds < LEAST_S:
+            summary = f"{name} of the watch {shown(part.label)} is {seconds:g} s; it takes 1ms or more"
+            raise refused("CAMP112", summary, part.engine[name].span)
+    return WatchOrder(
+        label=part.label,
+        oracle=part.facts.name,
+        every_s=every_s,
+        timeout_s=max(every_s, SILENCE_S) if timeout_s is None else timeout_s,
+        settings=as_json(run.parameters(recipe)),
+        faults=None if named is None else tuple(text for text, _ in labels_of(named) if text is not None),
+        required=run.flag(recipe, "required", True),
+        advisory=run.flag(recipe, "advisory", False),
+    )
 
 
 def render_oracle(recipe: Recipe, run: Evaluation) -> OracleOrder:

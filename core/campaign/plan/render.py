@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.language.values import BUILTIN
-from campaign.plan.conditions import render_fault, render_holds, render_oracle
+from campaign.plan.conditions import render_fault, render_holds, render_oracle, render_watch
 from campaign.plan.evaluation import Evaluation, as_json
 from campaign.plan.expectations import render_expectations, searched
 from campaign.plan.identity import draw, run_id
@@ -229,6 +229,7 @@ class _Rendering:
             holds=render_holds(self._recipes("hold"), self.evaluation),
             guards=self.context.guards,
             faults=tuple(render_fault(each, self.evaluation, labels) for each in self._recipes("fault")),
+            watches=tuple(render_watch(each, self.evaluation) for each in self._recipes("watch")),
             oracles=tuple(render_oracle(each, self.evaluation) for each in self._recipes("oracle")),
             patterns=self._patterns(patterns),
             expectations=expectations,
@@ -236,7 +237,7 @@ class _Rendering:
             devices={name: self.context.devices[name] for name in self._slots if name in self.context.devices},
             plugins=self.context.plugins,
             signed_by=self.context.signed_by,
-            environment=self._judges_environment() if self._recipes("oracle") else {},
+            environment=self._judges_environment() if self._recipes("oracle") or self._recipes("watch") else {},
             masked=self.masked,
             secrets=self._secrets(),
         )

@@ -13,7 +13,7 @@ from campaign.records.campaign import (
     Summary,
     UniqueFailure,
 )
-from campaign.records.event import EventView, StepLine
+from campaign.records.event import EventView, StepLine, WatchLine, watch_path
 from campaign.records.evidence import Evidence
 from campaign.records.excerpt import Excerpt, Grounds
 from campaign.records.exit import (
@@ -23,9 +23,11 @@ from campaign.records.exit import (
     HoldExit,
     OutputRecord,
     ProcessExit,
+    Sighting,
     StepExit,
     Stop,
     TraceExit,
+    WatchExit,
 )
 from campaign.records.host import HostRecord
 from campaign.records.judgement import (
@@ -56,6 +58,7 @@ from campaign.records.order import (
     ServiceOrder,
     StepOrder,
     TraceOrder,
+    WatchOrder,
     devices_of,
     fill,
     fill_json,
@@ -86,6 +89,7 @@ from campaign.records.run import (
     RunView,
     StepView,
     TraceView,
+    WatchView,
 )
 from campaign.records.secrets import MASK, is_secret, mask_json, mask_text, secrets_of, shown_environment
 
@@ -146,6 +150,7 @@ __all__ = [
     "RulesOrder",
     "RunView",
     "ServiceOrder",
+    "Sighting",
     "StepExit",
     "StepLine",
     "StepOrder",
@@ -157,6 +162,10 @@ __all__ = [
     "TraceView",
     "UniqueFailure",
     "Verdict",
+    "WatchExit",
+    "WatchLine",
+    "WatchOrder",
+    "WatchView",
     "devices_of",
     "fill",
     "fill_json",
@@ -169,4 +178,5 @@ __all__ = [
     "show_late",
     "shown_environment",
     "slot_values",
+    "watch_path",
 ]

@@ -1,4 +1,4 @@
-"""``events.ldjson`` and ``steps.ldjson``: one JSON object a line; projections of ledger and evidence."""
+"""``events.ldjson``, ``steps.ldjson``, ``watch/<label>.ldjson``: one JSON object a line; projections of the records."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from campaign.records.exit import ProcessExit, TraceExit
 
 EVENT_SCHEMA = "campaign.event/1"
 STEP_SCHEMA = "campaign.step/1"
+WATCH_SCHEMA = "campaign.watch/1"
 
 
 class EventView(Struct, frozen=True, kw_only=True):
@@ -52,3 +53,21 @@ class StepLine(Struct, frozen=True, kw_only=True):
     metrics: dict[str, Any] = {}
     error: str | None = None
     trace: TraceExit | None = None
+
+
+class WatchLine(Struct, frozen=True, kw_only=True):
+    """A sample of a watch that said something new, ``at_s`` seconds after the attempt's start.
+
+    ``ok`` is null where its oracle could not judge.  The last line has the instant of the last sample.
+    """
+
+    schema: str = WATCH_SCHEMA
+    label: str
+    at_s: float
+    ok: bool | None
+    message: str = ""
+
+
+def watch_path(label: str) -> str:
+    """Where the timeline of a watch stands, relative to the attempt's public directory."""
+    return f"watch/{label.replace('/', '_')}.ldjson"

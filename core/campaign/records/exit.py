@@ -127,6 +127,39 @@ class GuardExit(Struct, frozen=True, omit_defaults=True):
     breached_at_s: float | None = None
 
 
+class Sighting(Struct, frozen=True, array_like=True):
+    """A sample that a watch gave and that said something new, ``at_s`` the instant of its answer.
+
+    ``ok`` is missing where its oracle could not judge.
+    """
+
+    at_s: float
+    ok: bool | None
+    message: str = ""
+
+
+class WatchExit(Struct, frozen=True, omit_defaults=True):
+    """What a watch saw (times in seconds from the attempt's start): its samples where they said something new.
+
+    ``samples`` were answered, from ``first_at_s`` to ``last_at_s``, never more than ``longest_s`` apart; ``missed``
+    were due while the one before was still being asked.  ``left_out`` are changes that are not listed: of the message
+    alone, or between two sightings of which the first says so.  ``error``: it could not be asked any more, and why.
+    ``skipped``: not required and not available.
+    """
+
+    label: str
+    oracle: str
+    samples: int = 0
+    missed: int = 0
+    first_at_s: float | None = None
+    last_at_s: float | None = None
+    longest_s: float = 0.0
+    changes: tuple[Sighting, ...] = ()
+    left_out: int = 0
+    error: str | None = None
+    skipped: str | None = None
+
+
 class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="schema", tag=EXIT_SCHEMA):
     """The exit record of one attempt, ``exit.json``: whole or not there.
 
@@ -147,6 +180,7 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
     holds: tuple[HoldExit, ...] = ()
     guards: tuple[GuardExit, ...] = ()
     faults: tuple[FaultExit, ...] = ()
+    watches: tuple[WatchExit, ...] = ()
     matched: tuple[str, ...] = ()
     output: OutputRecord = OutputRecord()
     excerpt: Excerpt | None = None

@@ -163,6 +163,27 @@ class GuardOrder(Struct, frozen=True, omit_defaults=True):
     settings: dict[str, Any] = {}
 
 
+class WatchOrder(Struct, frozen=True, omit_defaults=True):
+    """An oracle that is asked every ``every_s`` seconds from before the first step until the last one has ended.
+
+    ``faults`` are the labels of those that it judges, missing where it judges all; ``timeout_s`` is how long a sample
+    may take before it counts as not ok.  ``required`` and ``advisory`` as of an ``OracleOrder``.
+    """
+
+    label: str
+    oracle: str
+    every_s: float
+    timeout_s: float
+    settings: dict[str, Any] = {}
+    faults: tuple[str, ...] | None = None
+    required: bool = True
+    advisory: bool = False
+
+    def judges(self, fault: str) -> bool:
+        """Whether it says when this fault was detected, and when recovered."""
+        return not self.advisory and (self.faults is None or fault in self.faults)
+
+
 class RulesOrder(Struct, frozen=True, omit_defaults=True):
     """The rule sets whose limits the values of an order are held against, once more, before anything starts.
 
@@ -284,6 +305,7 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     holds: tuple[HoldOrder, ...] = ()
     guards: tuple[GuardOrder, ...] = ()
     faults: tuple[FaultOrder, ...] = ()
+    watches: tuple[WatchOrder, ...] = ()
     oracles: tuple[OracleOrder, ...] = ()
     patterns: tuple[PatternOrder, ...] = ()
     expectations: tuple[ExpectOrder, ...] = ()
@@ -379,6 +401,7 @@ def order_digest(order: Order) -> str:
         [(oracle.oracle, sorted(oracle.settings.items())) for oracle in order.oracles],
         [(hold.fault, hold.target, hold.resources, sorted(hold.settings.items())) for hold in order.holds],
         [(guard.oracle, guard.every_s, sorted(guard.settings.items())) for guard in order.guards],
+        [(watch.oracle, watch.every_s, watch.faults, sorted(watch.settings.items())) for watch in order.watches],
         sorted(order.environment.items()),
         [order.token, order.campaign, order.key, order.attempt, order.origin],
         (order.rules, [(each.template, sorted(each.env_template.items())) for each in processes])

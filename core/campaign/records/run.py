@@ -91,6 +91,30 @@ class GuardView(Struct, frozen=True, kw_only=True):
     breached_at_s: float | None = None
 
 
+class WatchView(Struct, frozen=True, kw_only=True):
+    """One watch: ``ok`` unless it objected outside the time of a fault that it judges, ``message`` then what it said.
+
+    ``path`` is its timeline, relative to the attempt; the rest as in the exit record.
+    """
+
+    name: str
+    label: str
+    ok: bool | None = None
+    message: str = ""
+    advisory: bool = False
+    every_s: float
+    samples: int = 0
+    missed: int = 0
+    first_at_s: float | None = None
+    last_at_s: float | None = None
+    longest_s: float = 0.0
+    changes: int = 0
+    left_out: int = 0
+    error: str | None = None
+    skipped: str | None = None
+    path: str | None = None
+
+
 class OracleView(Struct, frozen=True, kw_only=True):
     """One oracle's judgement; ``ok`` missing where it could not judge, ``error`` or ``skipped`` say why."""
 
@@ -151,6 +175,7 @@ class RunView(Struct, frozen=True, kw_only=True):
     holds: tuple[HoldView, ...] = ()
     guards: tuple[GuardView, ...] = ()
     faults: tuple[FaultView, ...] = ()
+    watches: tuple[WatchView, ...] = ()
     oracles: tuple[OracleView, ...] = ()
     resources: Resources = Resources()
     trace: TraceView | None = None

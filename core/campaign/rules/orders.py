@@ -28,7 +28,7 @@ def broken(order: Order, book: RuleBook) -> list[Violation]:
 
 
 def given_of(order: Order) -> Iterator[Given]:
-    """Every value of an order: what its processes, faults, holds and oracles get, then settings and axes.
+    """Every value of an order: what its processes, faults, holds, watches and oracles get, then settings and axes.
 
     What the rule sets themselves have watched (guards) is theirs.  Raises UnitError.
     """
@@ -127,8 +127,8 @@ def _settings_of(order: Order) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield from ((each.tool, each.values) for each in order.steps)
     yield from ((each.fault, each.settings) for each in order.faults)
     yield from ((each.fault, each.settings) for each in order.holds)
-    for oracle in order.oracles:
-        yield oracle.oracle, oracle.settings
+    yield from ((each.oracle, each.settings) for each in order.watches)
+    yield from ((each.oracle, each.settings) for each in order.oracles)
 
 
 def read(kind: str | None, value: Any) -> Value:

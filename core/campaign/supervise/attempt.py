@@ -3,6 +3,9 @@
     claimed ─▶ holding ─▶ serving ─▶ stepping ─▶ ending ─▶ judging ─▶ over
                   └──────────┴───────────┴─ whatever ends it early ─▶ ending
 
+``stepping`` begins with a first look of every watch, and lasts beyond the last step while a fault's ``sla`` runs and
+what it hit may yet recover.
+
 ``ending`` takes faults and holds back and stops the tree, both at once, and is left when both are done.  Events only
 note what happened; ``_advance`` looks at what is there and takes the next step, so that their order does not matter.
 """
@@ -17,7 +20,8 @@ import re2
 from msgspec.structs import replace
 
 from campaign.failpoints import reach
-from campaign.records import Exit, OracleRecord, Order, OutputRecord, Stop, mask_text, secrets_of
+from campaign.judge.recovery import with_recovery
+from campaign.records import Evidence, Exit, OracleRecord, Order, OutputRecord, Stop, mask_text, secrets_of
 from campaign.records.messages import Exited, FromSupervisor, Judged, Refused, Started
 from campaign.supervise.claim import Claim, ClaimedError, take
 from campaign.supervise.excerpting import excerpt_of_attempt
@@ -32,6 +36,7 @@ from campaign.supervise.station import Station, utc_now
 from campaign.supervise.steps import GRACE_S, Steps
 from campaign.supervise.stopper import Stopper
 from campaign.supervise.tree import AttemptTree
+from campaign.supervise.watches import Watches
 
 #: How long what a finished tool left behind may go on writing its output.
 LINGER_S = 0.5
@@ -78,14 +83,18 @@ class Attempt:
         self._claim: Claim | None = None
         self._scene: Scene | None = None
         self._guards: Guards | None = None
+        self._watches: Watches | None = None
+        self._evidence: tuple[object, Evidence] | None = None  # that so far, and what it was made from
         self._services: Services | None = None
         self._steps: Steps | None = None
         self._judging: Judging | None = None
         self._stopper: Stopper | None = None
         self._public = -1  # the public folder, while it is judged
         self._timers: list[Timer] = []
+        self._patience: Timer | None = None
         self._tree_empty: bool | None = None
         self._unholding = False
+        self._awaiting = False  # the steps are over, and a recovery is awaited
         self._desperate = False  # something failed while it was ending
         self._stopped: Stop | None = None
         self._breached = False  # a guard objected
@@ -126,7 +135,8 @@ class Attempt:
     def stop(self, reason: Stop, grace_s: float) -> None:
         """End it early; once it is ending, only shorten the grace; while it is judged, ask no more oracles."""
         if self._phase in _UNDER_WAY:
-            self._end(reason, grace_s)
+            waited_enough = self._awaiting and reason is Stop.TIMEOUT  # its steps had the time that they needed
+            self._end(None if waited_enough else reason, grace_s)
         elif self._phase is Phase.ENDING and self._stopper is not None:
             self._stopper.hurry(grace_s)
         elif self._phase is Phase.JUDGING and self._judging is not None:
@@ -212,11 +222,47 @@ class Attempt:
             self._services.start()
 
     def _served(self) -> None:
+        """Every watch looks once before the first step is started."""
         self._phase = Phase.STEPPING
-        if self._steps is not None:
+        if self.order.watches and self._scene is not None:
+            self._watches = Watches(
+                self.order,
+                self._station,
+                evidence=self._evidence_so_far,
+                secrets=self._secrets,
+                epoch=self._epoch,
+                changed=self._advance,
+            )
+            self._watches.start(self._scene.values, self._step, self._fail)
+        else:
+            self._step()
+
+    def _step(self) -> None:
+        if self._phase is Phase.STEPPING and self._steps is not None:
             self._steps.start()
 
     def _steps_over(self) -> None:
+        """No fault comes any more; one that is in force may last for its time while its recovery is awaited."""
+        if self._scene is not None:
+            self._scene.faults.close()
+        self._awaiting = True
+        self._advance()
+
+    def _await_recovery(self, scene: Scene) -> None:
+        """Wait while an ``sla`` runs, a watch looks, and something that may recover is there."""
+        left_s = self._watches.awaited_s(scene.faults.records(self._epoch)) if self._watches is not None else 0.0
+        if left_s > 0 and self._station.survivors():
+            if self._patience is None:
+                self._patience = self._later(left_s, self._patience_over)
+        else:
+            self._awaiting = False
+            self._settle_output()
+
+    def _patience_over(self) -> None:
+        self._patience = None
+        self._advance()
+
+    def _settle_output(self) -> None:
         """The natural end; what the last step left behind may write on for a moment, if it holds the output."""
         last = self._steps.current if self._steps else None
         if last is None or last.stream.ended or self._station.children.none:
@@ -241,8 +287,11 @@ class Attempt:
         if self._phase is Phase.SERVING:
             services.advance()
         elif self._phase is Phase.STEPPING:
-            if not steps.over and not scene.faults.acting and services.lost() is not None:
+            going_on = not steps.over or self._awaiting
+            if going_on and not scene.faults.acting and services.lost() is not None:
                 self._end(Stop.SERVICE, GRACE_S)
+            elif self._awaiting:
+                self._await_recovery(scene)
             else:
                 steps.advance()
         elif self._phase is Phase.ENDING:
@@ -260,6 +309,8 @@ class Attempt:
         self._station.reserve.release()
         for timer in self._timers:
             timer.cancel()
+        if self._watches is not None:
+            self._watches.end()
         if self._services is not None:
             self._services.close()
         if self._steps is not None:
@@ -321,7 +372,8 @@ class Attempt:
     def _exit(self, tree_empty: bool) -> Exit:
         if self._scene is not None:
             self._close_recording(self._scene)
-        record = replace(self._exit_so_far(), finished_at=utc_now(), tree_empty=tree_empty)
+        seen = replace(self._exit_so_far(), finished_at=utc_now(), tree_empty=tree_empty)
+        record = with_recovery(self.order, seen)
         excerpt = excerpt_of_attempt(self.order, record, self._scene.place.public) if self._scene is not None else None
         return record if excerpt is None else replace(record, excerpt=excerpt)
 
@@ -340,6 +392,7 @@ class Attempt:
             holds=scene.holds.records(self._epoch) if scene else (),
             guards=self._guards.records(self._epoch) if self._guards else (),
             faults=scene.faults.records(self._epoch) if scene else (),
+            watches=self._watches.records() if self._watches else (),
             matched=scene.recording.matched if scene else (),
             output=scene.recording.record() if scene else OutputRecord(),
             granted=self.order.granted,
@@ -348,6 +401,15 @@ class Attempt:
             setup_error=self._masked(self._setup_error),
             internal_error=self._masked(self._internal_error),
         )
+
+    def _evidence_so_far(self) -> Evidence:
+        """What a watch sees; made anew only where something has begun or ended meanwhile."""
+        started = self._scene.started if self._scene else ()
+        output = self._scene.recording.record().path if self._scene else None
+        made_from = (len(started), sum(each.ended for each in started), output)
+        if self._evidence is None or self._evidence[0] != made_from:
+            self._evidence = (made_from, evidence_of(self.order, self._exit_so_far(), self._late()))
+        return self._evidence[1]
 
     def _late(self) -> dict[str, str]:
         """The late values that became known, as they may be shown."""
@@ -362,15 +424,16 @@ class Attempt:
             scene.excuse(running)
         scene.recording.finish()
         scene.finish_traces()
-        problem = scene.recording.error or scene.place.problem() or self._write_steps(scene)
+        problem = scene.recording.error or scene.place.problem() or self._write_lines(scene)
         self._internal_error = self._internal_error or problem
 
-    def _write_steps(self, scene: Scene) -> str | None:
+    def _write_lines(self, scene: Scene) -> str | None:
         late = self._late()
         try:
             scene.place.write_steps(tuple(each.line(late, self._secrets) for each in scene.started))
+            scene.place.write_watches(self._watches.records() if self._watches else ())
         except OSError as error:
-            return f"steps.ldjson could not be written: {error.strerror}"
+            return f"what its steps and watches said could not be written: {error.strerror}"
         return None
 
     # -- judging, over -------------------------------------------------------------------------------------------

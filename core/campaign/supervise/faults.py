@@ -78,7 +78,7 @@ class Faults:
         self._order, self._station, self._claim, self._late = order, station, claim, late
         self._changed = changed
         self._runs = [FaultRun(each) for each in order.faults]
-        self._ending = False
+        self._closed = self._ending = False
 
     @property
     def any(self) -> bool:
@@ -99,11 +99,11 @@ class Faults:
         """Whether a fault hit this very process."""
         return process is not None and any(process in run.hit for run in self._runs)
 
-    def started(self, running: Running) -> None:
-        """A step or served tool has started: it may be what a fault counts from, or aims at."""
+    def started(self, running: Running, at: float) -> None:
+        """A step or served tool has started, ``at`` that instant: a fault may count from it, or aim at it."""
         for run in self._runs:
             if run.due is None and self._counts_from(run.order, running):
-                run.due = self._station.loop.now() + run.order.at_s
+                run.due = at + run.order.at_s
             if run.target is None and self._aims_at(run.order, running):
                 run.target = running
             ready = run.state is State.PLANNED and run.due is not None and run.target is not None
@@ -121,17 +121,25 @@ class Faults:
                     run.fail(f"{running.name} came to an end that is not that of its trace: {running.how()}")
 
     def end(self) -> None:
-        """The steps are over: inject nothing more, and take back whatever is in force."""
+        """Inject nothing more, and take back whatever is in force."""
         self._ending = True
+        self.close()
         for run in self._runs:
             if run.timer is not None:
                 run.timer.cancel()
-            if run.state in {State.PLANNED, State.ARMED}:
-                run.miss(_too_late(run))
-                self._strike(run)
-            elif run.state is State.IN_FORCE:
+            if run.state is State.IN_FORCE:
                 self._clear(run)
         self._changed()
+
+    def close(self) -> None:
+        """The steps are over: inject nothing more; what is in force stays so for its time."""
+        self._closed = True
+        for run in self._runs:
+            if run.state in {State.PLANNED, State.ARMED}:
+                if run.timer is not None:
+                    run.timer.cancel()
+                run.miss(_too_late(run))
+                self._strike(run)
 
     def records(self, epoch: float) -> tuple[FaultExit, ...]:
         """What the exit record says; ``epoch`` is the attempt's start on the loop's clock."""
@@ -169,7 +177,7 @@ class Faults:
     def _armed(self, run: FaultRun, target: Running, request: Arm, reply: Reply) -> None:
         if not isinstance(reply, Armed):
             run.fail(_why(reply))
-        elif self._ending or run.due is None:
+        elif self._closed or run.due is None:
             run.miss(_too_late(run))
         else:
             self._journal(run, reply)
@@ -264,7 +272,7 @@ def _record(run: FaultRun, epoch: float) -> FaultExit:
     return FaultExit(
         label=run.order.label,
         fault=run.order.fault,
-        planned_at_s=run.order.at_s,
+        planned_at_s=run.order.at_s if run.due is None else round(run.due - epoch, 6),
         injected_at_s=None if run.injected_at is None else round(run.injected_at - epoch, 6),
         cleared_at_s=None if run.cleared_at is None else round(run.cleared_at - epoch, 6),
         target=run.target.name if run.target else run.order.target,

@@ -55,7 +55,7 @@ class Scene:
         running.start(self._station, self.place.work, self._claim.tree_lock, self.values, self.epoch, dress)
         if self.faults.any and running.pid is not None:
             running.process = identify(running.pid, self._station.boot_id)
-            self.faults.started(running)
+            self.faults.started(running, self.epoch + running.started_at_s)
         return running
 
     @property

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from campaign.records import Order, StepLine
-from campaign.supervise.folders import open_below, open_folder, unchanged, write_file
+from campaign.records import Order, StepLine, WatchExit, WatchLine, watch_path
+from campaign.supervise.folders import closing_fd, open_below, open_folder, unchanged, write_file
 
 STEPS_FILE = "steps.ldjson"
 
@@ -49,7 +49,24 @@ class Workplace:
         if data:
             write_file(self.public, STEPS_FILE, data)
 
+    def write_watches(self, watches: Iterable[WatchExit]) -> None:
+        """Leave ``watch/<label>.ldjson`` of each that looked.  Raises OSError."""
+        for watch in watches:
+            folder, _, name = watch_path(watch.label).partition("/")
+            if data := b"".join(_encode(line) + b"\n" for line in _lines(watch)):
+                with closing_fd(open_below(self.public, folder)) as fd:
+                    write_file(fd, name, data)
+
     def close(self) -> None:
         """Let go of the folders."""
         os.close(self.public)
         os.close(self.work)
+
+
+def _lines(watch: WatchExit) -> Iterator[WatchLine]:
+    """What it saw, and until when that was so."""
+    for each in watch.changes:
+        yield WatchLine(label=watch.label, at_s=each.at_s, ok=each.ok, message=each.message)
+    if watch.changes and watch.last_at_s is not None and watch.last_at_s > watch.changes[-1].at_s:
+        last = watch.changes[-1]
+        yield WatchLine(label=watch.label, at_s=watch.last_at_s, ok=last.ok, message=last.message)

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from campaign.records import EventView, Exit, HostRecord, Order, PlanView, RunView, StepLine, Summary
+from campaign.records import EventView, Exit, HostRecord, Order, PlanView, RunView, StepLine, Summary, WatchLine
 from campaign.records.analysis import Analysis
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-#: By file name: what each schema describes.  ``event`` and ``step`` are of one line of their ``.ldjson``.
+#: By file name: what each schema describes.  ``event``, ``step`` and ``watch`` are of one line of their ``.ldjson``.
 RECORDS: dict[str, type[Struct]] = {
     "analysis": Analysis,
     "event": EventView,
@@ -30,6 +30,7 @@ RECORDS: dict[str, type[Struct]] = {
     "run": RunView,
     "step": StepLine,
     "summary": Summary,
+    "watch": WatchLine,
 }
 
 
