@@ -45,10 +45,14 @@ def test_the_evidence_is_not_changed(appended):
     assert digests() == before
 
 
-@pytest.mark.parametrize("share", [0.02, 0.2, 0.4, 0.6, 0.8, 0.99])
-def test_a_flipped_bit_is_found_though_redis_has_no_checksum_there(appended, copy_of, share):
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+@pytest.mark.parametrize("field", [b"SET", b"key:", b" "])  # a space is in the middle of a value
+def test_a_flipped_bit_is_found_though_redis_has_no_checksum_there(appended, copy_of, share, field):
     lab = copy_of(appended)
-    _flip(lab.directory / APPENDED, share)
+    path = lab.directory / APPENDED
+    data = bytearray(path.read_bytes())
+    data[data.rfind(field, 0, int(len(data) * share)) + len(field) - 1] ^= 0x10
+    path.write_bytes(data)
     assert lab.inspect().wrong
 
 
