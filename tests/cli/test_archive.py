@@ -229,7 +229,7 @@ def attempt_lies() -> dict[str, Callable[[dict[str, Any]], Any]]:
         "key": lambda a: (a["row"].update(key="x"), a["order"].update(key="x")),
         "attempt 0": lambda a: (a["row"].update(attempt=0), a["order"].update(attempt=0)),
         "huge number": lambda a: a["row"].update(epoch=10**30),
-        "huge seed": lambda a: a["row"].update(seed=2**63, key=f"{a['row']['cell']}#{2**63}"),
+        "huge seed": lambda a: a["row"].update(seed=2**64, key=f"{a['row']['cell']}#{2**64}"),
         "time": lambda a: a["row"].update(finished_at="yesterday"),
         "output elsewhere": lambda a: a["exit"]["output"].update(path="../../../../../../etc/passwd"),
         "step output elsewhere": lambda a: a["exit"]["steps"][0].update(output={"path": "/etc/passwd"}),

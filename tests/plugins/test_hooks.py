@@ -26,8 +26,8 @@ class OneFault(_Named, Fault):
 
 
 class OneSchedule(_Named, Schedule):
-    def instants(self, count, over, random, settings):
-        return tuple(over * index / count for index in range(count))
+    def lay_out(self, spread):
+        return [Placement(0, spread.over)]
 
 
 class OneOracle(_Named, Oracle):

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from campaign.plugins.api import (
     Command,
+    Draw,
     Evidence,
     Exit,
     Fault,
@@ -19,9 +20,12 @@ from campaign.plugins.api import (
     Injection,
     Judgement,
     Oracle,
+    Outcome,
     Schema,
     Service,
+    Simulated,
     Step,
+    Timeline,
     Tool,
     UnableError,
     Value,
@@ -116,6 +120,38 @@ class Trace(Fault):
         Path(undo["path"]).unlink(missing_ok=True)
 
 
+class Imagined(Fault):
+    """Is simulated, in every way."""
+
+    name = "imagined"
+    about = "is simulated as it is told"
+    parameters: ClassVar[Schema] = {"how": {"type": "string", "default": ""}}
+    injects = False
+    simulates = True
+
+    def simulate(self, draw: Draw, settings: Mapping[str, Value]) -> Any:
+        match settings["how"]:
+            case "raise":
+                raise RuntimeError("no imagination")
+            case "nonsense":
+                return {"detected_after_s": 1.0}
+            case "past":
+                return Simulated(detected_after_s=-1.0)
+            case "die":
+                os._exit(3)
+            case "think":
+                time.sleep(100)
+        return Simulated(detected_after_s=0.5, notes=str(settings["how"]))
+
+    def reports(self, timeline: Timeline, outcomes: Sequence[Outcome]) -> Any:
+        how = str(outcomes[0].settings["how"])
+        if how == "texts":
+            return ["a file"]
+        if how == "large":
+            return {"large.txt": "x" * (4 << 20) + "y"}
+        return {how.removeprefix("file "): "x"} if how.startswith("file ") else {}
+
+
 class Dress(Fault):
     """Adds to what the tools are started with."""
 
@@ -169,7 +205,7 @@ def campaign_oracles() -> list[Oracle]:
 
 @hookimpl
 def campaign_faults() -> list[Fault]:
-    return [Trace(), Dress(), Ground()]
+    return [Trace(), Dress(), Ground(), Imagined()]
 
 
 @hookimpl

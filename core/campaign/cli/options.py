@@ -21,7 +21,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _MOST_SEEDS = 1_000_000
 #: As in a spec, ``language.instances.MAXIMUM_SEED``; not imported, as a verb's help needs no language.
-LARGEST_SEED = (1 << 63) - 1
+LARGEST_SEED = (1 << 64) - 1
 
 
 def _seeds(context: click.Context, param: click.Parameter, given: str | None) -> tuple[int, ...] | None:

@@ -351,6 +351,8 @@ class Planner:
     def _leave_script(self, facts: Facts) -> None:
         """How it fails again without campaign."""
         decision, ended = facts.decision, facts.exit
+        if facts.order.clock == "virtual":
+            return  # nothing was started that could be started again
         if decision is not None and ended is not None and decision.verdict in {Verdict.FAIL, Verdict.ERROR}:
             public = facts.order.directories.public
             order = as_it_was(facts.order, ended, public, lambda _why: None)

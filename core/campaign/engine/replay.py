@@ -39,9 +39,9 @@ def as_it_was(order: Order, ended: Exit | None, directory: str, note: Callable[[
     """
     if ended is None:
         return order
-    injected = {each.label: each for each in ended.faults}
+    injected = {each.name: each for each in ended.faults}
     faults = tuple(
-        replace(each, at_s=_instant(each, injected[each.label], ended)) if each.label in injected else each
+        replace(each, at_s=_instant(each, injected[each.name], ended)) if each.name in injected else each
         for each in order.faults
     )
     return retraced(replace(order, faults=faults), ended, directory, note)

@@ -94,7 +94,7 @@ def _objections(
     yield from _not_started(exit)
     yield from _survivors(exit)
     yield from _watches(order, exit)
-    yield from _oracles(order, oracles)
+    yield from _oracles(order, exit, oracles)
     yield from _slas(order, exit)
     yield from _expectations(exit, outcomes, all_injected=not any(_not_injected(order, exit)))
 
@@ -188,19 +188,19 @@ def _faults(order: Order, exit: Exit) -> Iterator[Objection]:
 
 def _not_injected(order: Order, exit: Exit) -> Iterator[tuple[str, str]]:
     """The faults that never happened, and why: such a run is no valid trial."""
-    seen = {fault.label: fault for fault in exit.faults}
+    seen = {fault.name: fault for fault in exit.faults}
     for fault in order.faults:
-        found = seen.get(fault.label)
+        found = seen.get(fault.name)
         if found is not None and found.error is not None:
-            yield fault.label, f"could not be injected: {found.error}"
+            yield fault.name, f"could not be injected: {found.error}"
         elif (found is None or found.injected_at_s is None) and fault.in_trace is None:
-            yield fault.label, f"was to come at {fault.at_s:g} s, after the tools had ended"
+            yield fault.name, f"was to come at {fault.at_s:g} s, after the tools had ended"
 
 
 def _not_undone(exit: Exit) -> Iterator[Objection]:
     for fault in exit.faults:
         if fault.undo_failed is not None:
-            message = f"fault {fault.label} could not be undone: {fault.undo_failed}"
+            message = f"fault {fault.name} could not be undone: {fault.undo_failed}"
             yield Objection(Verdict.FAIL, FailureKind.INTERNAL, f"undo {fault.label}", message)
     for hold in exit.holds:
         if hold.undo_failed is not None:
@@ -209,18 +209,18 @@ def _not_undone(exit: Exit) -> Iterator[Objection]:
 
 
 def _slas(order: Order, exit: Exit) -> Iterator[Objection]:
-    seen: dict[str, FaultExit] = {fault.label: fault for fault in exit.faults}
+    seen: dict[str, FaultExit] = {fault.name: fault for fault in exit.faults}
     for fault in order.faults:
-        found = seen.get(fault.label)
+        found = seen.get(fault.name)
         if fault.sla_s is None or found is None or found.injected_at_s is None or within_sla(fault, found):
             continue
         untold = blind(order, exit, fault.label)
         if untold is not None:
-            message = f"cannot tell whether fault {fault.label} was recovered from: {untold}"
+            message = f"cannot tell whether fault {fault.name} was recovered from: {untold}"
             yield Objection(Verdict.ERROR, FailureKind.ORACLE, f"fault {fault.label} not watched", message)
             continue
         what = _unkept(found)
-        message = f"fault {fault.label} {what}: its sla is {fault.sla_s:g} s"
+        message = f"fault {fault.name} {what}: its sla is {fault.sla_s:g} s"
         yield Objection(Verdict.FAIL, FailureKind.SLA, f"fault {fault.label} {what}", message)
 
 
@@ -265,10 +265,10 @@ def _watch(watch: WatchOrder, seen: WatchExit | None, faults: Sequence[FaultExit
 # --- oracles and expectations -----------------------------------------------------------------------------------
 
 
-def _oracles(order: Order, oracles: Sequence[OracleRecord]) -> Iterator[Objection]:
+def _oracles(order: Order, exit: Exit, oracles: Sequence[OracleRecord]) -> Iterator[Objection]:
     said = {record.label: record for record in oracles}
     for oracle in order.oracles:
-        if not oracle.advisory:
+        if not oracle.advisory and exit.clock == "real":
             yield from _oracle(oracle, said.get(oracle.label))
 
 

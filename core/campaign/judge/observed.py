@@ -27,10 +27,13 @@ from campaign.records import (
     Stop,
     WatchOrder,
 )
-from campaign.units import UnitError, Value
+from campaign.units import Quantity, UnitError, Value
 
 #: A process ended by a signal has the exit code that shells report, so that no comparison takes it for a success.
 SIGNAL_BASE = 128
+
+#: What only processes, and oracles about them, could have told.
+_OF_PROCESSES = frozenset(("exit", "step", "output", "oracle", "metrics"))
 
 
 class Undecided(Exception):  # noqa: N818 - an answer, not an error
@@ -55,9 +58,11 @@ class Observation:
 
     def __call__(self, name: str) -> Value:
         """The value of ``name``; raises Missing, Undecided or NotApplicable where there is none."""
+        root, _, rest = name.partition(".")
+        if self._exit.clock == "virtual" and root.partition(" ")[0] in _OF_PROCESSES:
+            raise NotApplicable(f"{name}: nothing was started, the clock is virtual")
         if name.startswith("output "):
             return name in self._matched
-        root, _, rest = name.partition(".")
         match root:
             case "exit":
                 return self._exit_of(self._last(self._exit.steps, "no step was started"), rest)
@@ -188,13 +193,20 @@ class Observation:
     # --- faults ---
 
     def _fault(self, rest: str) -> Value:
+        """Of what came more than once, without an index: whether it holds of all, and the longest of the times."""
         label, field = _split(rest, (fault.label for fault in self._order.faults))
-        return self._of_fault(next(fault for fault in self._order.faults if fault.label == label), field)
+        index, field = _index(field)
+        asked = [fault for fault in self._order.faults if fault.label == label and index in {None, fault.index or 1}]
+        if not asked:
+            raise NotApplicable(rest)
+        answers = [self._of_fault(fault, field) for fault in asked]
+        times = [each for each in answers if isinstance(each, Quantity)]
+        return max(times, key=lambda time: time.value) if times else all(each is True for each in answers)
 
     def _of_fault(self, order: FaultOrder, field: str) -> Value:
-        seen = next((fault for fault in self._exit.faults if fault.label == order.label), None)
+        seen = next((fault for fault in self._exit.faults if fault.name == order.name), None)
         if seen is None or seen.injected_at_s is None:
-            raise Missing(f"fault {order.label} was not injected")
+            raise Missing(f"fault {order.name} was not injected")
         untold = blind(self._order, self._exit, order.label)
         if untold is not None:
             raise Undecided(untold)
@@ -212,7 +224,7 @@ class Observation:
 
     def _since(self, fault: FaultExit, instant: float | None, what: str) -> Value:
         if instant is None or fault.injected_at_s is None:
-            raise Missing(f"fault {fault.label} was never {what}")
+            raise Missing(f"fault {fault.name} was never {what}")
         return seconds(instant - fault.injected_at_s)
 
 
@@ -242,7 +254,9 @@ def within_sla(order: FaultOrder, seen: FaultExit) -> bool:
 
 
 def elapsed_s(exit: Exit) -> float:
-    """What ``elapsed`` says: seconds from the start of the first step to the end of the last one."""
+    """What ``elapsed`` says: seconds from the start of the first step to the end of the last one; all of a timeline."""
+    if exit.clock == "virtual":
+        return exit.duration_s
     if not exit.steps:
         return 0.0
     return max(step.started_at_s + step.duration_s for step in exit.steps) - exit.steps[0].started_at_s

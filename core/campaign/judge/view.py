@@ -97,6 +97,7 @@ def _carried_out(order: Order, exit: Exit, host_id: str | None) -> dict[str, Any
         "started_at": exit.started_at,
         "finished_at": exit.finished_at,
         "duration_s": exit.duration_s,
+        "clock": exit.clock,
         "steps": steps,
         "services": services,
         "trace": next((each.trace for each in (*steps, *services) if each.trace is not None), None),
@@ -189,8 +190,8 @@ def _metric(text: str, kind: str) -> object:
 def _faults(order: Order, exit: Exit) -> tuple[FaultView, ...]:
     if not order.faults:
         return ()
-    found = {fault.label: fault for fault in exit.faults}
-    return tuple(_fault(fault, found.get(fault.label), _is_watched(order, exit, fault)) for fault in order.faults)
+    found = {fault.name: fault for fault in exit.faults}
+    return tuple(_fault(fault, found.get(fault.name), _is_watched(order, exit, fault)) for fault in order.faults)
 
 
 def _is_watched(order: Order, exit: Exit, fault: FaultOrder) -> bool:
@@ -201,7 +202,9 @@ def _is_watched(order: Order, exit: Exit, fault: FaultOrder) -> bool:
 
 def _fault(asked: FaultOrder, seen: FaultExit | None, watched: bool) -> FaultView:
     if seen is None:
-        return FaultView(name=asked.fault, label=asked.label, planned_at_s=asked.at_s, sla_s=asked.sla_s)
+        return FaultView(
+            name=asked.fault, label=asked.label, planned_at_s=asked.at_s, sla_s=asked.sla_s, index=asked.index
+        )
     judged = asked.sla_s is not None and seen.injected_at_s is not None
     return FaultView(
         name=asked.fault,
@@ -215,6 +218,7 @@ def _fault(asked: FaultOrder, seen: FaultExit | None, watched: bool) -> FaultVie
         target=seen.target,
         notes=_notes(seen, watched),
         error=seen.error or seen.undo_failed,
+        index=asked.index,
     )
 
 

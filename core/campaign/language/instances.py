@@ -33,8 +33,11 @@ from campaign.language.values import BUILTIN, SEED, Values
 from campaign.plugins.names import canonical
 
 Report = Callable[[Diagnostic], None]
-#: Seeds are stored and written as 64-bit integers everywhere.
-MAXIMUM_SEED = (1 << 63) - 1
+#: Seeds are 64-bit integers without a sign everywhere.
+MAXIMUM_SEED = (1 << 64) - 1
+
+#: The largest whole number that is no seed.
+LARGEST = (1 << 63) - 1
 
 
 class Expectation(Struct, frozen=True):
@@ -116,7 +119,7 @@ class _Understanding:
             durations=self._durations(),
             sound=True,
         )
-        check_together(self.merged, parts, case.counts, self.lost, self.report)
+        check_together(self.merged, parts, schedule, case.counts, self.lost, self.report)
         case.sound = before == self.values.errors and not self.lost
         return case
 
@@ -205,7 +208,7 @@ class _Understanding:
     # --- expectations
 
     def _expectations(self, parts: tuple[Part, ...]) -> tuple[Expectation, ...]:
-        observations = Observations(parts, self.values.lost)
+        observations = Observations(parts, self.values.lost, "schedule" in self.merged.once)
         return tuple(
             found for placed in self.merged.expects if (found := self._expectation(*placed, observations)) is not None
         )
@@ -309,7 +312,7 @@ class _Understanding:
     def _are_seeds(self, seeds: Sequence[int], span: Span | None) -> bool:
         fine = all(0 <= seed <= MAXIMUM_SEED for seed in seeds)
         if not fine:
-            self.report(Diagnostic("CAMP112", "a seed is a whole number from 0 to 9223372036854775807", span))
+            self.report(Diagnostic("CAMP112", f"a seed is a whole number from 0 to {MAXIMUM_SEED}", span))
         return fine
 
     def _numbers(self) -> dict[str, int]:
@@ -333,7 +336,7 @@ class _Understanding:
         value = self.values.fixed(expr, INT, what)
         if value is None:
             return None
-        if not isinstance(value, int) or (least is not None and value < least) or abs(value) > MAXIMUM_SEED:
+        if not isinstance(value, int) or (least is not None and value < least) or abs(value) > LARGEST:
             wanted = "a whole number" if least is None else f"a whole number of {least} or more"
             self.report(Diagnostic("CAMP112", f"{what} takes {wanted}", expr.span))
             return None
@@ -368,7 +371,11 @@ class _Understanding:
             return None
         body: tuple[Clause, ...] = clause.body
         placed = Placed("fault", clause.strategy.text, clause.strategy, body, clause.span, 0)
-        return resolve_item(placed, facts, self.values, ENGINE_SETTINGS["schedule"])
+        part = resolve_item(placed, facts, self.values, ENGINE_SETTINGS["schedule"])
+        if "over" not in part.engine and getattr(facts.provider, "over", None) is None and facts.complete:
+            summary = f"schedule {shown(clause.strategy.text)} needs over, which has no default"
+            self.report(Diagnostic("CAMP144", summary, clause.strategy.span, "set it: over = 8h"))
+        return part
 
 
 def axis_points(case: Case, draft: AxisDraft) -> Sequence[Point]:

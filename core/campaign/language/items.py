@@ -26,7 +26,7 @@ ENGINE_SETTINGS: dict[str, tuple[str, ...]] = {
     "fault": ("at", "for", "sla", "target", "after"),
     "watch": ("every", "faults", "required", "advisory", "timeout"),
     "oracle": ("required", "advisory", "timeout"),
-    "schedule": ("over",),
+    "schedule": ("over", "faults"),
 }
 _OWNED = {canonical(name): name for names in ENGINE_SETTINGS.values() for name in names}
 _TYPES: dict[str, Type] = {

@@ -49,8 +49,12 @@ def wrong(summary: str, hint: str | None = None) -> Observed:
 class Observations:
     """Answers what the names of one instance's expectations mean."""
 
-    def __init__(self, parts: Sequence[Part], lost: bool) -> None:
-        """Where something was ``lost``, a label or metric that is not there may have been there."""
+    def __init__(self, parts: Sequence[Part], lost: bool, scheduled: bool = False) -> None:
+        """Where something was ``lost``, a label or metric that is not there may have been there.
+
+        What a schedule lays out may come more than once.
+        """
+        self._scheduled = scheduled
         self._steps = _by_label(parts, ("run",))
         self._oracles = _by_label(parts, ("oracle", "watch"))
         self._faults = _by_label(parts, ("fault",))
@@ -114,8 +118,11 @@ class Observations:
             return wrong(f"this run has no {root} {shown(named)}", hint)
         parts, field = table[label], rest[len(label) :]
         index, field = _index(field)
+        if index is not None and root == "fault" and self._scheduled and any("at" not in each.engine for each in parts):
+            index = None
         if index is not None and root != "step":
-            return wrong(f"only steps have an index, {root} {shown(label)} has none")
+            known = "only steps and the faults that a schedule lays out have an index"
+            return wrong(f"{known}, {root} {shown(label)} has none")
         if index is not None and not any(_has_copy(part, index) for part in parts):
             return wrong(f"there is no step {shown(label)}[{shown(index)}]", _copies_hint(label, parts))
         answer = self._of_part(root, parts, field.removeprefix("."))

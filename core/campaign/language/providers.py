@@ -27,6 +27,9 @@ KINDS = {
     "report": "reporter",
 }
 
+#: The kind of strategies, and the plugin whose name need not stand before theirs: ``schedule even``.
+SCHEDULE = "schedule"
+
 
 class ProviderLookup(Protocol):
     """Where providers of plugins are found: the registry, or a stand-in."""
@@ -143,12 +146,19 @@ class Providers:
 
     def _load(self, kind: str, name: str, span: Span, report: Callable[[Diagnostic], None]) -> Facts | None:
         try:
-            provider = self._find.find(kind, name)
+            provider, name = self._found(kind, name)
         except CampaignError as error:
             for each in error.diagnostics:
                 report(Diagnostic(each.code, each.summary, span, each.hint, each.related, each.severity, each.status))
             return Facts(kind=kind, name=name, parameters={}, complete=False)
         return None if provider is None else self._described(kind, name, provider)
+
+    def _found(self, kind: str, name: str) -> tuple[Any, str]:
+        """The provider with its full name: a strategy without a dot may be one of the plugin called ``schedule``."""
+        provider = self._find.find(kind, name)
+        if provider is None and kind == SCHEDULE and "." not in name:
+            return self._find.find(kind, f"{SCHEDULE}.{name}"), f"{SCHEDULE}.{name}"
+        return provider, name
 
     def _described(self, kind: str, name: str, provider: Any) -> Facts:
         given = defaults(provider)
@@ -175,6 +185,8 @@ class Providers:
 
     def _unknown(self, kind: str, name: str, span: Span) -> Diagnostic:
         hint = meant(name, self._declared) if kind == "tool" else None
+        if kind == SCHEDULE:
+            hint = meant(name, [each.removeprefix(f"{SCHEDULE}.") for each in self._find.names(kind)])
         hint = hint or self._find.hint(kind, name)
         return Diagnostic("CAMP140", f"no {kind} is called {shown(name)}", span, hint)
 

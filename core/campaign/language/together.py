@@ -17,11 +17,15 @@ Report = Callable[[Diagnostic], None]
 Counts = Mapping[str, Mapping[str, int]]
 
 
-def check_together(merged: Merged, parts: Sequence[Part], counts: Counts, lost: bool, report: Report) -> None:
+def check_together(  # noqa: PLR0913, PLR0917 - a run, part by part
+    merged: Merged, parts: Sequence[Part], schedule: Part | None, counts: Counts, lost: bool, report: Report
+) -> None:
     """Check a run as a whole; where a part is ``lost``, what may be missing only for that reason is no mistake."""
     together = _Together(merged, parts, lost, report)
     together.steps()
     together.faults()
+    if schedule is not None:
+        together.schedule(schedule)
     together.slots(counts)
     together.placeholders(counts)
 
@@ -33,6 +37,8 @@ class _Together:
         self.lost = lost
         self.kinds = parts_by_kind(parts)
         self.report = report
+        clock = merged.once.get("clock")
+        self.virtual = isinstance(clock, Words) and clock.words[0].text == "virtual"
 
     def wrong(self, code: str, summary: str, span: Span | None, hint: str | None = None) -> None:
         self.report(Diagnostic(code, summary, span, hint))
@@ -41,7 +47,8 @@ class _Together:
         return [part for kind in kinds for part in self.kinds.get(kind, ())]
 
     def steps(self) -> None:
-        if not self.of("run") and not self.lost:
+        nothing = not self.of("run") and not (self.virtual and self.of("fault"))
+        if nothing and not self.lost:
             summary = f"the instance {shown(self.merged.scope.text)} runs nothing"
             self.wrong("CAMP160", summary, self.merged.scope.instance.label.span, "give it a step: run TOOL")
 
@@ -49,11 +56,15 @@ class _Together:
 
     def faults(self) -> None:
         faults, watches = self.of("fault"), self.of("watch")
-        clock = self.merged.once.get("clock")
-        virtual = isinstance(clock, Words) and clock.words[0].text == "virtual"
         for part in faults:
             self._target(part, self.of("serve", "run"))
-            self._can(part, "injects", "it acts only while it is held", "hold")
+            if self.virtual:
+                self._simulated(part)
+            elif not getattr(part.facts.provider, "injects", True) and getattr(part.facts.provider, "simulates", False):
+                summary = f"{shown(part.facts.name)} cannot stand here: it is only simulated"
+                self.wrong("CAMP164", summary, part.placed.provider.span, "write: clock virtual")
+            else:
+                self._can(part, "injects", "it acts only while it is held", "hold")
         for part in self.of("hold"):
             self._known_labels(part, "target", self.of("serve", "run"))
             self._can(part, "holds", "it acts at an instant, on a process that is there", "fault")
@@ -62,10 +73,28 @@ class _Together:
                 hint = "say when: { at = 1s }, or lay faults out: schedule STRATEGY { over = 8h }"
                 self.wrong("CAMP163", f"the fault {shown(part.label)} has no instant", part.placed.provider.span, hint)
             self._known_labels(part, "after", self.of("run"))
-            if not virtual:
+            if not self.virtual:
                 self._watched(part, watches)
         for part in watches:
             self._known_labels(part, "faults", faults)
+
+    def schedule(self, schedule: Part) -> None:
+        """The faults that it is asked to keep of those that it lays out: labels, also with an index."""
+        expr = schedule.engine.get("faults")
+        labels = [each.label for each in self.of("fault") if "at" not in each.engine]
+        for text, span in labels_of(expr) if expr is not None else ():
+            if text is None:
+                self.wrong("CAMP121", "faults takes labels", span)
+            elif text.partition("[")[0] not in labels and not self.lost:
+                hint = meant(text, labels) or (f"it lays out {', '.join(labels)}" if labels else None)
+                self.wrong("CAMP146", f"nothing that is laid out here is labelled {shown(text)}", span, hint)
+
+    def _simulated(self, part: Part) -> None:
+        provider = part.facts.provider
+        if provider is not None and not getattr(provider, "simulates", False):
+            summary = f"{shown(part.facts.name)} cannot be simulated, so it cannot stand under clock virtual"
+            hint = "use a model that can (synthetic.recovery), or the real clock"
+            self.wrong("CAMP166", summary, part.placed.provider.span, hint)
 
     def _target(self, part: Part, processes: Sequence[Part]) -> None:
         if "target" in part.engine:

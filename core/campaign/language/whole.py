@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from campaign.diagnostics import Diagnostic, Span
-from campaign.language.instances import MAXIMUM_SEED
+from campaign.language.instances import LARGEST, MAXIMUM_SEED
 from campaign.language.names import shown
 from campaign.language.policies import Iterate, iterate_of
 from campaign.language.scopes import Scope, merge
@@ -67,7 +67,8 @@ class _Reader:
         value = self.values.fixed(expr, INT, what)
         if value is None:
             return None
-        if not isinstance(value, int) or not least <= value <= MAXIMUM_SEED:
+        most = MAXIMUM_SEED if what == "seed" else LARGEST
+        if not isinstance(value, int) or not least <= value <= most:
             summary = f"{what} takes a whole number of {least} or more"
             self.values.report(Diagnostic("CAMP112", summary, expr.span))
             return None

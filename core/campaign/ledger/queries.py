@@ -35,6 +35,7 @@ from campaign.ledger.rows import (
     RequestRow,
     Sighting,
     StepRow,
+    seed_of,
 )
 from campaign.records import Decision, Exit, OracleRecord, Order, Remark
 from campaign.records.event import EventView
@@ -279,7 +280,7 @@ class LedgerReader:
 
     def records_by_cell(self, campaign: str, origin: str = "plan") -> Iterator[AttemptRecord]:
         """The same, in order of cell, seed and attempt: what reports read."""
-        query = "SELECT token FROM attempt WHERE campaign = ? AND origin = ? ORDER BY cell, seed, attempt"
+        query = "SELECT token FROM attempt WHERE campaign = ? AND origin = ? ORDER BY cell, seed < 0, seed, attempt"
         found = (self.record(token) for (token,) in self._rows(query, campaign, origin))
         return (record for record in found if record is not None)
 
@@ -457,6 +458,7 @@ class LedgerReader:
             raise unreadable(self.path, error) from error
         metrics = {name: text for step in end.steps for name, text in step.metrics.items()}
         named = dict(zip(_GLANCE, columns, strict=True))
+        named["seed"] = seed_of(named["seed"])
         _refuse_no_time(f"attempt {named['key']}", named["started_at"], named["finished_at"])
         return Glance(**named, decides=bool(decides), axes=axes, granted=end.granted, metrics=metrics)
 
@@ -475,13 +477,16 @@ class LedgerReader:
 
 
 def _campaign_row(row: tuple[Any, ...]) -> CampaignRow:
-    found = CampaignRow(**dict(zip(CampaignRow.__struct_fields__, row, strict=True)))
+    named = dict(zip(CampaignRow.__struct_fields__, row, strict=True))
+    found = CampaignRow(**{**named, "seed": seed_of(named["seed"])})
     _refuse_no_time(f"campaign {found.id}", found.created_at, found.finished_at)
     return found
 
 
 def _attempt_row(row: tuple[Any, ...]) -> AttemptRow:
-    found = AttemptRow(**dict(zip(AttemptRow.__struct_fields__, row, strict=True)))
+    named = dict(zip(AttemptRow.__struct_fields__, row, strict=True))
+    named["seed"] = seed_of(named["seed"])
+    found = AttemptRow(**named)
     if found.state not in STATES or found.verdict not in {None, *VERDICTS}:
         what = f"attempt {found.token} is {found.state!r} with the verdict {found.verdict!r}"
         raise LedgerError("CAMP501", f"the ledger is damaged: {what}", "restore it from a copy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -24,6 +25,19 @@ OPEN, DONE, FAILED, CANCELED = "open", "done", "failed", "canceled"
 PAUSE, CANCEL = "pause", "cancel"
 #: The source of a judgement that was made again.
 RECHECK = "recheck"
+
+
+def stored_seed(seed: int) -> int:
+    """A seed as a column holds it: SQLite's integers have a sign, so the upper half stands below zero.
+
+    Raises OverflowError for what is no number of 64 bits without a sign.
+    """
+    return int.from_bytes(seed.to_bytes(8, "big"), "big", signed=True)
+
+
+def seed_of(stored: Any) -> int:
+    """The seed that a column holds; what a damaged one holds is left as it is."""
+    return stored % (1 << 64) if isinstance(stored, int) else stored
 
 
 class CampaignRow(Struct, frozen=True, kw_only=True):
@@ -57,6 +71,11 @@ class CampaignRow(Struct, frozen=True, kw_only=True):
     def finished(self) -> bool:
         """Whether it came to its end, so that there is nothing to resume."""
         return self.state == FINISHED
+
+
+def columns_of(row: CampaignRow | AttemptRow, names: Sequence[str]) -> list[Any]:
+    """The fields of a row as their columns hold them."""
+    return [stored_seed(row.seed) if name == "seed" else getattr(row, name) for name in names]
 
 
 def left_alone(row: CampaignRow) -> CampaignRow:

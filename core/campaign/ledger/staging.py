@@ -14,7 +14,7 @@ from typing import Any
 from campaign.failpoints import reach
 from campaign.ledger import requests
 from campaign.ledger.opening import writer
-from campaign.ledger.rows import AttemptRow, CampaignRow, RequestRow
+from campaign.ledger.rows import AttemptRow, CampaignRow, RequestRow, columns_of
 from campaign.records import EventView, Remark
 
 _ATTEMPT = (
@@ -123,7 +123,7 @@ class Stage:
         self._db = writer(path)
         self._db.execute("PRAGMA synchronous = OFF")  # taken in at once, or thrown away
         self._db.execute("BEGIN")
-        self._insert("campaign", CampaignRow.__struct_fields__, [getattr(row, name) for name in row.__struct_fields__])
+        self._insert("campaign", CampaignRow.__struct_fields__, columns_of(row, CampaignRow.__struct_fields__))
 
     def __enter__(self) -> Stage:
         return self
@@ -142,7 +142,7 @@ class Stage:
     def attempt(self, row: AttemptRow, order: bytes, exit_: bytes | None) -> None:
         """An attempt with its order and exit record as JSON."""
         blobs = (self._blob(order), None if exit_ is None else self._blob(exit_))
-        values = [getattr(row, name) for name in _ATTEMPT]
+        values = columns_of(row, _ATTEMPT)
         self._insert("attempt", (*_ATTEMPT, "order_blob", "exit_blob"), (*values, *blobs))
 
     def judgement(self, token: str, source: str, at: str, oracles: bytes, decision: bytes) -> None:

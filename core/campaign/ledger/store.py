@@ -33,6 +33,8 @@ from campaign.ledger.rows import (
     RequestEnded,
     RequestRow,
     StepRow,
+    columns_of,
+    stored_seed,
 )
 from campaign.ledger.watermark import Watermark
 from campaign.records import Order
@@ -128,7 +130,7 @@ class Ledger:
         """
         with errors(self.path, unwritable), self._transaction():
             self._db.executemany(_INSERT_HASHED, list(blobs.items()))
-            self._db.execute(_INSERT_CAMPAIGN, [getattr(row, name) for name in _CAMPAIGN_COLUMNS])
+            self._db.execute(_INSERT_CAMPAIGN, columns_of(row, _CAMPAIGN_COLUMNS))
             for each in wanted:
                 requests.insert(self._db, each)
             self._blob = self._highest("blob", "id")
@@ -385,7 +387,7 @@ class _Work:
                 _ADMIT,
                 (
                     *(order.campaign, order.key, order.origin, order.attempt, change.parent, order.id, order.token),
-                    *(self.epoch, order.digest, change.cause, order.instance, order.cell, order.seed),
+                    *(self.epoch, order.digest, change.cause, order.instance, order.cell, stored_seed(order.seed)),
                     *(order.directories.public, change.at, self._keep(change.data), order.request),
                 ),
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+
+from msgspec.structs import replace
 
 from campaign.diagnostics import CampaignError
 from campaign.language.items import label_of, labels_of
@@ -12,7 +14,9 @@ from campaign.plan.evaluation import Evaluation, as_json, refused
 from campaign.plan.identity import drawn_instant, instant_purpose
 from campaign.plan.program import Recipe
 from campaign.plan.resources import resources_of, shared
+from campaign.plan.schedule import lay_out, waits
 from campaign.records import FaultOrder, HoldOrder, OracleOrder, WatchOrder
+from campaign.records.order import repeated
 from campaign.units import Quantity
 
 #: How often a watch asks unless said; how often at most; how long a sample may take unless said, or a period if longer.
@@ -40,20 +44,38 @@ def _hold(recipe: Recipe, run: Evaluation) -> HoldOrder:
     )
 
 
-def render_fault(recipe: Recipe, run: Evaluation, processes: Collection[str]) -> FaultOrder:
-    """One fault; ``processes`` are the labels of the run's: where there is one, it is the target unless said."""
+def render_faults(
+    recipes: Sequence[Recipe], schedule: Recipe | None, run: Evaluation, processes: Collection[str], seed: int
+) -> tuple[FaultOrder, ...]:
+    """The faults of a run, as they stand; where a schedule lays some out, all of them by their instants.
+
+    ``processes`` are the labels of the run's: where there is one, it is the target unless said.
+    """
+    if schedule is None:
+        return tuple(_fault(each, _instant(each, run), run, processes) for each in recipes)
+    placed = [_fault(each, _instant(each, run), run, processes) for each in recipes if not waits(each)]
+    for each in lay_out(schedule, [recipe for recipe in recipes if waits(recipe)], run, seed):
+        fault = _fault(each.recipe, float(each.at.value), run, processes, each.index)
+        placed.append(replace(fault, sequence=each.sequence))
+    return tuple(sorted(placed, key=lambda fault: fault.at_s))
+
+
+def _fault(
+    recipe: Recipe, at_s: float, run: Evaluation, processes: Collection[str], index: int | None = None
+) -> FaultOrder:
     part, values = recipe.part, run.parameters(recipe)
     return FaultOrder(
         label=part.label,
         fault=part.facts.name,
-        at_s=_instant(recipe, run),
+        at_s=at_s,
         settings=as_json(values),
         for_s=run.time(recipe, "for"),
         sla_s=run.time(recipe, "sla"),
         target=_label(part.engine.get("target")) or (next(iter(processes)) if len(processes) == 1 else None),
         after=_label(part.engine.get("after")),
-        random=run.draw(f"fault.{part.label}"),
+        random=run.draw(f"fault.{repeated(part.label, index)}"),
         resources=resources_of(recipe, values),
+        index=index,
     )
 
 

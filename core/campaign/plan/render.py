@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.language.values import BUILTIN
-from campaign.plan.conditions import render_fault, render_holds, render_oracle, render_watch
+from campaign.plan.conditions import render_faults, render_holds, render_oracle, render_watch
 from campaign.plan.evaluation import Evaluation, as_json
 from campaign.plan.expectations import render_expectations, searched
 from campaign.plan.identity import draw, run_id
@@ -22,6 +22,7 @@ from campaign.plan.matrix import Run
 from campaign.plan.names import run_directory
 from campaign.plan.processes import Place, Rendered, render_processes
 from campaign.plan.program import Environment, Program, Recipe
+from campaign.plan.schedule import schedule_order
 from campaign.plan.variables import undefined_variable
 from campaign.plugins.names import canonical
 from campaign.records import (
@@ -220,6 +221,8 @@ class _Rendering:
             prefers=dict(scenario.prefers),
             directories=self.directories,
             timeout_s=self.evaluation.seconds(program.timeout, DEFAULT_TIMEOUT_S, "timeout"),
+            clock="virtual" if program.word("clock", "real") == "virtual" else "real",
+            schedule=None if program.schedule is None else schedule_order(program.schedule, self.evaluation),
             cooldown_s=self.evaluation.seconds(program.cooldown, 0.0, "cooldown"),
             retry=self._retry(),
             minimize=self._minimize(),
@@ -228,7 +231,7 @@ class _Rendering:
             steps=self._steps(),
             holds=render_holds(self._recipes("hold"), self.evaluation),
             guards=self.context.guards,
-            faults=tuple(render_fault(each, self.evaluation, labels) for each in self._recipes("fault")),
+            faults=render_faults(self._recipes("fault"), program.schedule, self.evaluation, labels, self.run.seed),
             watches=tuple(render_watch(each, self.evaluation) for each in self._recipes("watch")),
             oracles=tuple(render_oracle(each, self.evaluation) for each in self._recipes("oracle")),
             patterns=self._patterns(patterns),

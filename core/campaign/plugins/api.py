@@ -218,6 +218,54 @@ class Injected(Struct, frozen=True, kw_only=True):
     wrap: tuple[str, ...] = ()
 
 
+class Draw(Struct, frozen=True, kw_only=True):
+    """One fault of a virtual timeline, and what its outcome may be drawn from.
+
+    ``seed`` is the run's, ``random`` was drawn for this fault from the run's key, both 0 to 2^64-1.  ``sequence`` is
+    its number in the schedule that laid it out, by instants from 1; 0 where none did.  ``index`` (from 1) tells the
+    repeats of a label apart.  ``at_s`` is when it is injected, ``for_s`` how long it lasts, ``sla_s`` within what it is
+    to recover: seconds, from the start of the run and from the injection.
+    """
+
+    label: str
+    seed: int
+    random: int
+    sequence: int = 0
+    index: int | None = None
+    at_s: float = 0.0
+    for_s: float | None = None
+    sla_s: float | None = None
+
+
+class Simulated(Struct, frozen=True, kw_only=True):
+    """How a fault went on the virtual timeline: seconds after its injection, None for what never came about."""
+
+    detected_after_s: float | None = None
+    recovered_after_s: float | None = None
+    notes: str | None = None
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """A fault that was simulated, with the settings it had and how it went."""
+
+    draw: Draw
+    settings: Mapping[str, Value]
+    simulated: Simulated
+
+
+class Timeline(Struct, frozen=True, kw_only=True):
+    """A run on the virtual clock: who it is, the strategy that laid its faults out, and the seconds of its span."""
+
+    campaign: str
+    key: str
+    instance: str
+    seed: int
+    tier: str | None
+    attempt: int
+    schedule: str | None
+    over_s: float
+
+
 class Fault(Provider):
     """A fault model, in three phases so that instants are kept and crashes undone; all in the provider host.
 
@@ -225,6 +273,9 @@ class Fault(Provider):
     ``clear`` takes it back from that JSON alone, perhaps in another process after a crash, and may be called
     twice.  Any exception means: not injected, and the run is an error.
     """
+
+    #: Whether it can stand under ``clock virtual``: ``simulate`` is implemented.
+    simulates: ClassVar[bool] = False
 
     #: Whether the process it hits is expected to end, so that its exit is excused.
     ends_target: ClassVar[bool] = False
@@ -268,6 +319,17 @@ class Fault(Provider):
 
     def clear(self, undo: Mapping[str, Any]) -> None:
         """Take it back; idempotent; raises where that failed."""
+
+    def simulate(self, draw: Draw, settings: Mapping[str, Value]) -> Simulated:
+        """How a fault goes on the virtual clock.  Pure: of these arguments alone, no clock, no I/O."""
+        raise NotImplementedError(f"{type(self).__name__}.simulate")
+
+    def reports(self, timeline: Timeline, outcomes: Sequence[Outcome]) -> Mapping[str, str]:
+        """Files about a simulated run, texts by name, that are put beside its evidence; none unless it says so.
+
+        Called once for a run, with its faults of this model by their instants.  Pure likewise.
+        """
+        return {}
 
 
 class Oracle(Provider):
@@ -320,12 +382,48 @@ class Reporter(Provider):
         raise NotImplementedError(f"{type(self).__name__}.report")
 
 
+class Unplaced(Struct, frozen=True, kw_only=True):
+    """A fault that has no instant yet: its label, its model, how long it lasts (``for``), its model's settings."""
+
+    label: str
+    fault: str
+    duration: Quantity | None = None
+    settings: Mapping[str, Value] = {}
+
+
+class Spread(Struct, frozen=True, kw_only=True):
+    """What a schedule lays out: the faults, at least one, and the time span that they are spread ``over``.
+
+    ``random`` was drawn for this run from its key, ``seed`` is the run's, both 0 to 2^64-1.
+    """
+
+    faults: tuple[Unplaced, ...]
+    over: Quantity
+    random: int
+    seed: int
+    settings: Mapping[str, Value]
+
+
+class Placement(Struct, frozen=True):
+    """One injection: which of the faults, from 0, and when, from the start of the run."""
+
+    fault: int
+    at: Quantity
+
+
 class Schedule(Provider):
     """A strategy that lays faults without an instant out over a time span."""
 
-    def instants(self, count: int, over: Quantity, random: int, settings: Mapping[str, Value]) -> tuple[Quantity, ...]:
-        """``count`` instants from the start of the run, drawn from ``random`` (0 to 2^64-1) alone."""
-        raise NotImplementedError(f"{type(self).__name__}.instants")
+    #: The span where the spec names none: ``"10m"``; None where it has to.
+    over: ClassVar[str | None] = None
+
+    def lay_out(self, spread: Spread) -> Sequence[Placement]:
+        """The injections, at most 10,000; a fault may come more than once, in any order.
+
+        Called in the planner for every run.  Pure: drawn from ``spread.random`` or ``spread.seed`` alone, no clock, no
+        I/O.  UnableError says why these faults cannot be laid out so.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.lay_out")
 
 
 class Matcher(Provider):
@@ -394,6 +492,7 @@ __all__ = [
     "Command",
     "Dimension",
     "DisagreesError",
+    "Draw",
     "Evidence",
     "Exit",
     "Fault",
@@ -405,7 +504,9 @@ __all__ = [
     "Metric",
     "Minimizer",
     "Oracle",
+    "Outcome",
     "OutputRecord",
+    "Placement",
     "PlanTool",
     "Process",
     "ProcessExit",
@@ -416,15 +517,19 @@ __all__ = [
     "Schedule",
     "Schema",
     "Service",
+    "Simulated",
+    "Spread",
     "Step",
     "StepExit",
     "StepView",
     "Summary",
+    "Timeline",
     "Tool",
     "Tunable",
     "UnableError",
     "UniqueFailure",
     "UnitError",
+    "Unplaced",
     "Value",
     "Verdict",
     "boot_id",

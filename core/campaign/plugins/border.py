@@ -31,16 +31,16 @@ _CLASSES: Mapping[str, tuple[str, type[api.Provider] | None]] = {
 _METHODS: Mapping[str, tuple[str, ...]] = {
     "tool": ("command",),
     "fault": ("inject",),
-    "schedule": ("instants",),
+    "schedule": ("lay_out",),
     "oracle": ("judge",),
     "matcher": ("matches",),
     "minimizer": ("size", "candidates"),
     "reporter": ("report",),
 }
 #: What a provider says of itself, and the method that it must then bring.
-_PROMISED = {"serves": "ready", "traces": "replay"}
+_PROMISED = {"serves": "ready", "traces": "replay", "simulates": "simulate"}
 #: Methods that may stand for another one.
-_INSTEAD = {"report": "render"}
+_INSTEAD = {"report": "render", "inject": "simulate"}
 
 
 class RejectedError(Exception):

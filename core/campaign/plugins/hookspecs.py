@@ -33,7 +33,10 @@ def campaign_faults() -> Iterable[Fault]:
 
 @hookspec
 def campaign_schedules() -> Iterable[Schedule]:
-    """Strategies that lay out the faults without an instant.  Called once in the planner."""
+    """Strategies that lay out the faults without an instant: what stands after ``schedule``.
+
+    Called once in the planner, where they lay out the faults of every run.
+    """
     raise NotImplementedError
 
 

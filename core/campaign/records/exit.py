@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from hashlib import blake2b
+from typing import Literal
 
 from msgspec import Struct
 
@@ -93,6 +94,12 @@ class FaultExit(Struct, frozen=True, omit_defaults=True):
     notes: str | None = None
     error: str | None = None
     undo_failed: str | None = None
+    index: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As the language writes it: ``crash[2]`` where it was laid out more than once."""
+        return self.label if self.index is None else f"{self.label}[{self.index}]"
 
 
 class HoldExit(Struct, frozen=True, omit_defaults=True):
@@ -165,7 +172,9 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
 
     ``setup_error``: nothing of the run's own was started, and why.  ``stopped``: ended before its natural end.
     ``tree_empty`` false: processes survived, the slots stay held.  ``late`` are the late values that became known, by
-    name.  ``excerpt`` is what the output says of the cause, where it did not end well.  Times are UTC, RFC 3339.
+    name.  ``excerpt`` is what the output says of the cause, where it did not end well.  Times are UTC, RFC 3339.  Under
+    the ``virtual`` clock nothing was started: seconds are those of a timeline that begins with the attempt, dates are
+    those of the day.
     """
 
     token: str
@@ -175,6 +184,7 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
     finished_at: str
     duration_s: float
     boot_id: str
+    clock: Literal["real", "virtual"] = "real"
     steps: tuple[StepExit, ...] = ()
     services: tuple[StepExit, ...] = ()
     holds: tuple[HoldExit, ...] = ()

@@ -125,6 +125,9 @@ class FaultOrder(Struct, frozen=True, omit_defaults=True):
     ``random`` was drawn for it from the run's key, 0 to 2^64-1; ``resources`` as of a ``HoldOrder``.  Where its target
     carries out a trace, ``in_trace`` says what stands in it: ``end``, it is not injected, for the trace ends with the
     death that it was; ``effect``, it need not be injected where its instant comes too late.
+
+    Of one that a schedule laid out, ``sequence`` is its number there, by instants from 1, and ``index`` (from 1) tells
+    the repeats of one label apart; both stay as they are where others are left out.
     """
 
     label: str
@@ -138,6 +141,26 @@ class FaultOrder(Struct, frozen=True, omit_defaults=True):
     random: int = 0
     resources: tuple[str, ...] = ()
     in_trace: Literal["end", "effect"] | None = None
+    index: int | None = None
+    sequence: int = 0
+
+    @property
+    def name(self) -> str:
+        """As the language writes it: ``crash[2]`` where it is laid out more than once."""
+        return repeated(self.label, self.index)
+
+
+def repeated(label: str, index: int | None) -> str:
+    """How the language writes one of several repeats of a label: ``crash[2]``; without an index the label."""
+    return label if index is None else f"{label}[{index}]"
+
+
+class ScheduleOrder(Struct, frozen=True, omit_defaults=True):
+    """What laid faults out: the strategy with its settings, and the span; each of its faults bears its own instant."""
+
+    strategy: str
+    over_s: float
+    settings: dict[str, Any] = {}
 
 
 class HoldOrder(Struct, frozen=True, omit_defaults=True):
@@ -268,6 +291,7 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     variables whose values are secret, ``secrets`` are values that texts of the order hold without a variable that is
     handed on.  ``parent`` (``key@attempt``) and ``request`` say where an attempt comes from that is not the plan's own.
     ``signed_by`` are those of the ``plugins`` that are asked for a signature where it fails.
+    Under the ``virtual`` clock nothing is started.
     """
 
     token: str
@@ -296,6 +320,8 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     fallback_reason: str | None = None
     directories: Directories
     timeout_s: float
+    clock: Literal["real", "virtual"] = "real"
+    schedule: ScheduleOrder | None = None
     cooldown_s: float = 0.0
     retry: RetryOrder | None = None
     minimize: MinimizeOrder | None = None
@@ -408,4 +434,6 @@ def order_digest(order: Order) -> str:
         if order.rules
         else None,
     ]
+    if order.clock == "virtual":  # what decides there how a fault goes; older orders keep their digest
+        executed.append([(fault.name, fault.sequence, fault.random, fault.sla_s) for fault in order.faults])
     return blake2b(msgspec.json.encode(executed), digest_size=16).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -54,7 +54,10 @@ class StepView(Struct, frozen=True, kw_only=True):
 
 
 class FaultView(Struct, frozen=True, kw_only=True):
-    """One fault; instants in seconds from the start of the attempt; ``error`` why it was not injected or undone."""
+    """One fault; instants in seconds from the start of the attempt; ``error`` why it was not injected or undone.
+
+    ``index`` (from 1) tells the repeats of a label apart that a schedule laid out.
+    """
 
     name: str
     label: str
@@ -67,6 +70,7 @@ class FaultView(Struct, frozen=True, kw_only=True):
     target: str | None = None
     notes: str | None = None
     error: str | None = None
+    index: int | None = None
 
 
 class HoldView(Struct, frozen=True, kw_only=True):
@@ -145,7 +149,10 @@ class HostView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunView(Struct, frozen=True, kw_only=True):
-    """The record of one attempt as ``run.json`` holds it; times UTC, RFC 3339."""
+    """The record of one attempt as ``run.json`` holds it; times UTC, RFC 3339.
+
+    Under the ``virtual`` clock nothing was started, and seconds are those of a virtual timeline.
+    """
 
     schema: str = RUN_SCHEMA
     id: str
@@ -170,6 +177,7 @@ class RunView(Struct, frozen=True, kw_only=True):
     started_at: str | None = None
     finished_at: str | None = None
     duration_s: float | None = None
+    clock: Literal["real", "virtual"] = "real"
     steps: tuple[StepView, ...] = ()
     services: tuple[StepView, ...] = ()
     holds: tuple[HoldView, ...] = ()

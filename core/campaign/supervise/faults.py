@@ -279,4 +279,5 @@ def _record(run: FaultRun, epoch: float) -> FaultExit:
         notes=run.notes,
         error=run.error,
         undo_failed=run.undo_failed or left,
+        index=run.order.index,
     )

@@ -53,8 +53,10 @@ from campaign.supervise.hostmessages import (
     Request,
     Sign,
     Signed,
+    Simulate,
     Skipped,
 )
+from campaign.supervise.simulation import simulate
 
 _PR_SET_PDEATHSIG = 1
 #: Of a program's output that an oracle hands on, this much is kept.
@@ -107,6 +109,8 @@ class Host:
                 return Done(request.id)
             case Ask():
                 return self._ask(request)
+            case Simulate():
+                return simulate(self._registry, request)
             case Sign():
                 fingerprint, _ = self._registry.fingerprint(request.exit, request.evidence, request.message)
                 return Signed(request.id, None if fingerprint is None else _one_line(_readable(fingerprint)))

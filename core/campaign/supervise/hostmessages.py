@@ -87,7 +87,37 @@ class Sign(Struct, frozen=True, tag="sign"):
     message: str
 
 
-Request: TypeAlias = Load | Probe | Arm | Inject | Clear | Ask | Sign
+class VirtualFault(Struct, frozen=True, omit_defaults=True):
+    """A fault to be simulated; as ``api.Draw`` has it, with its model and settings."""
+
+    label: str
+    fault: str
+    settings: dict[str, Any]
+    random: int
+    sequence: int = 0
+    index: int | None = None
+    at_s: float = 0.0
+    for_s: float | None = None
+    sla_s: float | None = None
+
+
+class Simulate(Struct, frozen=True, tag="simulate"):
+    """How the faults of a run go on the virtual clock, all at once; ``over_s`` is the span of its schedule."""
+
+    id: int
+    plugins: tuple[str, ...]
+    campaign: str
+    key: str
+    instance: str
+    seed: int
+    tier: str | None
+    attempt: int
+    schedule: str | None
+    over_s: float
+    faults: tuple[VirtualFault, ...]
+
+
+Request: TypeAlias = Load | Probe | Arm | Inject | Clear | Ask | Sign | Simulate
 
 
 class Done(Struct, frozen=True, tag="done"):
@@ -128,6 +158,22 @@ class Acted(Struct, frozen=True, tag="acted"):
     wrap: tuple[str, ...] = ()
 
 
+class SimulatedFault(Struct, frozen=True, omit_defaults=True):
+    """How one went: seconds after its injection, missing for what never came about."""
+
+    detected_after_s: float | None = None
+    recovered_after_s: float | None = None
+    notes: str | None = None
+
+
+class Simulated(Struct, frozen=True, tag="simulated"):
+    """How they all went, in their order, and files about it: texts by name."""
+
+    id: int
+    faults: tuple[SimulatedFault, ...]
+    files: dict[str, str] = {}
+
+
 class Answered(Struct, frozen=True, tag="answered"):
     """An oracle's judgement."""
 
@@ -163,4 +209,4 @@ class Failed(Struct, frozen=True, tag="failed"):
     overdue: bool = False
 
 
-Reply: TypeAlias = Done | Probed | Armed | Acted | Answered | Skipped | Signed | Failed
+Reply: TypeAlias = Done | Probed | Armed | Acted | Answered | Skipped | Signed | Simulated | Failed

@@ -35,6 +35,8 @@ ORACLE_DEADLINE_S = 600.0
 _SIGN_DEADLINE_S = 30.0
 _LOAD_DEADLINE_S = 60.0
 
+#: Why no oracle is asked about a run that was simulated.
+UNJUDGED = "nothing was started, the clock is virtual"
 _encode = msgspec.json.Encoder().encode
 
 #: Called with the records and a plugin's signature of the failure.
@@ -108,7 +110,8 @@ class Judging:
 
     def _next(self) -> None:
         while self._waiting and self._stopped is not None:
-            self._add(self._waiting.pop(0), Failed(0, self._stopped))
+            unasked = Skipped(0, UNJUDGED) if self._exit.clock == "virtual" else Failed(0, self._stopped)
+            self._add(self._waiting.pop(0), unasked)
         if not self._waiting:
             self._sign()
             return
@@ -202,6 +205,8 @@ def evidence_of(order: Order, record: Exit, late: Mapping[str, str]) -> Evidence
 
 def not_worth_asking(record: Exit) -> str | None:
     """Why the oracles of this attempt are not asked: what they would judge is not there, or no one waits for it."""
+    if record.clock == "virtual":
+        return UNJUDGED
     if record.setup_error is not None:
         return f"not asked: {record.setup_error}"
     if record.internal_error is not None:

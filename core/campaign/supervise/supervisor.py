@@ -36,6 +36,7 @@ from campaign.supervise.loop import Timer
 from campaign.supervise.resources import Busy, ResourceLocks
 from campaign.supervise.station import Station
 from campaign.supervise.steps import GRACE_S
+from campaign.supervise.virtual import VirtualAttempt
 
 _decode = msgspec.json.Decoder(ToSupervisor).decode
 _TOKEN_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
@@ -54,7 +55,7 @@ class Supervisor:
         self._workspace = os.path.realpath(workspace)
         self._channel = Channel(self._station.loop, sock, self._received, self._abandoned)
         self._waiting: deque[Start | Judge] = deque()
-        self._attempt: Attempt | None = None
+        self._attempt: Attempt | VirtualAttempt | None = None
         self._devices = DeviceLocks()
         self._limits = Limits()
         self._resources = ResourceLocks()
@@ -171,7 +172,8 @@ class Supervisor:
     def _begin(self, message: Start | Judge, blocked: str | None) -> None:
         self._told.discard(message.order.token)
         self._left_since.pop(message.order.token, None)
-        self._attempt = Attempt(message.order, self._station, self._send, self._attempt_over, blocked)
+        kind = VirtualAttempt if message.order.clock == "virtual" else Attempt
+        self._attempt = kind(message.order, self._station, self._send, self._attempt_over, blocked)
         if isinstance(message, Start):
             unsafe = self._limits.broken(message.order)
             if unsafe is not None:
