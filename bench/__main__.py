@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import check, dispatch, iterate, limits, matrix, minimize, output, queue, reports, results
+from bench import check, dispatch, faults, iterate, limits, matrix, minimize, output, queue, reports, results
 from bench.measure import CAMPAIGN, machine, version_of
 
 PARTS = {
@@ -20,6 +20,7 @@ PARTS = {
     "output": output.measure,
     "reports": reports.measure,
     "minimize": minimize.measure,
+    "faults": faults.measure,
     "iterate": iterate.measure,
 }
 

@@ -17,6 +17,7 @@ from campaign.cli.remarks import remarks_text
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import cut, facts, print_json, table, took, utc_now, when
 from campaign.cli.terminal import visible
+from campaign.cli.watched import watched_text
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import RECHECK, AttemptRow, CampaignRow
 from campaign.records import RunView, StepView
@@ -130,7 +131,7 @@ def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], workspace: s
         _run_facts(view, record.row, workspace),
         remarks_text(view.remarks, utc_now()),
         _steps(view),
-        _faults(view),
+        watched_text(view),
         _oracles(view),
         _rechecks(ledger, record.row.token),
         _earlier(attempts[:-1]),
@@ -217,18 +218,6 @@ def _metrics(step: StepView) -> str:
     return ", ".join(f"{name} = {value}" for name, value in step.metrics.items())
 
 
-def _faults(view: RunView) -> str:
-    rows = [
-        [each.label, each.name, _seconds(each.injected_at_s), each.target, each.error or each.notes]
-        for each in view.faults
-    ]
-    return table(["fault", "model", "injected", "into", "notes"], rows) if rows else ""
-
-
-def _seconds(at: float | None) -> str:
-    return "not injected" if at is None else f"at {at:.3f} s"
-
-
 def _oracles(view: RunView) -> str:
     rows = [
         [each.label, _judged(each.ok, each.error, each.skipped), cut(each.error or each.message or "", _WIDTH)]
@@ -271,5 +260,12 @@ def _files(view: RunView, directory: str) -> str:
 def _below(view: RunView, directory: str) -> Iterator[str]:
     """The files of an attempt that are worth a look, where they exist."""
     traces = (step.trace.path for step in (*view.steps, *view.services) if step.trace is not None)
-    names = [view.output.path, "repro.camp", *traces, *(path for oracle in view.oracles for path in oracle.paths)]
+    timelines = (watch.path for watch in view.watches)
+    names = [
+        view.output.path,
+        "repro.camp",
+        *traces,
+        *timelines,
+        *(path for oracle in view.oracles for path in oracle.paths),
+    ]
     return (f"  {name}" for name in names if name and os.path.exists(os.path.join(directory, name)))

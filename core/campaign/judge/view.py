@@ -44,6 +44,9 @@ from campaign.records import (
 )
 from campaign.units import UnitError, to_json
 
+#: Changes of a watch that its view lists.
+MOST_CHANGES = 50
+
 
 def run_view(  # noqa: PLR0913 - three facts, the rest named and with a default
     order: Order,
@@ -270,6 +273,7 @@ def _watch(asked: WatchOrder, exit: Exit) -> WatchView:
         last_at_s=seen.last_at_s,
         longest_s=seen.longest_s,
         changes=len(seen.changes),
+        timeline=seen.changes[:MOST_CHANGES],
         left_out=seen.left_out,
         error=record.error,
         skipped=seen.skipped,

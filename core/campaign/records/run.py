@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from campaign.records.campaign import Remark
-from campaign.records.exit import OutputRecord, ProcessExit
+from campaign.records.exit import OutputRecord, ProcessExit, Sighting
 
 RUN_SCHEMA = "campaign.run/1"
 
@@ -98,7 +98,8 @@ class GuardView(Struct, frozen=True, kw_only=True):
 class WatchView(Struct, frozen=True, kw_only=True):
     """One watch: ``ok`` unless it objected outside the time of a fault that it judges, ``message`` then what it said.
 
-    ``path`` is its timeline, relative to the attempt; the rest as in the exit record.
+    ``timeline`` are the first of its ``changes``: instant, ``ok``, message; the file ``path``, relative to the attempt,
+    has all that are kept.  The rest as in the exit record.
     """
 
     name: str
@@ -113,6 +114,7 @@ class WatchView(Struct, frozen=True, kw_only=True):
     last_at_s: float | None = None
     longest_s: float = 0.0
     changes: int = 0
+    timeline: tuple[Sighting, ...] = ()
     left_out: int = 0
     error: str | None = None
     skipped: str | None = None
