@@ -42,7 +42,7 @@ def simulated(rate: float, campaigns: int) -> Simulated:
 
 def driven(rate: float, campaigns: int, cells: int = 12) -> Simulated:
     """Whole campaigns of so many cells of that rate, with the trials that ``iterate`` adds until it has decided."""
-    wishes, said, trials = Wishes(test=sequential_test(GOAL), rounds=1), Counter[str](), 0
+    wishes, said, trials = Wishes(test=sequential_test(GOAL), is_last=lambda number: number >= 1), Counter[str](), 0
     for number in range(campaigns):
         rng = random.Random(f"{rate} {number}")
         first = {f"c{place}": (0,) for place in range(cells)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaign.analysis.iterate import (
@@ -33,8 +33,8 @@ TEST = sequential_test(Goal(target=0.9))
 GOOD, BAD, MIXED, BROKEN = Cell(1, 0, 0, (0,)), Cell(0, 1, 0, (0,)), Cell(2, 1, 0, (1, 2, 3)), Cell(0, 0, 1, (0,))
 
 
-def wishes(**what: Any) -> Wishes:
-    return Wishes(**{"test": TEST, "rounds": 2, **what})
+def wishes(rounds: int = 2, **what: Any) -> Wishes:
+    return Wishes(**{"test": TEST, "is_last": lambda number: number >= rounds, **what})
 
 
 def full(cells: dict[str, Cell], round_: int = 0) -> Taken:
@@ -63,6 +63,7 @@ CELLS = st.dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(CELLS, st.integers(0, 60))
 def test_every_trial_is_given_once_with_a_seed_of_its_own(cells: dict[str, Cell], count: int) -> None:
     given_ = allocate(cells, count, TEST)
@@ -175,6 +176,7 @@ def test_where_nothing_could_be_judged_it_ends_and_says_so(cells: dict[str, Cell
     assert why in end.why
 
 
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from([GOOD, BAD, MIXED, BROKEN]), min_size=1, max_size=30), st.integers(1, 4), st.randoms())
 def test_it_always_comes_to_an_end(kinds: list[Cell], rounds: int, rng: Any) -> None:
     """Whatever comes of its campaigns."""

@@ -7,7 +7,7 @@ import sys
 
 from tabulate import tabulate
 
-from . import daemons, damage, failpoints, holds, kills, limits, pids, power, submits, syscalls, trees
+from . import daemons, damage, failpoints, holds, iterations, kills, limits, pids, power, submits, syscalls, trees
 from .scenario import run
 
 _ALL = (
@@ -22,6 +22,7 @@ _ALL = (
     ("damage", damage),
     ("failpoints", failpoints),
     ("limits", limits),
+    ("iterations", iterations),
 )
 
 

@@ -8,7 +8,7 @@ most.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heapify, heapreplace
 from itertools import count as counted
 from itertools import islice
@@ -58,10 +58,14 @@ Wanted: TypeAlias = Mapping[str, tuple[int, ...]]
 
 
 class Wishes(Struct, frozen=True, kw_only=True):
-    """What is asked of an iteration; ``trials`` bounds those of one full campaign with all that is added to it."""
+    """What is asked of an iteration.
+
+    ``is_last`` tells of a round whether it is the last one (0: before the first); ``trials`` bounds those of one full
+    campaign with all that is added to it.
+    """
 
     test: SequentialTest
-    rounds: int
+    is_last: Callable[[int], bool]
     trials: int | None = None
     before: bool = False
     hook: bool = False
@@ -285,7 +289,7 @@ def _after_retry(wishes: Wishes, taken: Sequence[Taken]) -> Step | End:
 def _round_over(wishes: Wishes, taken: Sequence[Taken], why: str) -> Step | End:
     """Another round, unless that was the last one."""
     round_ = taken[-1].round
-    if round_ >= wishes.rounds:
+    if wishes.is_last(round_):
         return End(reached=False, why=f"{why}; {round_ or 'no'} {'round' if round_ == 1 else 'rounds'} and no more")
     return Step(kind=ANALYZE, round=round_ + 1)
 

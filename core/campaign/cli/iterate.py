@@ -29,7 +29,7 @@ from campaign.cli.tables import cut, print_json, table
 from campaign.cli.terminal import visible
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import wire
-from campaign.engine.asking import ask, now
+from campaign.engine.asking import ask, gone, now
 from campaign.engine.desk import new_submission
 from campaign.engine.execute import carry_out, conclude
 from campaign.engine.iterate import Carried, Drive, Outcome, Settings
@@ -149,7 +149,11 @@ def command(
         if subject is None:
             raise click.UsageError("name a SPEC or a CAMPAIGN")
         row = _wanted(workspace, subject, given, options, hands, anew=anew)
-    outcome = Drive(row, Workspace(workspace), hands, new_submission, now).go()
+    try:
+        outcome = Drive(row, Workspace(workspace), hands, new_submission, now).go()
+    except KeyboardInterrupt:
+        tell(f"interrupted; to go on: campaign iterate --resume {row.id}")
+        raise
     _show(workspace, outcome, output_format)
     return outcome.status
 
@@ -273,6 +277,8 @@ class _Hands:
         if not row.finished:
             self._to_its_end(row)
             row = chosen(self._workspace, campaign)
+        if not row.finished:
+            raise gone()  # whoever carried it out cannot go on, and has said why
         self._tell_result(row)
         return Carried(campaign, row.exit_status or 0)
 

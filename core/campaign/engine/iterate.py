@@ -41,6 +41,7 @@ from campaign.analysis.ruled import quarantined_in
 from campaign.analysis.sequential import MARGIN, Goal, sequential_test
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine.commands import Ran, carry_out
+from campaign.engine.policies import persistently, rounds
 from campaign.engine.workspace import Workspace
 from campaign.failpoints import reach
 from campaign.ledger.opening import sync_directory
@@ -78,7 +79,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         goal = Goal(target=self.target, confidence=self.confidence, margin=self.margin)
         return Wishes(
             test=sequential_test(goal),
-            rounds=self.rounds,
+            is_last=rounds(self.rounds),
             trials=self.trials,
             before=bool(self.before),
             hook=bool(self.hook),
@@ -229,7 +230,7 @@ class Drive:
             spec = step.settings["spec"]
             self._hands.tell(f"round {step.round}: {_CALLED[step.kind]}: {spec}" if step.round else f"{spec}")
             options = self._settings.options if step.kind == FULL else Options()
-            found = self._hands.campaign(spec, options, step.submission)
+            found = persistently()(self._hands.campaign, spec, options, step.submission)
         with LedgerReader(self._place.ledger) as ledger:
             cells = cells_of(ledger, found.campaign)
         told = evaluation(taken, step.kind, cells)

@@ -1,13 +1,16 @@
 """A spec of some cells of a plan and nothing else: what an iteration carries out again.
 
-Each cell is an instance at its label, its axes with the one value that they have there, so that cell, key and draws are
-those of the whole spec, and campaigns can be compared cell by cell.  See ``repro.py``, which writes one run.
+Each cell stands at its label, its axes with the values that they have there, so that cell, key and draws are those of
+the whole spec, and campaigns can be compared cell by cell.  Cells of one instance that differ in nothing but plain axes
+become one joint sweep; the others an instance each.  See ``repro.py``, which writes one run.
 """
 
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
 
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.language.format import format_source
@@ -15,15 +18,13 @@ from campaign.language.providers import ProviderLookup
 from campaign.language.resolve import check
 from campaign.language.source import Source
 from campaign.plan.identity import run_key
-from campaign.plan.lookup import named_choice
-from campaign.plan.matrix import Run
+from campaign.plan.matrix import Run, run_of
 from campaign.plan.plan import Options, Plan, plan_checked
-from campaign.plan.repro import Writer
-from campaign.plan.space import Space
+from campaign.plan.repro import Writer, joined
 
 FILE = "excerpt.camp"
 _UNUSED = "CAMP104"
-_CELL = "# cell "
+_CELLS = "# cells: "
 _MOST_PRUNED = 100
 
 
@@ -39,58 +40,88 @@ def excerpt(
     ``root`` is the folder to which the spec's own paths are relative; ``remarks`` stand above as comments.  Seeds may
     be others than the plan's.  Raises CampaignError where no such spec can be written.
     """
-    found = {name: run for name in cells if (run := _run_of(plan, name)) is not None}
+    found = _runs(plan, cells)
     absent = tuple(name for name in cells if name not in found)
     if not found:
         summary = f"none of the cells to be carried out is in the spec any more: {', '.join(absent[:3])}"
         raise CampaignError([Diagnostic("CAMP594", summary, hint="campaign iterate SPEC --anew begins anew")])
     wanted = {name: cells[name] for name in found}
-    writers = {name: Writer(plan, run, root, frozenset(), {}) for name, run in found.items()}
-    unused: dict[str, set[str]] = {name: set() for name in found}
+    blocks = _blocks({name: Writer(plan, run, root, any_seed=True) for name, run in found.items()}, wanted)
     wrong: list[Diagnostic] = []
     for _ in range(_MOST_PRUNED):
-        text = format_source(Source(FILE, "\n".join(_lines(writers, wanted, remarks, unused))))
+        text = format_source(Source(FILE, "\n".join(_lines(blocks, remarks))))
         wrong = _wrong(text, plan, wanted, providers)
         if not wrong:
             return text, absent
-        if not _prune(text, wrong, unused):
+        if not _prune(text, wrong, blocks):
             break
     raise CampaignError(wrong)
 
 
-def _run_of(plan: Plan, cell: str) -> Run | None:
-    """Some run of that cell; None where the plan does not hold the cell."""
-    for each in plan.selected:
-        if named_choice(Space(each.scenario, each.leaves_out), cell) is not None:
-            runs = (plan.find(run_key(cell, seed)) for seed in each.scenario.seeds)
-            return next((run for run in runs if run is not None), None)
-    return None
+class _Block(Struct, frozen=True):
+    """Cells that are written as one instance: they differ in the values of their axes alone."""
+
+    writers: list[Writer]
+    names: list[str]
+    points: list[tuple[tuple[str, str], ...] | None]
+    seeds: tuple[int, ...]
+    unused: set[str]
+
+    def lines(self) -> list[str]:
+        """The instance."""
+        first = self.writers[0]
+        seeds = f"seeds [{', '.join(map(str, self.seeds))}]"
+        return first.framed([seeds, *self._axes(), *first.rest(self.unused), *first.policies()])
+
+    def _axes(self) -> list[str]:
+        points = [point for point in self.points if point]
+        if len(points) < 2:
+            return self.writers[0].axes()
+        names = [name for name, _ in points[0]]
+        texts = [[text for _, text in point] for point in points]
+        if len(names) == 1:
+            return [f"sweep {names[0]} = [{', '.join(text for (text,) in texts)}]"]
+        return [f"sweep {joined(names)} = [{', '.join(map(joined, texts))}]"]
 
 
-def _lines(
-    writers: Mapping[str, Writer],
-    wanted: Mapping[str, tuple[int, ...]],
-    remarks: Iterable[str],
-    unused: Mapping[str, set[str]],
-) -> Iterator[str]:
+def _blocks(writers: Mapping[str, Writer], wanted: Mapping[str, tuple[int, ...]]) -> list[_Block]:
+    """The cells of one instance with the same seeds together, where all but their axes is the same."""
+    found: dict[tuple[object, ...], _Block] = {}
+    for name, writer in writers.items():
+        point = writer.point()
+        alike = name if point is None else (*(axis for axis, _ in point), "\n".join(writer.framed(writer.rest(()))))
+        block = found.setdefault((alike, wanted[name]), _Block([], [], [], wanted[name], set()))
+        block.writers.append(writer)
+        block.names.append(name)
+        block.points.append(point)
+    return list(found.values())
+
+
+def _runs(plan: Plan, cells: Container[str]) -> dict[str, Run]:
+    """A run of each of these cells that the plan holds, in its order."""
+    found = (cell for cell in plan.cells() if cell.name in cells)
+    return {cell.name: run_of(cell, cell.scenario.seeds[0], plan.name, plan.seed) for cell in found}
+
+
+def _lines(blocks: Sequence[_Block], remarks: Iterable[str]) -> Iterator[str]:
     yield from (f"# {line}" for remark in remarks for line in remark.splitlines())
     yield ""
-    first = next(iter(writers.values()))
+    first = blocks[0].writers[0]
     yield from first.head(first.course())
-    yield from dict.fromkeys(tool for writer in writers.values() for tool in writer.tools())
-    for name, writer in writers.items():
-        yield f"\n{_CELL}{name}"
-        yield from writer.instance(unused[name], wanted[name], writer.policies())
+    yield from dict.fromkeys(tool for block in blocks for tool in block.writers[0].tools())
+    for block in blocks:
+        more = f" and {len(block.names) - 1:,} more" if len(block.names) > 1 else ""
+        yield f"\n{_CELLS}{block.names[0]}{more}"
+        yield from block.lines()
 
 
-def _prune(text: str, wrong: Iterable[Diagnostic], unused: Mapping[str, set[str]]) -> bool:
-    """Remember the settings of cells that nothing uses there; whether there were any."""
+def _prune(text: str, wrong: Iterable[Diagnostic], blocks: Sequence[_Block]) -> bool:
+    """Remember the settings of blocks that nothing uses there; whether there were any."""
     lines = text.splitlines()
-    starts = [number for number, line in enumerate(lines) if line.startswith(_CELL)]
+    starts = [number for number, line in enumerate(lines) if line.startswith(_CELLS)]
     places = [each.span.line - 1 for each in wrong if each.code == _UNUSED and each.span is not None]
     for place in places:
-        name = lines[starts[bisect(starts, place) - 1]].removeprefix(_CELL)
-        unused[name].add(lines[place].partition("=")[0].strip())
+        blocks[bisect(starts, place) - 1].unused.add(lines[place].partition("=")[0].strip())
     return bool(places)
 
 

@@ -105,10 +105,19 @@ def _wrong(text: str, plan: Plan, providers: Callable[[], ProviderLookup]) -> li
 class Writer:
     """Writes what one run is made of; every text is laid out later."""
 
-    def __init__(
-        self, plan: Plan, run: Run, root: str, without: frozenset[str], instead: Mapping[str, Instead]
+    def __init__(  # noqa: PLR0913 - a run of a plan, and what is written differently
+        self,
+        plan: Plan,
+        run: Run,
+        root: str,
+        without: frozenset[str] = frozenset(),
+        instead: Mapping[str, Instead] = MappingProxyType({}),
+        *,
+        any_seed: bool = False,
     ) -> None:
+        """``any_seed``: the text holds for every seed of the run's cell."""
         self._plan, self._run, self._root, self._without, self._instead = plan, run, root, without, instead
+        self._any_seed = any_seed
         self._program: Program = run.cell.scenario.program
         self._case = self._program.case
         self._merged: Merged = self._case.merged
@@ -127,18 +136,27 @@ class Writer:
             [*comments, "", *self.head(), *self.tools(), "", *self.instance(unused, (self._run.seed,)), ""]
         )
 
-    def instance(self, unused: Collection[str], seeds: Iterable[int], clauses: Iterable[str] = ()) -> list[str]:
-        """The run's cell as an instance in its groups, with these seeds; ``clauses`` come behind its own."""
+    def instance(self, unused: Collection[str], seeds: Iterable[int]) -> list[str]:
+        """The run's cell as an instance in its groups, with these seeds."""
+        return self.framed([*_seeds(seeds), *self.axes(), *self.rest(unused)])
+
+    def framed(self, body: Iterable[str]) -> list[str]:
+        """The instance with that body, in its groups."""
         scope = self._merged.scope
         labels = [group.label.text for group in scope.groups]
-        return [
-            *(f"group {label} {{" for label in labels),
-            f"instance {scope.instance.label.text} {{",
-            f"seeds [{', '.join(map(str, seeds))}]",
-            *self._instance(unused),
-            *clauses,
-            "}" * (len(labels) + 1),
-        ]
+        opening = [*(f"group {label} {{" for label in labels), f"instance {scope.instance.label.text} {{"]
+        return [*opening, *body, "}" * (len(labels) + 1)]
+
+    def axes(self) -> list[str]:
+        """The axes, each with the one value that it has in this run."""
+        return [line for draft in self._merged.axes for line in self._axis(draft)]
+
+    def point(self) -> tuple[tuple[str, str], ...] | None:
+        """The axes and their values as text, where all are plain: none of providers, none with jitter."""
+        drafts = self._merged.axes
+        if any(sweep.kind is not None or sweep.jitter is not None for draft in drafts for sweep in draft.parts):
+            return None
+        return tuple(pair for draft in drafts for pair in self._values(draft))
 
     def head(self, clauses: Iterable[str] = ()) -> Iterator[str]:
         """What the run's campaign uses, and itself; ``clauses`` are further ones of it."""
@@ -194,12 +212,11 @@ class Writer:
             settings = (f"{name} = {self._slice(each.value.span)}" for name, each in options.items())
             yield f"retry {{ {'; '.join(settings)} }}"
 
-    def _instance(self, unused: Collection[str]) -> Iterator[str]:
+    def rest(self, unused: Collection[str]) -> Iterator[str]:
+        """What else the instance holds: all but seeds and axes."""
         merged = self._merged
         if merged.tags:
             yield f"tags {', '.join(dict.fromkeys(word.text for word in merged.tags))}"
-        for draft in merged.axes:
-            yield from self._axis(draft)
         for key, value in self._settings.items():
             definition = self._case.values.nodes[key].definition
             if definition is None or definition.setting is None or definition.name in unused or self._is_axis(key):
@@ -246,16 +263,23 @@ class Writer:
         return any(canonical(key) in draft.keys for draft in self._merged.axes)
 
     def _axis(self, draft: AxisDraft) -> Iterator[str]:
-        units = dict(zip(draft.names, literal_units(self._case, draft), strict=True))
+        values = dict(self._values(draft))
         for sweep in draft.parts:
             if sweep.kind is not None:
                 yield self._provider_axis(sweep)
                 continue
             names = [word.text for word in sweep.names]
-            texts = [literal(self._point(name, units[name], sweep.span.file)) for name in names]
-            value, name = (_joined(texts), _joined(names)) if sweep.joint else (texts[0], names[0])
+            texts = [values[name] for name in names]
+            value, name = (joined(texts), joined(names)) if sweep.joint else (texts[0], names[0])
             jitter = "" if sweep.jitter is None else f" jitter {self._slice(sweep.jitter.span)}"
             yield f"sweep {name} = [{value}]{jitter}"
+
+    def _values(self, draft: AxisDraft) -> Iterator[tuple[str, str]]:
+        """The names of an axis, each with its value as text."""
+        units = dict(zip(draft.names, literal_units(self._case, draft), strict=True))
+        for sweep in draft.parts:
+            for word in sweep.names if sweep.kind is None else ():
+                yield word.text, literal(self._point(word.text, units[word.text], sweep.span.file))
 
     def _point(self, name: str, unit: str | None, file: str) -> Value:
         value = self._run.cell.values[name]
@@ -276,10 +300,20 @@ class Writer:
 
     def _setting(self, key: str, setting: Setting, override: bool, value: Value) -> str:
         node = self._case.values.nodes[key]
-        if any(name.startswith(BUILTIN) and name != SEED for name in node.varies):
+        if any(self._is_open(name) for name in node.varies):
             return self._slice(setting.value.span)
         file = None if override else setting.span.file
         return literal(self._path(value, file) if self._reaches_path(key) and isinstance(value, str) else value)
+
+    def _is_open(self, name: str) -> bool:
+        """Whether what a value depends on is not settled by the text."""
+        if name.startswith(BUILTIN):
+            return name != SEED or self._any_seed
+        return self._any_seed and any(
+            sweep.jitter is not None and canonical(name) in draft.keys
+            for draft in self._merged.axes
+            for sweep in draft.parts
+        )
 
     def _reaches_path(self, key: str) -> bool:
         return any(
@@ -333,7 +367,12 @@ def _between(lines: Sequence[str], start: tuple[int, int], end: tuple[int, int])
     return "".join([lines[start[0] - 1][start[1] - 1 :], *lines[start[0] : end[0] - 1], last])
 
 
-def _joined(texts: Iterable[str]) -> str:
+def _seeds(seeds: Iterable[int]) -> list[str]:
+    return [f"seeds [{', '.join(map(str, seeds))}]"]
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Several as one value: ``(1, 2)``."""
     return f"({', '.join(texts)})"
 
 
