@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -157,6 +158,33 @@ def test_what_cannot_run_is_refused_before_anything_runs(
     done = campaign("exec", spec(body, "parallel 1; slots gpu = 2"), env=env)
     assert done.returncode == status, done.stderr
     assert f"error[{code or 'CAMP'}" in done.stderr
+    assert not (tmp_path / ".campaign" / "ledger.sqlite").exists()
+
+
+LACKING = """
+use nosuch
+campaign "x" { }
+tool away { command "bin/stress" "--n={n}"; param n: int = 1 }
+tool gone { command "no-such-tool-anywhere" }
+tool here { command "true" }
+instance a { run away; oracle nosuch.check; expect oracle.ok }
+instance b { run here; hold rails.sysfs { path = "/no/such/rail"; value = "1" }; fault nosuch.crash { at = 1s } }
+instance c { run gone; run second: gone; oracle nosuch.other { required = false; n = 2 } }
+"""
+
+
+def test_what_else_is_missing_is_told_with_a_plugin_that_is(campaign: Campaign, tmp_path: Path) -> None:
+    (tmp_path / "s.camp").write_text(LACKING)
+    for verb in ("exec", "submit"):
+        done = campaign(verb, tmp_path / "s.camp")
+        assert done.returncode == 3
+        assert re.findall(r"error\[(\w+)\]", done.stderr) == ["CAMP400", "CAMP511", "CAMP511"]
+        assert "plugin nosuch is not installed" in done.stderr
+        assert "the tool away cannot be started" in done.stderr
+        assert "the tool gone cannot be started" in done.stderr
+    (tmp_path / "s.camp").write_text(LACKING + "instance d { run nothing }")
+    done = campaign("exec", tmp_path / "s.camp")
+    assert (done.returncode, "CAMP511" in done.stderr) == (2, False)
     assert not (tmp_path / ".campaign" / "ledger.sqlite").exists()
 
 

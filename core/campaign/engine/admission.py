@@ -51,7 +51,7 @@ def objections(plan: Plan, capacity: Capacity, registry: Registry, context: Rend
     if failed(found):
         return found
     demands = list(_demands(plan))
-    answers = {(each.kind, each.name): _available(registry, each.kind, each.name, each.span) for each in demands}
+    answers = {(each.kind, each.name): available(registry, each.kind, each.name, each.span) for each in demands}
     machine = Machine(slots=capacity.slots, sources=capacity.sources, unavailable=answers)
     found += admit(scenarios, demands, machine)
     found += environment_problems((scenario.program for scenario in scenarios), context.env)
@@ -59,8 +59,19 @@ def objections(plan: Plan, capacity: Capacity, registry: Registry, context: Rend
     return found + _missing_programs(plan, registry, context, broken=failed(found))
 
 
-def _available(registry: Registry, kind: str, name: str, span: Span | None) -> Diagnostic | None:
+def available(registry: Registry, kind: str, name: str, span: Span | None) -> Diagnostic | None:
+    """Why a provider cannot be used here, whatever its settings, at its place; None where it can."""
     return in_time(lambda: registry.unavailable(cast("Kind", kind), name), f"{kind} {name}", span)
+
+
+def lacks(
+    registry: Registry, kind: str, name: str, env: Mapping[str, str], span: Span | None
+) -> Diagnostic | None:
+    """What an oracle, fault or hold lacks with its default settings, at its place; None where nothing."""
+    if kind not in {"oracle", "fault"}:
+        return None
+    ask = partial(registry.missing, name, {}, env) if kind == "oracle" else partial(registry.fault_missing, name, {})
+    return in_time(ask, f"{kind} {name}", span)
 
 
 def in_time(
@@ -121,7 +132,7 @@ def _unguarded(plan: Plan, registry: Registry, guards: Sequence[GuardOrder]) -> 
             settings = from_json(provider, guard.settings)
             span = rule.origin.span
             ask = partial(registry.missing, guard.oracle, settings, {})
-            why = _available(registry, "oracle", guard.oracle, span) or in_time(ask, f"oracle {guard.oracle}", span)
+            why = available(registry, "oracle", guard.oracle, span) or in_time(ask, f"oracle {guard.oracle}", span)
             if why is not None:
                 yield replace(why, span=span)
 
@@ -192,9 +203,13 @@ def _missing(order: Order, span: Span) -> Iterator[Diagnostic]:
     for each in processes:
         why = program_problem(each.argv, each.env, order.directories.work)
         if why is not None:
-            summary = f"the tool {each.tool} cannot be started: {why}"
-            hint = "install it and have PATH lead to it, or write its path in the tool's command"
-            yield Diagnostic("CAMP511", summary, span, hint, status=ExitStatus.SETUP)
+            yield program_missing(each.tool, why, span)
+
+
+def program_missing(tool: str, why: str, span: Span) -> Diagnostic:
+    """A tool whose program is not there."""
+    hint = "install it and have PATH lead to it, or write its path in the tool's command"
+    return Diagnostic("CAMP511", f"the tool {tool} cannot be started: {why}", span, hint, status=ExitStatus.SETUP)
 
 
 def program_problem(argv: tuple[str, ...], env: Mapping[str, str], work: str) -> str | None:

@@ -20,6 +20,7 @@ from campaign.engine import repeat
 from campaign.engine.admission import objections
 from campaign.engine.capacity import Capacity, capacity_of, doubts
 from campaign.engine.host import processors
+from campaign.engine.lacking import lacking, only_missing
 from campaign.engine.tightened import refused_by_now
 from campaign.language.files import Reader
 from campaign.ledger.queries import LedgerReader
@@ -107,6 +108,8 @@ def prepare(spec: str, options: Options, wishes: Wishes, read: Reader, environ: 
     """Plan a new campaign and see whether it can run; raises CampaignError with everything that speaks against it."""
     registries: list[Registry] = []
     plan, found = make_plan(spec, read, options, _remembering(registries), wishes.host)
+    if plan is None and only_missing(found):
+        raise CampaignError([*found, *lacking(spec, read, options, registries[0], environ, os.getcwd())])
     if plan is None:
         raise CampaignError(found)
     return _begun(plan, found, registries[0], spec, os.getcwd(), wishes, environ)
