@@ -150,6 +150,11 @@ def _put_back(folder: Path) -> None:
     os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
 
 
+def _remove(folder: Path) -> None:
+    time.sleep(0.2)
+    (folder / "work/file").unlink()
+
+
 def _damage(folder: Path) -> None:
     """A bit of an order in the ledger."""
     with sqlite3.connect(folder.parents[5] / "ledger.sqlite") as db:
@@ -164,13 +169,14 @@ def _damage(folder: Path) -> None:
     [
         (_touch, "work/file was changed after it was judged"),
         (_put_back, "work/file was changed after it was judged, and its date put back"),
+        (_remove, "work was changed after it was judged: something in it was removed or renamed"),
         (lambda folder: shutil.rmtree(folder / "work"), "its work/ is gone"),
         (lambda folder: (folder / "output.log").write_text("other"), "its output.log is not the one that was kept"),
         (lambda folder: (folder / "output.log").unlink(), "its output.log is gone"),
         (shutil.rmtree, "its folder is gone"),
         (_damage, "does not match the digest"),
     ],
-    ids=["changed", "put-back", "work", "output", "no-output", "folder", "digest"],
+    ids=["changed", "put-back", "removed", "work", "output", "no-output", "folder", "digest"],
 )
 def test_evidence_that_is_none_any_more(
     in_process: Any, campaign: Campaign, ran: Path, spoil: Callable[[Path], None], why: str

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -134,6 +135,11 @@ def test_quarantine_in_a_campaign(campaign: Campaign, bench: Path) -> None:
     report = campaign("report", "--as", "md", "-o", "-").stdout
     assert "4 quarantined, which do not count" in report
     assert "quarantined, D-2 until 2999-02-02, first bugs-" in report
+    suite = ET.fromstring(campaign("report", "--as", "junit", "-o", "-").stdout)[0]
+    assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("0", "0", "4")
+    told = json.loads(campaign("report", "--as", "ctrf", "-o", "-").stdout)["results"]
+    assert (told["summary"]["failed"], told["summary"]["skipped"]) == (0, 4)
+    assert {each["status"] for each in told["tests"]} <= {"passed", "skipped"}
     (bench / "a.camp").write_text((bench / "a.camp").read_text().replace("parallel 2;", "parallel 2; stop-on fail;"))
     assert json.loads(run(campaign, bench).stdout)["verdicts"]["fail"] == 4, "what is quarantined stops nothing"
     (bench / "y.yaml").write_text("name: y\npriority: 9\n" + entry.format(marks["bug.a"], "D-2", "2020-02-02"))

@@ -10,6 +10,7 @@ from campaign.records import (
     InstanceCounts,
     OracleView,
     ProcessExit,
+    QuarantineView,
     RunView,
     StepView,
     Summary,
@@ -79,6 +80,30 @@ def make_summary(runs: Iterable[RunView] = (), **changes: Any) -> Summary:
         "seed": 42,
     }
     return Summary(**{**base, **changes})
+
+
+def make_spared() -> tuple[tuple[RunView, ...], dict[str, Any]]:
+    """A run that passed, a failure and an error that are quarantined, and the changes of their summary."""
+    mark = "9f2c1a7be0d14c55"
+    known = FailureView(kind="oracle", message="row 7 missing", fingerprint=mark, classification="quarantined")
+    view = QuarantineView(issue="DB-1", owner="storage", until="2999-01-01", rule_set="r")
+    unique = UniqueFailure(
+        fingerprint=mark,
+        kind="oracle",
+        message="row 7 missing",
+        count=2,
+        first="b#1@1",
+        classification="quarantined",
+        quarantine=view,
+        evidence="e",
+    )
+    runs = (make_run("a", "pass"), make_run("b", "fail", failure=known), make_run("c", "error", failure=known))
+    return runs, {"failures": (unique,), "quarantined": 2, "spared": {"fail": 1, "error": 1}, "exit_status": 0}
+
+
+@pytest.fixture
+def spared() -> tuple[tuple[RunView, ...], dict[str, Any]]:
+    return make_spared()
 
 
 @pytest.fixture

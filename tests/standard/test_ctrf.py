@@ -37,6 +37,19 @@ def test_a_test_a_run_with_counts_that_agree(report: Any, run: Any) -> None:
     assert found["tool"] == {"name": "campaign", "version": "0.1.0"}
 
 
+def test_what_is_quarantined_is_skipped_and_its_issue_named(report: Any, spared: Any) -> None:
+    runs, changes = spared
+    found = report(*runs, **changes)
+    counts = found["summary"]
+    assert [counts[name] for name in ("passed", "failed", "other", "skipped")] == [1, 0, 0, 2]
+    assert [(test["status"], test["rawStatus"]) for test in found["tests"]] == [
+        ("passed", "pass"),
+        ("skipped", "fail"),
+        ("skipped", "error"),
+    ]
+    assert found["tests"][1]["message"] == "quarantined as DB-1 (storage) until 2999-01-01: row 7 missing"
+
+
 def test_retries_are_told_attempt_by_attempt(report: Any, run: Any) -> None:
     (test,) = report(run("a", "fail"), run("a", "pass", attempt=2, flaky=True), flaky=1)["tests"]
     assert (test["status"], test["flaky"], test["retries"]) == ("passed", True, 1)

@@ -41,6 +41,17 @@ def test_a_case_says_who_failed_and_why(suite: Any, run: Any) -> None:
     assert "step writer: exit 0" in failure.text
 
 
+def test_what_is_quarantined_is_skipped_and_its_issue_named(suite: Any, spared: Any) -> None:
+    runs, changes = spared
+    found = suite(*runs, **changes)
+    assert [found.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["3", "0", "0", "2"]
+    assert not found.findall("testcase/failure")
+    first, _ = found.findall("testcase/skipped")
+    assert first.get("message") == "quarantined as DB-1 (storage) until 2999-01-01: row 7 missing"
+    assert first.get("type") == "quarantined"
+    assert "9f2c1a7be0d14c55" in first.text
+
+
 def test_a_pass_on_a_retry_is_flaky(suite: Any, run: Any) -> None:
     found = suite(run("off", "fail"), run("off", "error", 2), run("off", "pass", 3))
     assert found.get("failures") == found.get("errors") == "0"

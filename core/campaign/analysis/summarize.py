@@ -94,6 +94,7 @@ def summarize(  # noqa: PLR0913 - what the ledger holds of it, and what stands b
         reasons=dict(tally.reasons.most_common()),
         flaky=tally.flaky,
         quarantined=tally.spared.total(),
+        spared={verdict: count for verdict, count in tally.spared.items() if count},
         classes=dict(Counter(each.classification for each in unique if each.classification is not None)),
         win_rate=passes / trials if trials else None,
         win_rate_interval=wilson(passes, trials),

@@ -64,9 +64,7 @@ def available(registry: Registry, kind: str, name: str, span: Span | None) -> Di
     return in_time(lambda: registry.unavailable(cast("Kind", kind), name), f"{kind} {name}", span)
 
 
-def lacks(
-    registry: Registry, kind: str, name: str, env: Mapping[str, str], span: Span | None
-) -> Diagnostic | None:
+def lacks(registry: Registry, kind: str, name: str, env: Mapping[str, str], span: Span | None) -> Diagnostic | None:
     """What an oracle, fault or hold lacks with its default settings, at its place; None where nothing."""
     if kind not in {"oracle", "fault"}:
         return None

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
-from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus, Severity
+from campaign.diagnostics import Diagnostic, ExitStatus, Severity
 from campaign.engine.admission import available, lacks, program_missing, program_problem
 from campaign.language.files import Reader
 from campaign.language.providers import KINDS, Facts
-from campaign.language.resolve import Checked, check
+from campaign.language.resolve import check
 from campaign.language.scopes import Merged, Placed, merge
 from campaign.language.syntax import Boolean, Setting
 from campaign.plan.plan import Options
@@ -30,7 +30,7 @@ def only_missing(found: list[Diagnostic]) -> bool:
 
 
 def lacking(
-    spec: str, read: Reader, options: Options, registry: Registry, environ: Mapping[str, str], directory: str
+    spec: str, read: Reader, options: Options, registry: Registry, environ: Mapping[str, str]
 ) -> list[Diagnostic]:
     """What is missing of all that the instances of a spec name, each once."""
     checked, _ = check(spec, read, registry)
@@ -44,7 +44,7 @@ def lacking(
         for item in merged.items:
             facts = providers.facts(KINDS[item.kind], item.provider.text, item.provider.span, _ignore)
             if facts is not None and not _may_be_missing(item):
-                for each in _missing(facts, item, merged, registry, environ, directory):
+                for each in _missing(facts, item, merged, registry, environ):
                     found.setdefault(each.summary, each)
     return list(found.values())
 
@@ -59,11 +59,11 @@ def _may_be_missing(item: Placed) -> bool:
     return any(isinstance(each.value, Boolean) and not each.value.value for each in settings)
 
 
-def _missing(  # noqa: PLR0913, PLR0917 - a provider, where it stands, and who is asked
-    facts: Facts, item: Placed, merged: Merged, registry: Registry, environ: Mapping[str, str], directory: str
+def _missing(
+    facts: Facts, item: Placed, merged: Merged, registry: Registry, environ: Mapping[str, str]
 ) -> Iterator[Diagnostic]:
     if facts.declared is not None:
-        yield from _program(facts, item, environ, directory)
+        yield from _program(facts, item, environ)
     elif facts.provider is not None:
         why = available(registry, facts.kind, facts.name, item.span)
         if why is None and _has_defaults(facts, item, merged):
@@ -72,7 +72,7 @@ def _missing(  # noqa: PLR0913, PLR0917 - a provider, where it stands, and who i
             yield replace(why, span=item.span)
 
 
-def _program(facts: Facts, item: Placed, environ: Mapping[str, str], directory: str) -> Iterator[Diagnostic]:
+def _program(facts: Facts, item: Placed, environ: Mapping[str, str]) -> Iterator[Diagnostic]:
     """The program of a declared tool, where its name stands in the spec as it is."""
     assert facts.declared is not None
     span, words = facts.declared.span, facts.declared.command.arguments
@@ -80,7 +80,7 @@ def _program(facts: Facts, item: Placed, environ: Mapping[str, str], directory: 
     if name is None:
         return
     if "/" in name:
-        name = os.path.normpath(os.path.join(directory, os.path.dirname(span.file), name))
+        name = os.path.abspath(os.path.join(os.path.dirname(span.file), name))
     why = program_problem((name,), environ, "\0")
     if why is not None:
         yield program_missing(facts.name, why, item.span)

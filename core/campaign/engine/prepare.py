@@ -109,7 +109,7 @@ def prepare(spec: str, options: Options, wishes: Wishes, read: Reader, environ: 
     registries: list[Registry] = []
     plan, found = make_plan(spec, read, options, _remembering(registries), wishes.host)
     if plan is None and only_missing(found):
-        raise CampaignError([*found, *lacking(spec, read, options, registries[0], environ, os.getcwd())])
+        raise CampaignError([*found, *lacking(spec, read, options, registries[0], environ)])
     if plan is None:
         raise CampaignError(found)
     return _begun(plan, found, registries[0], spec, os.getcwd(), wishes, environ)

@@ -77,7 +77,8 @@ class Repeats(Struct, frozen=True, kw_only=True):
 class Summary(Struct, frozen=True, kw_only=True):
     """What a campaign came to; ``win_rate`` is passes over valid trials (errors apart) with its Wilson interval.
 
-    ``classes`` counts unique failures by class; ``quarantined`` the runs that failed and do not count.
+    ``classes`` counts unique failures by class; ``quarantined`` the runs that failed and do not count, ``spared`` the
+    same by verdict.
     """
 
     schema: str = SUMMARY_SCHEMA
@@ -93,6 +94,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     reasons: dict[str, int] = {}
     flaky: int = 0
     quarantined: int = 0
+    spared: dict[str, int] = {}
     classes: dict[str, int] = {}
     win_rate: float | None = None
     win_rate_interval: tuple[float, float] | None = None

@@ -68,24 +68,36 @@ def _copied(public: str, output: OutputRecord, after: float) -> bool:
 
 
 def _changed(work: str, after: float, *, by_inode: bool) -> Iterator[str]:
-    """The first file below ``work/`` that is younger, by its date, or by that of its inode, which nobody can set."""
-    waiting, seen = [""], 0
+    """The first file below ``work/`` that is younger, by its date, or by that of its inode, which nobody can set.
+
+    Of a folder that is younger something was taken away, put in, or renamed.
+    """
+    waiting, seen, younger = [""], 0, list[str]()
     while waiting and seen < _MOST_ENTRIES:
         folder = waiting.pop()
         with suppress(OSError), os.scandir(os.path.join(work, folder)) as entries:
+            if _is_younger(os.stat(os.path.join(work, folder)), after, by_inode=by_inode) is not None:
+                younger.append(folder)
             for entry in entries:
                 seen += 1
                 path = os.path.join(folder, entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(path)
                     continue
-                status = entry.stat(follow_symlinks=False)
-                if status.st_mtime > after:
-                    yield f"work/{path} was changed after it was judged"
+                how = _is_younger(entry.stat(follow_symlinks=False), after, by_inode=by_inode)
+                if how is not None:
+                    yield f"work/{path} was changed after it was judged{how}"
                     return
-                if by_inode and status.st_ctime > after:
-                    yield f"work/{path} was changed after it was judged, and its date put back"
-                    return
+    if younger:  # what is new was told by its name; so something is gone
+        path = os.path.join("work", younger[0]).rstrip("/")
+        yield f"{path} was changed after it was judged: something in it was removed or renamed"
+
+
+def _is_younger(status: os.stat_result, after: float, *, by_inode: bool) -> str | None:
+    """None where it is not; else what is to be said of its date, if anything."""
+    if status.st_mtime > after:
+        return ""
+    return ", and its date put back" if by_inode and status.st_ctime > after else None
 
 
 def searched_again(recorded: Order, order: Order, exit: Exit) -> tuple[Exit, list[str]]:

@@ -1,12 +1,13 @@
 """``ctrf``: a report in the Common Test Report Format, a test case a run with its attempts.
 
 Format: https://github.com/ctrf-io/ctrf, ``schema/ctrf.schema.json``.  CTRF knows no «error»: a run of which campaign
-could not tell is ``other``, with ``rawStatus`` ``error``.
+could not tell is ``other``, with ``rawStatus`` ``error``.  One whose failure is quarantined is ``skipped``, with its
+issue and ``rawStatus`` ``fail``: it does not fail the campaign, so it must not fail whoever reads this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -15,6 +16,7 @@ import msgspec
 
 from campaign.plugins.api import Reporter, RunView, StepView, Summary, hookimpl
 from campaign_standard._plain import plain
+from campaign_standard._spared import issues, quarantine_of
 
 api = 1
 
@@ -35,8 +37,9 @@ class CtrfReporter(Reporter):
         results = {"tool": _tool(summary), "summary": _summary(summary), "environment": _environment(summary)}
         head = {"reportFormat": "CTRF", "specVersion": _SPEC, "runId": summary.campaign, "generatedBy": "campaign"}
         write(_json(head)[:-1] + ',"results":' + _json(results)[:-1] + ',"tests":[')
+        known = issues(summary)
         for number, (_, attempts) in enumerate(groupby(runs, key=lambda run: run.key)):
-            write((",\n" if number else "\n") + _json(_test(list(attempts))))
+            write((",\n" if number else "\n") + _json(_test(list(attempts), known)))
         write("\n]}}\n")
 
 
@@ -56,16 +59,16 @@ def _tool(summary: Summary) -> dict[str, Any]:
 
 
 def _summary(summary: Summary) -> dict[str, Any]:
-    count = summary.verdicts.get
+    count, spared = summary.verdicts.get, summary.spared.get
     decided = sum(summary.verdicts.values())
     start = _milliseconds(summary.started_at)
     return {
         "tests": max(summary.total, decided),
         "passed": count("pass", 0),
-        "failed": count("fail", 0),
-        "skipped": count("skipped", 0),
+        "failed": count("fail", 0) - spared("fail", 0),
+        "skipped": count("skipped", 0) + sum(summary.spared.values()),
         "pending": max(0, summary.total - decided),
-        "other": count("error", 0) + count("canceled", 0),
+        "other": count("error", 0) - spared("error", 0) + count("canceled", 0),
         "flaky": summary.flaky,
         "start": start,
         "stop": _milliseconds(summary.finished_at) if summary.finished_at else start,
@@ -83,14 +86,16 @@ def _environment(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _test(attempts: Sequence[RunView]) -> dict[str, Any]:
+def _test(attempts: Sequence[RunView], known: Mapping[str, str]) -> dict[str, Any]:
     """One run from its attempts, in order; the last one decides."""
     run = attempts[-1]
+    spared = quarantine_of(run, known)
     retried = {"retries": len(attempts) - 1, "retryAttempts": [_attempt(each) for each in attempts]}
     return {
         "testId": run.id,
         "name": plain(run.key),
         **_outcome(run),
+        **({"status": "skipped", "message": plain(f"{spared}: {run.reason or run.verdict}")} if spared else {}),
         "rawStatus": run.verdict or run.state,
         "suite": [plain(run.instance)],
         **({"tags": [plain(tag) for tag in run.tags]} if run.tags else {}),

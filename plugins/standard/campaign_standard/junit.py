@@ -2,14 +2,15 @@
 
 One test case a run: ``classname`` is the instance, ``name`` the run's key.  A run that passed on a retry is a test
 case that passed, with a ``flakyFailure`` (or ``flakyError``) for each attempt before; one that never passed has its
-first attempt as ``failure`` or ``error`` and the later ones as ``rerunFailure`` or ``rerunError``.
+first attempt as ``failure`` or ``error`` and the later ones as ``rerunFailure`` or ``rerunError``.  One whose failure
+is quarantined is ``skipped``, its issue named: it does not fail the campaign, so it must not fail whoever reads this.
 Format: maven-surefire-plugin, ``surefire-test-report-3.0.xsd`` and «Rerun Failing Tests».
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +18,7 @@ from junitparser import Error, Failure, Skipped
 from junitparser.xunit2 import FlakyError, FlakyFailure, RerunError, RerunFailure, TestCase, TestSuite
 
 from campaign.plugins.api import Reporter, RunView, Summary, hookimpl
+from campaign_standard._spared import issues, quarantine_of
 
 api = 1
 
@@ -36,11 +38,12 @@ class JunitReporter(Reporter):
     def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
         """Write the suite's head, a test case for each run that has a verdict, and the end."""
         head, tail = _around(summary)
+        quarantines = issues(summary)
         write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n{head}\n')
         for _, attempts in groupby(runs, key=lambda run: run.key):
             decided = [run for run in attempts if run.verdict is not None]
             if decided:
-                write(_xml(_test_case(decided)) + "\n")
+                write(_xml(_test_case(decided, quarantines)) + "\n")
         write(f"{tail}\n</testsuites>\n")
 
 
@@ -55,9 +58,9 @@ def _around(summary: Summary) -> tuple[str, str]:
     suite = TestSuite(_clean(summary.name))  # type: ignore[no-untyped-call]
     count = summary.verdicts.get
     suite.tests = sum(summary.verdicts.values())
-    suite.failures = count("fail", 0)
-    suite.errors = count("error", 0)
-    suite.skipped = count("skipped", 0) + count("canceled", 0)
+    suite.failures = count("fail", 0) - summary.spared.get("fail", 0)
+    suite.errors = count("error", 0) - summary.spared.get("error", 0)
+    suite.skipped = count("skipped", 0) + count("canceled", 0) + sum(summary.spared.values())
     suite.time = summary.duration_s or 0.0
     suite.timestamp = summary.started_at.removesuffix("Z")
     for name, value in (("campaign", summary.campaign), ("seed", summary.seed), ("plan_hash", summary.plan_hash)):
@@ -66,10 +69,16 @@ def _around(summary: Summary) -> tuple[str, str]:
     return head, "</testsuite>"
 
 
-def _test_case(attempts: Sequence[RunView]) -> TestCase:
+def _test_case(attempts: Sequence[RunView], quarantines: Mapping[str, str]) -> TestCase:
     """One run from its attempts, in order; the last one decides."""
     run = attempts[-1]
     case = TestCase(_clean(run.key), _clean(run.instance), run.duration_s or 0.0)
+    spared = quarantine_of(run, quarantines)
+    if spared is not None:
+        result = _told(Skipped(), run)
+        result.message, result.type = _clean(f"{spared}: {run.reason or run.verdict}"), "quarantined"
+        case.result = [result]
+        return case
     first = _first_like(attempts)
     if run.verdict in _BAD:
         case.result = [_told(Error() if run.verdict == "error" else Failure(), first)]
