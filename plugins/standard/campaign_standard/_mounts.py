@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import stat
@@ -12,12 +13,14 @@ from msgspec import Struct
 
 from campaign.plugins.api import UnableError
 from campaign_standard._inside import OWN, leads_out, opened_folder
+from campaign_standard._setting import run_command
 
 #: What the source of every file system of ours begins with.
 OURS = "campaign-"
 _MNT_DETACH = 2
 _MS_NOSUID, _MS_NODEV = 2, 4
 _CHUNK = 1 << 20
+_WITHIN_S = 10.0
 
 
 class Mount(Struct, frozen=True):
@@ -83,9 +86,11 @@ def mount_tmpfs(folder: int, source: str, size: int) -> None:
 def detach(path: str) -> None:
     """Unmount for whoever comes now; those who use it keep it.  Raises UnableError."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.umount2(os.fsencode(path), _MNT_DETACH) != 0:
-        number = ctypes.get_errno()
+    if libc.umount2(os.fsencode(path), _MNT_DETACH) == 0:
+        return
+    if (number := ctypes.get_errno()) != errno.EPERM:
         raise UnableError(f"{path} cannot be unmounted: {os.strerror(number)}")
+    run_command(["fusermount3", "-u", "-z", path], _WITHIN_S)  # what an ordinary user has mounted
 
 
 # --- what is on a disk of ours stays when the disk goes -----------------------------------------------------------

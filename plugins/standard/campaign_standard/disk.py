@@ -1,4 +1,4 @@
-"""Disks under a run's working directory: small ones, and small ones that run full."""
+"""Disks under a run's working directory: small ones that run full, and faulty ones."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from campaign.plugins.api import (
     hookimpl,
     running,
 )
+from campaign_standard._faulty import Error, Faulty, Slow, Torn
 from campaign_standard._inside import OWN, GoneError, leads_out, opened_parent
 from campaign_standard._mounts import OURS, copy_out, detach, make_folder, mount_tmpfs, mounted_at, mounts
 from campaign_standard._setting import run_command
@@ -220,4 +221,4 @@ def _bytes(value: Value) -> int:
 @hookimpl
 def campaign_faults() -> list[Fault]:
     """The holds and faults of this plugin."""
-    return [Limited(), Full()]
+    return [Limited(), Full(), Faulty(), Error(), Slow(), Torn()]
