@@ -194,6 +194,41 @@ def test_oracles_and_paths_relative_to_their_file() -> None:
     assert (oracle.required, oracle.advisory, oracle.timeout_s) == (False, True, 3.0)
 
 
+def test_watches_ask_as_they_say_or_every_100_ms() -> None:
+    text = """
+    instance a {
+      run t
+      fault k: process.kill { at = 1s; sla = 5s }
+      watch plain: text.contains { text = "{s} {workdir}" }
+      watch own: text.contains { text = "x"; every = 5s; faults = [k]; advisory = true; required = false }
+      watch quick: text.contains { text = "x"; every = 1ms; timeout 200ms }
+    }
+    """
+    (order,) = orders(TOOL + text)
+    plain, own, quick = order.watches
+    assert (plain.every_s, plain.timeout_s, plain.faults, plain.settings["text"]) == (0.1, 1.0, None, f"x {WORK}")
+    assert (own.every_s, own.timeout_s, own.faults, own.advisory, own.required) == (5.0, 5.0, ("k",), True, False)
+    assert (quick.every_s, quick.timeout_s) == (0.001, 0.2)
+    assert order.environment, "what programs that judge get"
+    assert order_digest(order) != order_digest(msgspec.structs.replace(order, watches=(plain, own)))
+
+
+def test_a_watch_is_given_what_a_served_tool_exports() -> None:
+    text = """
+    use sqlite
+    instance a { serve db: sqlite.server; run t; watch command { argv = ["ping", "{db.port}"] } }
+    """
+    (order,) = orders(TOOL + text)
+    assert order.watches[0].settings["argv"] == ["ping", late("db.port")]
+
+
+@pytest.mark.parametrize("wrong", ["every = 0s", "every = 100us", "timeout 0s"])
+def test_a_watch_asks_a_thousand_times_a_second_at_most(wrong: str) -> None:
+    with pytest.raises(CampaignError) as caught:
+        orders(TOOL + f'instance a {{ run t; watch text.contains {{ text = "x"; {wrong} }} }}')
+    assert [(each.code, each.span is not None) for each in caught.value.diagnostics] == [("CAMP112", True)]
+
+
 def test_a_path_belongs_to_the_file_that_writes_it() -> None:
     tool = 'tool u { command "u" "{p}"; param p: path = "data/x" }\n'
     assert orders(tool + "instance a { run u }")[0].steps[0].argv[1] == "/home/me/specs/data/x"

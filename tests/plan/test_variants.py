@@ -244,6 +244,20 @@ def test_faults_can_be_left_out() -> None:
     assert "process.kill" not in made
 
 
+def test_a_fault_that_is_left_out_is_left_out_of_what_a_watch_judges() -> None:
+    faults = "fault one: process.kill { at = 1s }; fault two: process.stop { at = 2s; sla = 5s }"
+    watches = (
+        'watch text.contains { text = "x"; faults = [one, two] }; watch w: file.exists { path = "p"; faults = [one] }'
+    )
+    plan = plan_of(f'campaign "x" {{}}\ninstance a {{ run t; {faults}; {watches} }}')
+    (run,) = plan.runs()
+    made = repro(plan, run, "/spec/root", [], Registry, without=["one"])
+    again, problems = make_plan("/r/repro.camp", lambda _: made.encode(), Options(), Registry)
+    assert again is not None, problems
+    order = render(next(again.runs()), 1, context())
+    assert [watch.faults for watch in order.watches] == [("two",), ()]
+
+
 def test_includes_and_rule_sets_are_found_from_where_the_repro_stands(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("name: r\nlimits:\n  n: {max: 100}\n")
     spec = f'include "b.camp"\nrules "{tmp_path}/r.yaml"\ncampaign "x" {{ }}\ninstance a {{ run w }}'

@@ -16,7 +16,7 @@ from msgspec import Struct
 from campaign.diagnostics import CampaignError, Diagnostic, Span
 from campaign.language.format import format_source
 from campaign.language.instances import literal_units
-from campaign.language.items import Binding
+from campaign.language.items import Binding, labels_of
 from campaign.language.providers import ProviderLookup
 from campaign.language.resolve import check
 from campaign.language.scopes import AxisDraft, Merged, Placed
@@ -325,7 +325,17 @@ class Writer:
     def _own(self, placed: Placed) -> list[Edit]:
         """What is written differently in a provider's own block: what ``--set`` went before, and paths."""
         part = next((each for each in self._case.parts if each.placed is placed), None)
-        return [] if part is None else [edit for each in placed.body for edit in self._edited(each, part.bindings)]
+        edits = [] if part is None else [edit for each in placed.body for edit in self._edited(each, part.bindings)]
+        return [*edits, *self._watching(placed)]
+
+    def _watching(self, placed: Placed) -> Iterator[Edit]:
+        """What a watch says that it judges, without the faults that are left out."""
+        for clause in placed.body if placed.kind == "watch" and self._without else ():
+            if isinstance(clause, Setting) and clause.name.text == "faults" and clause.value.span is not None:
+                kept = (
+                    label for label, _ in labels_of(clause.value) if label is not None and label not in self._without
+                )
+                yield Edit(clause.value.span, f"[{', '.join(map(quoted, kept))}]")
 
     def _edited(self, clause: Clause, bindings: dict[str, Binding]) -> Iterator[Edit]:
         binding = bindings.get(canonical(clause.name.text)) if isinstance(clause, Setting) else None
