@@ -107,7 +107,7 @@ def _carried_out(order: Order, exit: Exit, host_id: str | None) -> dict[str, Any
         "holds": tuple(map(_hold, exit.holds)),
         "guards": tuple(map(_guard, exit.guards)),
         "faults": _faults(order, exit),
-        "watches": tuple(_watch(each, exit) for each in order.watches),
+        "watches": tuple(_watch(each, exit) for each in order.watches if exit.clock == "real"),
         "resources": Resources(
             requested={**order.needs, **order.prefers},
             granted=granted,
