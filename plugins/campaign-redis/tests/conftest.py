@@ -14,6 +14,7 @@ from campaign_redis import configuration, health
 from campaign_redis.configuration import PID_FILE, PROGRAM
 from campaign_redis.consistency import inspect
 from campaign_redis.health import State
+from campaign_redis.resp import Connection
 from campaign_redis.watchdog import kill_what_is_left
 
 PATIENCE_S = 30
@@ -101,29 +102,32 @@ def lab(tmp_path, redis):
     lab.close()
 
 
-def _left(folder: Path, program: str, *flags: str) -> Lab:
-    """What is left of a server that was killed after a client had written to it."""
-    lab = Lab(folder, program)
+@pytest.fixture(scope="session")
+def appended(tmp_path_factory, redis) -> Lab:
+    """What is left of a killed server: an append-only file, synced before each acknowledgement."""
+    lab = Lab(tmp_path_factory.mktemp("appended"), redis)
     try:
-        lab.serve(*flags)
-        lab.write("--duration-s=0.7", "--rate=400", "--threads=2")
-        if "--appendonly=false" in flags:
-            lab.wait_until(lambda: b"saved" in lab.history.read_bytes() or not lab.write("--duration-s=0.3"))
+        lab.serve("--appendfsync=always")
+        lab.write("--duration-s=0.5", "--rate=400", "--threads=2")
     finally:
         lab.close()
     return lab
 
 
 @pytest.fixture(scope="session")
-def appended(tmp_path_factory, redis) -> Lab:
-    """An append-only file, synced before each acknowledgement."""
-    return _left(tmp_path_factory.mktemp("appended"), redis, "--appendfsync=always")
-
-
-@pytest.fixture(scope="session")
 def snapshot(tmp_path_factory, redis) -> Lab:
-    """A snapshot, and writes that came after it."""
-    return _left(tmp_path_factory.mktemp("snapshot"), redis, "--appendonly=false", "--save=1 10")
+    """The same with a snapshot, and writes that came after it."""
+    lab = Lab(tmp_path_factory.mktemp("snapshot"), redis)
+    try:
+        lab.serve("--appendonly=false")
+        lab.workload("--duration-s=60", "--rate=400", "--threads=2")
+        lab.wait_until(lambda: lab.acknowledged() > 50 and b"\nmark 2 " in lab.history.read_bytes())
+        with Connection(lab.port, 5) as connection:
+            connection.ask("BGSAVE")
+        lab.wait_until(lambda: b"\nsaved " in lab.history.read_bytes())
+    finally:
+        lab.close()
+    return lab
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def _evidence(folder, env):
             {"--directory=redis", "--appendonly=true", "--appendfsync=everysec", "--save=60 1"},
         ),
         ("workload", {"port": "7", "duration": parse_quantity("1m30s")}, {"--duration-s=90.0", "--seed=7", "--port=7"}),
-        ("watchdog", {"port": "7"}, {"--variant=strong", "--directory=redis"}),
+        ("watchdog", {"port": "7"}, {"--directory=redis"}),
         (
             "watchdog",
             {"port": "7", "notices-hangs": False, "interval": parse_quantity("50ms"), "attempts": 2},
@@ -60,9 +60,9 @@ def test_settings_become_flags(registry, name, settings, flags):
     assert flags <= set(argv)
 
 
-def test_what_is_not_said_is_the_variants(registry):
-    argv = _command(registry.find("tool", "redis.watchdog"), port="7", variant="weak")
-    assert not any(flag.startswith(("--interval", "--attempts", "--notices")) for flag in argv)
+def test_what_is_not_said_is_left_to_the_policy(registry):
+    argv = _command(registry.find("tool", "redis.watchdog"), port="7", policy="/p.toml")
+    assert set(argv[4:]) == {"--port=7", "--directory=redis", "--policy=/p.toml"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_is_not_said_is_the_variants(registry):
     [
         ("server", {"appendfsync": "never"}, 'appendfsync is "never"; allowed are "always", "everysec", "no"'),
         ("workload", {"port": "1", "threads": 0}, "threads is 0; the least is 1"),
-        ("watchdog", {"port": "1", "variant": "odd"}, 'variant is "odd"; allowed are "strong", "weak"'),
+        ("watchdog", {"port": "1", "attempts": -1}, "attempts is -1; the least is 0"),
     ],
 )
 def test_wrong_settings_are_named(registry, name, setting, message):

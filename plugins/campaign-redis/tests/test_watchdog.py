@@ -49,7 +49,7 @@ def test_a_hung_server_is_killed_and_started_anew(lab):
 
 def test_the_weak_one_does_nothing_about_a_hang(lab):
     server = lab.serve()
-    _watched(lab, "--variant=weak")
+    _watched(lab, "--notices-hangs=false")
     os.kill(lab.pid(), signal.SIGSTOP)
     lab.wait_until(lambda: " hung: " in _diary(lab))
     os.kill(lab.pid(), signal.SIGCONT)

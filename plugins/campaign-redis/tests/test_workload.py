@@ -18,7 +18,7 @@ def test_what_is_acknowledged_is_there_and_is_counted(lab):
 
 def test_it_rides_through_an_outage_and_says_how_long_it_was(lab):
     server = lab.serve("--appendfsync=always")
-    client = lab.workload("--duration-s=3", "--rate=500")
+    client = lab.workload("--duration-s=2", "--rate=500")
     lab.wait_until(lambda: lab.acknowledged() > 20)
     server.kill()
     server.wait()

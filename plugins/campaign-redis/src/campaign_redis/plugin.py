@@ -147,26 +147,18 @@ class Watchdog(_RedisProvider, Tool):
     parameters: ClassVar[Schema] = {
         **_PORT,
         **_DIRECTORY,
-        "variant": {
-            "type": "string",
-            "default": "strong",
-            "allowed": ["strong", "weak"],
-            "meta": {"help": "what it does unless it is told otherwise; the weak one has the usual faults"},
-        },
-        "policy": {"type": "path", "meta": {"help": "a TOML file: what it says goes before the variant"}},
-        "interval": {"meta": {"help": "how often it looks: 50ms, the weak one 500ms"}, **_DURATION},
-        "patience": {"meta": {"help": "how long an answer may take: 250ms"}, **_DURATION},
-        "notices-hangs": {"type": "bool", "meta": {"help": "whether a hang is repaired; the weak one sees none"}},
-        "attempts": {"type": "int", "min": 0, "meta": {"help": "repairs in all, 0 for no limit; the weak one 1"}},
-        "backoff": {"meta": {"help": "pause after a repair, doubled up to 5 s: 500ms"}, **_DURATION},
+        "policy": {"type": "path", "meta": {"help": "a TOML file that says what is not said here"}},
+        "interval": {"meta": {"help": "how often it looks: 50ms unless said"}, **_DURATION},
+        "patience": {"meta": {"help": "how long an answer may take: 250ms unless said"}, **_DURATION},
+        "notices-hangs": {"type": "bool", "meta": {"help": "whether it repairs a server that hangs: yes unless said"}},
+        "attempts": {"type": "int", "min": 0, "meta": {"help": "repairs in all, 0 for no limit: 0 unless said"}},
+        "backoff": {"meta": {"help": "pause after a repair, doubled up to 5 s: 500ms unless said"}, **_DURATION},
     }
     serves = True
 
     def command(self, step: Step) -> Command:
-        """The command line; what was not given is the variant's."""
-        given = [
-            name for name in ("variant", "policy", "notices-hangs", "attempts") if step.settings.get(name) is not None
-        ]
+        """The command line; what is not said there is for the policy to say."""
+        given = [name for name in ("policy", "notices-hangs", "attempts") if step.settings.get(name) is not None]
         times = [name for name in ("interval", "patience", "backoff") if step.settings.get(name) is not None]
         return _run("watchdog", *_flags(step, "port", "directory", *given), *_times(step, *times))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ LONGEST_PAUSE_S = 5.0
 
 
 class Policy(NamedTuple):
-    """How a watchdog looks and acts.
+    """How a watchdog looks and acts; unless said, it is one to be proud of.
 
     It asks every ``interval_s``.  What does not answer within ``patience_s`` hangs, which it may or may not notice.  It
     repairs at most ``attempts`` times (0: as often as it takes), for the second time in a row after ``backoff_s``.
@@ -27,15 +26,8 @@ class Policy(NamedTuple):
     backoff_s: float = 0.5
 
 
-#: The watchdogs that a spec can name: one to be proud of, one with the usual faults.
-VARIANTS: Mapping[str, Policy] = {
-    "strong": Policy(),
-    "weak": Policy(interval_s=0.5, notices_hangs=False, attempts=1),
-}
-
-
-def read_policy(path: Path, otherwise: Policy) -> Policy:
-    """The policy in a TOML file; what it does not say is as ``otherwise``.
+def read_policy(path: Path) -> Policy:
+    """The policy in a TOML file; what it does not say is as it is unless said.
 
     Raises OSError, and ValueError with one sentence for what is no policy.
     """
@@ -44,11 +36,11 @@ def read_policy(path: Path, otherwise: Policy) -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: {error}") from None
     for name, value in said.items():
-        kind = type(getattr(otherwise, name, None))
+        kind = type(Policy._field_defaults.get(name))
         if name not in Policy._fields or not _fits(kind, value):
             known = ", ".join(Policy._fields)
             raise ValueError(f"{path}: {name} = {value!r} is nothing that a watchdog knows; it knows {known}")
-    return otherwise._replace(**said)
+    return Policy(**said)
 
 
 def _fits(kind: type, value: Any) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 from campaign_redis import health
 from campaign_redis.configuration import HOW_TO_GET, PID_FILE, PROGRAM, configuration_file
 from campaign_redis.health import State
-from campaign_redis.repair import VARIANTS, Policy, Repairer, read_policy
+from campaign_redis.repair import Policy, Repairer, read_policy
 
 DIARY = "watchdog"
 #: A killed process that is not gone by then is left to the next repair.
@@ -47,8 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--directory", type=Path, required=True, help="of the server that is watched")
     parser.add_argument("--duration-s", type=float, help="how long to watch; without it until it is stopped")
-    parser.add_argument("--variant", choices=sorted(VARIANTS), default="strong")
-    parser.add_argument("--policy", type=Path, help="a TOML file: what it says goes before the variant")
+    parser.add_argument("--policy", type=Path, help="a TOML file that says what is not said here")
     parser.add_argument("--interval-s", type=float)
     parser.add_argument("--patience-s", type=float)
     parser.add_argument("--notices-hangs", choices=["true", "false"])
@@ -58,10 +57,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _policy(options: argparse.Namespace) -> Policy:
-    """The variant's, then the file's, then what was given by itself; raises like ``read_policy``."""
-    policy = VARIANTS[options.variant]
-    if options.policy is not None:
-        policy = read_policy(options.policy, policy)
+    """What was said by itself, else in the file; raises like ``read_policy``."""
+    policy = Policy() if options.policy is None else read_policy(options.policy)
     given = {name: getattr(options, name) for name in Policy._fields if getattr(options, name) is not None}
     if options.notices_hangs is not None:
         given["notices_hangs"] = options.notices_hangs == "true"
