@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,20 @@ def test_named_slots_are_never_held_twice(campaign: Campaign, spec: Callable[...
     assert {tuple(run["resources"]["granted"]["gpu"]) for run in runs} == {(0,), (1,)}
 
 
+def test_a_slot_rests_between_runs(campaign: Campaign, spec: Callable[..., Path], tmp_path: Path) -> None:
+    done = campaign(
+        "exec", spec("instance a { seeds 1..3; cooldown 400ms; needs bath = 1; run t }", "parallel 3; slots bath = 1")
+    )
+    assert done.returncode == 0, done.stderr
+    runs = [json.loads(path.read_text()) for path in folder(tmp_path).glob("a/a/seed-*/run.json")]
+    times = sorted(
+        (datetime.fromisoformat(run["started_at"]), datetime.fromisoformat(run["finished_at"])) for run in runs
+    )
+    rests = [(after[0] - before[1]).total_seconds() for before, after in pairwise(times)]
+    assert len(rests) == 2
+    assert min(rests) >= 0.39
+
+
 def test_a_preferred_slot_falls_back_and_says_why(
     campaign: Campaign, spec: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -142,7 +158,7 @@ def test_a_preferred_slot_falls_back_and_says_why(
         ("instance i { run t }", {"CAMPAIGN_SLOTS": "gpu"}, "CAMP510", 2),
         ('tool gone { command "/no/such/tool" }\ninstance i { run gone }', {}, "CAMP511", 3),
         ('tool gone { command "no-such-tool-anywhere" }\ninstance i { run gone }', {}, "CAMP511", 3),
-        ("instance i { run t; cooldown 1s }", {}, "CAMP190", 3),
+        ("instance i { run t; chain seeds }", {}, "CAMP190", 3),
         ("instance i { run nonsense }", {}, None, 2),
     ],
 )

@@ -67,6 +67,7 @@ class Stage:
         self.said: list[protocol.FromEngine] = []
         self.endings: list[protocol.Finished] = []
         self.again: list[tuple[float, protocol.Again]] = []
+        self.rests: list[tuple[float, str]] = []
         campaign = make_campaign(**what.pop("campaign", {}))
         self.lanes = what.pop("lanes", (Lane(number=0, group="g"),))
         self.ledger.begin_campaign(campaign, {})
@@ -91,6 +92,7 @@ class Stage:
         self.endings += [each for name, each in out.endings if name == self.campaign]
         self.said += [each for _, each in out.says]
         self.again += [(after_s, again) for after_s, _, again in out.later]
+        self.rests += out.rests
         self.over += out.over
         for command in out.commands:
             match command:

@@ -14,7 +14,7 @@ from campaign.engine.protocol import Lane
 from campaign.engine.releasing import waiting_for_a_person
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import Admission, Move
-from campaign.records import FaultExit, OracleRecord, RetryOrder, Stop
+from campaign.records import FaultExit, OracleRecord, Order, RetryOrder, Stop
 
 from .conftest import AT, Stage, make_campaign, make_exit, make_order
 
@@ -576,3 +576,53 @@ def test_an_orphan_that_was_ended_and_left_processes_keeps_its_slots(ledger_path
     assert stage.begun == []
     with LedgerReader(ledger_path) as reader:
         assert [each.slot_index for each in reader.holds()] == [0]
+
+
+# --- cooldown ---------------------------------------------------------------------------------------------------
+
+
+def rest(stage: Stage, order: Order) -> None:
+    stage.core.rested(order.token)
+    stage.settle()
+
+
+def test_a_place_is_not_used_again_before_its_cooldown_is_over(ledger_path: str) -> None:
+    lanes = (Lane(number=0, group="g", needs={"gpu": 1}, rests=True),)
+    stage = Stage(ledger_path, 1, lanes=lanes, slots={"gpu": 1})
+    stage.begin()
+    first, second = make_order(0, cooldown_s=30.0), make_order(1, cooldown_s=30.0)
+    stage.offer(first, second)
+    assert [each.token for each in stage.begun] == [first.token], "nothing is placed ahead"
+    stage.start(first)
+    stage.end(first)
+    assert (stage.verdicts, stage.rests) == (["pass"], [(30.0, first.token)])
+    assert len(stage.begun) == 1
+    rest(stage, first)
+    assert [each.token for each in stage.begun] == [first.token, second.token]
+    stage.start(second)
+    stage.end(second)
+    assert stage.idle is not None, "nobody waits for a cooldown after which nothing comes"
+    rest(stage, second)
+
+
+def test_a_cooldown_may_be_over_before_the_oracles_are(ledger_path: str) -> None:
+    stage = Stage(ledger_path, 1, lanes=(Lane(number=0, group="g", rests=True),))
+    stage.begin()
+    first, second = make_order(0, oracle=True, cooldown_s=1.0), make_order(1, cooldown_s=1.0)
+    stage.offer(first, second)
+    stage.start(first)
+    stage.end(first)
+    rest(stage, first)
+    assert len(stage.begun) == 1, "it keeps its place while it is judged"
+    stage.core.judged(first.token, (OracleRecord(label="o", oracle="text.contains", ok=True),), None)
+    stage.settle()
+    assert len(stage.begun) == 2
+
+
+def test_what_started_nothing_needs_no_cooldown(ledger_path: str) -> None:
+    stage = Stage(ledger_path, 1, lanes=(Lane(number=0, group="g", rests=True),))
+    stage.begin()
+    first, second = make_order(0, cooldown_s=1.0), make_order(1, cooldown_s=1.0)
+    stage.offer(first, second)
+    stage.end(first, steps=(), setup_error="no such file")
+    assert (stage.rests, len(stage.begun)) == ([], 2)

@@ -13,7 +13,6 @@ from campaign.plugins.registry import Registry
 WITH: dict[str, str] = {
     "clock virtual": "instance a { run t; clock virtual }",
     "chain seeds": "instance a { run t; chain seeds }",
-    "cooldown": "instance a { run t; cooldown 5s }",
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import asdict
 
 from campaign.engine import policies, protocol, scheduler
@@ -20,6 +20,11 @@ from campaign.judge.classify import decide, one_line
 from campaign.judge.fingerprint.signature import fingerprint, grounds_of
 from campaign.ledger.rows import INTERRUPTED, PLAN, REPEAT, CampaignState, Requested, RequestRow
 from campaign.records import Decision, Exit, Failure, FailureKind, Order, Reason, Stop, Verdict
+
+
+class _Left(Struct, frozen=True):
+    campaign: str
+    holding: bool
 
 
 class Attempts:
@@ -43,6 +48,7 @@ class Attempts:
         self._paused: frozenset[tuple[str, str]] = frozenset()
         self._offered: dict[str, Flight] = {}
         self._flights: dict[str, Flight] = {}
+        self._resting: dict[str, _Left | None] = {}  # in their cooldown, by token; None: still judged
 
     def under_way(self, campaign: str | None = None) -> Iterator[Flight]:
         """The attempts in flight, of all campaigns or of one."""
@@ -67,7 +73,10 @@ class Attempts:
             self._judge(flight)
             return
         self.out.changes += flight.catch_up(State.JUDGING, exit_.finished_at)
-        if exit_.cleared:
+        if flight.order.cooldown_s and (exit_.steps or exit_.services):
+            self._resting[token] = None
+            self.out.rests.append((flight.order.cooldown_s, token))
+        elif exit_.cleared:
             self._schedule(flight.order.campaign, scheduler.Yielded(token))
         if not flight.order.is_judged:
             self._judge(flight)
@@ -168,7 +177,12 @@ class Attempts:
 
     def _leave(self, flight: Flight, *, holding: bool = False) -> None:
         self._flights.pop(flight.token, None)
-        self._schedule(flight.order.campaign, scheduler.Left(flight.token, holding))
+        campaign = flight.order.campaign
+        if flight.token in self._resting:
+            self._resting[flight.token] = _Left(campaign, holding)
+            self._schedule(campaign, scheduler.Resting(flight.token))
+        else:
+            self._schedule(campaign, scheduler.Left(flight.token, holding))
 
     # --- stopping ------------------------------------------------------------------------------------------------
 

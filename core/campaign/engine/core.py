@@ -60,6 +60,14 @@ class Core(Takeover):
         paused = not self._paused.isdisjoint({("", ""), (campaign, "")})
         return paused and course is not None and "" not in course.canceled
 
+    def rested(self, token: str) -> None:
+        """The cooldown of an attempt is over."""
+        flight, left = self._flights.get(token), self._resting.pop(token)
+        if left is not None:
+            self._schedule(left.campaign, scheduler.Left(token, left.holding))
+        elif flight is not None and flight.exit is not None and flight.exit.cleared:
+            self._schedule(flight.order.campaign, scheduler.Yielded(token))
+
     # --- what the planners say -----------------------------------------------------------------------------------
 
     def open(self, message: protocol.Open) -> None:
@@ -79,7 +87,7 @@ class Core(Takeover):
             course.name,
             message.campaign.parallel,
             message.slots,
-            ahead=not message.stop_on_fail,
+            ahead=not message.stop_on_fail and not any(lane.rests for lane in message.lanes),
         )
         self._schedule(course.name, laned)
         for prefix in course.canceled:

@@ -167,6 +167,7 @@ def _lanes(plan: Plan) -> Iterator[tuple[Lane, Iterator[Run]]]:
             priority=each.scenario.priority,
             needs=each.scenario.needs,
             prefers=each.scenario.prefers,
+            rests=each.scenario.program.cooldown is not None,
         )
         if left is None:
             yield lane, plan.runs_of(each)

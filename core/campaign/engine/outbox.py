@@ -38,7 +38,8 @@ Command: TypeAlias = Begin | Ask | Halt
 class Outbox:
     """``changes`` first, then ``commands``, and what each campaign's planner is told: now, and after so many seconds.
 
-    ``over`` are the campaigns that are at their end, or left as they are.
+    ``rests`` are the attempts whose cooldown begins, with its seconds; ``over`` are the campaigns that are at their
+    end, or left as they are.
     """
 
     def __init__(self) -> None:
@@ -47,12 +48,13 @@ class Outbox:
         self.commands: list[Command] = []
         self.says: list[tuple[str, protocol.FromEngine]] = []
         self.later: list[tuple[float, str, protocol.Again]] = []
+        self.rests: list[tuple[float, str]] = []
         self.over: list[str] = []
 
     @property
     def pressing(self) -> bool:
         """Whether someone waits for it: not where attempts have merely come a step further."""
-        if self.commands or self.says or self.later or self.over:
+        if self.commands or self.says or self.later or self.rests or self.over:
             return True
         return any(type(each) is not Move for each in self.changes)
 

@@ -24,6 +24,7 @@ class Lane(Struct, frozen=True, kw_only=True):
     """A scenario as the scheduler sees it: runs that share group, priority and slots, expanded lazily, in order.
 
     ``group`` is the top-level group, ``label`` the whole one; ``number`` the scenario's place in the plan.
+    ``rests``: its runs have a cooldown.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Lane(Struct, frozen=True, kw_only=True):
     priority: int = 0
     needs: Mapping[str, int] = {}
     prefers: Mapping[str, int] = {}
+    rests: bool = False
 
 
 # --- planner → engine -------------------------------------------------------------------------------------------

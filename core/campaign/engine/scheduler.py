@@ -36,6 +36,7 @@ from campaign.engine.scheduling import (
     Placed,
     Released,
     Resized,
+    Resting,
     Returned,
     Stopped,
     Wanted,
@@ -62,6 +63,7 @@ __all__ = (
     "Placed",
     "Released",
     "Resized",
+    "Resting",
     "Returned",
     "Scheduler",
     "Stopped",
@@ -95,6 +97,7 @@ class Scheduler:
         self._shares: dict[str, Share] = {}  # in the order of their turns
         self._placed: dict[str, tuple[str, Grant]] = {}  # by token: campaign and slots
         self._adopted: set[str] = set()
+        self._resting: set[str] = set()
         self._held: set[tuple[str, int]] = set()  # units that only a person gives back
         self._busy: set[tuple[str, int]] = set()  # units that are in use in other workspaces
         self._paused: frozenset[tuple[str, str]] = frozenset()
@@ -130,7 +133,7 @@ class Scheduler:
     def idle(self, campaign: str = "") -> bool:
         """Whether nothing of a campaign is placed and nothing more will be."""
         share = self._shares.get(campaign)
-        return share is None or (not share.placed and (share.stopped or share.drained))
+        return share is None or (share.placed == share.resting and (share.stopped or share.drained))
 
     def drained(self, campaign: str = "") -> bool:
         """Whether every order of every lane of a campaign was placed."""
@@ -149,6 +152,8 @@ class Scheduler:
                 self._offer(event)
             case Yielded():
                 self._release(event.token)
+            case Resting():
+                self._rest(event.token)
             case Left():
                 self._leave(event)
             case Held():
@@ -385,6 +390,10 @@ class Scheduler:
             if index < self._capacity.get(name, 0) and index not in self._taken(name):
                 self._free[name] = sorted({*self._free.get(name, ()), index})
 
+    def _rest(self, token: str) -> None:
+        self._resting.add(token)
+        self._share(self._placed[token][0]).resting += 1
+
     def _leave(self, event: Left) -> None:
         if not event.holding:
             self._release(event.token)
@@ -394,7 +403,9 @@ class Scheduler:
             self._withhold(granted)
             share = self._share(campaign)
             share.placed -= 1
+            share.resting -= event.token in self._resting
             share.held.subtract({name: len(indexes) for name, indexes in granted.items()})
+        self._resting.discard(event.token)
 
     def _release(self, token: str) -> None:
         campaign, granted = self._placed.get(token, ("", {}))

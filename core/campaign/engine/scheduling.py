@@ -77,6 +77,12 @@ class Yielded(Struct, frozen=True):
     token: str
 
 
+class Resting(Struct, frozen=True):
+    """An attempt is over but for its cooldown: place and slots are not free yet, but its campaign does not wait."""
+
+    token: str
+
+
 class Left(Struct, frozen=True):
     """An attempt is over, its place is free; ``holding``: its named slots stay held until a person releases them."""
 
@@ -149,6 +155,7 @@ Event: TypeAlias = (
     | Returned
     | Adopted
     | Yielded
+    | Resting
     | Left
     | Held
     | Released

@@ -63,6 +63,7 @@ class Share:
         self.queues: dict[int, Queue] = {}
         self.groups: dict[str, list[Queue]] = {}
         self.placed = 0
+        self.resting = 0
         self.held: Counter[str] = Counter()
         self.awaited = 0
         self.stopped = False

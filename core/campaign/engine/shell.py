@@ -225,8 +225,13 @@ class Shell:
                 self._command(command)
             for after_s, campaign, again in out.later:
                 self._say(campaign, again, after_s)
+            for after_s, token in out.rests:
+                self._rest(after_s, token)
             for campaign in out.over:
                 self._over(campaign)
+
+    def _rest(self, after_s: float, token: str) -> None:
+        self.loop.call_later(after_s, lambda: self.core.rested(token))
 
     def _make_folders(self, commands: Sequence[Command]) -> None:
         """Of those that are to begin, before the ledger says so: a folder that is missing later was removed."""

@@ -14,7 +14,6 @@ from campaign.plan.scenario import Scenario
 #: Clauses by their keyword, or by keyword and word.
 _NOT_YET: dict[str, str] = {
     "chain seeds": "chains of seeds on one set of served tools",
-    "cooldown": "pauses between runs",
 }
 
 
