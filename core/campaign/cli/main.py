@@ -56,6 +56,7 @@ VERBS: Mapping[str, str] = {
     "mark": "Mark a campaign or a run as notable.",
     "clean": "Remove old campaigns that nothing keeps.",
     "failures": "List failures by fingerprint.",
+    "analyze": "Say why runs failed, how sure that is, and what to do next.",
     "report": "Write reports again from what was recorded.",
     "host": "Show this machine, or the one that a campaign ran on.",
     "rules": "Check, explain, test and tighten rule sets.",

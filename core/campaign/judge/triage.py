@@ -2,53 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
+from msgspec import Struct
+
+from campaign.judge.metrics import seconds
 from campaign.judge.observed import NotApplicable, Observation, Undecided
 from campaign.language.expressions import Missing
+from campaign.language.observed import ROOTS, longest
 from campaign.plugins.names import canonical
 from campaign.records import Decision, Exit, OracleRecord, Order, Verdict
-from campaign.rules.failures import triaged
+from campaign.rules.failures import Triager
 from campaign.rules.orders import read
 from campaign.rules.structs import RuleBook, Triage
 from campaign.units import UnitError, Value
+
+#: Names of the run itself that are neither settings nor axes.
+_OF_THE_RUN = frozenset((*ROOTS, "seed", "tier"))
+_NOT_THERE = (Undecided, NotApplicable)
+
+
+class Evidence(Protocol):
+    """What was recorded of an attempt; whoever has many of them reads each part when it is asked for."""
+
+    @property
+    def order(self) -> Order:
+        """What was to be done."""
+
+    @property
+    def exit(self) -> Exit | None:
+        """What happened; None where nothing was started."""
+
+    @property
+    def oracles(self) -> Sequence[OracleRecord]:
+        """What the oracles said."""
+
+
+class Told(Struct, frozen=True):
+    """Evidence that is all there."""
+
+    order: Order
+    exit: Exit | None
+    oracles: Sequence[OracleRecord] = ()
+
+
+class Lookup:
+    """The values of one attempt by the names that ``when`` may ask: those of an ``expect``, the verdict, settings."""
+
+    __slots__ = ("_evidence", "_observation", "_said")
+
+    def __init__(self, said: Mapping[str, Value], evidence: Evidence) -> None:
+        """``said`` are the verdict and the failure, by name (``said_of``)."""
+        self._said, self._evidence = said, evidence
+        self._observation: Observation | None = None
+
+    def __call__(self, name: str) -> Value:
+        """The value of ``name``; raises Missing where the attempt has none."""
+        if name in self._said:
+            return self._said[name]
+        if name.startswith("output "):
+            return self._output(name)
+        root, _, rest = name.partition(".")
+        if root == "faults" and rest in ("detect_times", "recovery_times"):
+            return self._times(rest)
+        if root in _OF_THE_RUN:
+            return self._observed(name)
+        value = None if root in ("verdict", "failure") else _setting(self._evidence.order, name)
+        if value is None:
+            raise Missing(name)
+        return value
+
+    def _exit(self, name: str) -> Exit:
+        found = self._evidence.exit
+        if found is None:
+            raise Missing(name)
+        return found
+
+    def _observed(self, name: str) -> Value:
+        if self._observation is None:
+            self._observation = Observation(self._evidence.order, self._exit(name), self._evidence.oracles)
+        try:
+            return self._observation(name)
+        except _NOT_THERE as error:
+            raise Missing(name) from error
+
+    def _output(self, name: str) -> Value:
+        """Whether the output held a pattern; what was not looked for when it was there cannot be told."""
+        if all(each.id != name for each in self._evidence.order.patterns):
+            raise Missing(name)
+        return name in self._exit(name).matched
+
+    def _times(self, which: str) -> Value:
+        """How long after its injection each fault was detected, or recovered from, where it was."""
+        instants = (
+            (fault.injected_at_s, fault.detected_at_s if which == "detect_times" else fault.recovered_at_s)
+            for fault in self._exit(which).faults
+        )
+        return tuple(seconds(seen - began) for began, seen in instants if began is not None and seen is not None)
 
 
 def triage(
     book: RuleBook, order: Order, exit: Exit, oracles: Sequence[OracleRecord], decision: Decision
 ) -> list[Triage]:
-    """The triage rules that know why an attempt did not pass, in the order of the rule sets; none for what passed.
-
-    ``when`` may ask what an ``expect`` may, the run's settings, its verdict and its failure.
-    """
-    if decision.verdict not in (Verdict.FAIL, Verdict.ERROR):
+    """The triage rules that know why an attempt did not pass, in the order of the rule sets; none for what passed."""
+    if decision.verdict not in (Verdict.FAIL, Verdict.ERROR) or not book.triage:
         return []
-    observation, said = Observation(order, exit, oracles), _said(decision)
-
-    def lookup(name: str) -> Value:
-        if name in said:
-            return said[name]
-        setting = _setting(order, name)
-        if setting is not None:
-            return setting
-        try:
-            return observation(name)
-        except (Undecided, NotApplicable) as error:
-            raise Missing(name) from error
-
-    return list(triaged(book, lookup))
-
-
-def _said(decision: Decision) -> Mapping[str, Value]:
     failure = decision.failure
-    found: dict[str, Value] = {"verdict": decision.verdict.value}
+    said = said_of(decision.verdict.value)
     if failure is not None:
-        found |= {
-            "failure.kind": failure.kind.value,
-            "failure.message": failure.message,
-            "failure.fingerprint": failure.fingerprint,
-        }
-    return found
+        said = said_of(decision.verdict.value, failure.kind.value, failure.message, failure.fingerprint)
+    return list(Triager(book.triage.values()).known(Lookup(said, Told(order, exit, oracles))))
+
+
+def lacking(order: Order, names: Iterable[str]) -> frozenset[str]:
+    """Of the names that rules ask for, those that no run of this one's cell can have: metrics, steps, oracles."""
+    return frozenset(name for name in names if _lacks(order, name))
+
+
+def _lacks(order: Order, name: str) -> bool:
+    root, _, rest = name.partition(".")
+    if root == "metrics":
+        return all(metric.name != rest for step in order.steps for metric in step.metrics)
+    if root == "step":
+        return longest(rest, (step.label for step in order.steps)) is None
+    if root == "oracle" and rest != "ok":
+        return longest(rest, (oracle.label for oracle in order.oracles)) is None
+    return False
+
+
+def said_of(
+    verdict: str, kind: str | None = None, message: str | None = None, fingerprint: str | None = None
+) -> dict[str, Value]:
+    """A verdict and its failure by the names of the language."""
+    failure = {"failure.kind": kind, "failure.message": message, "failure.fingerprint": fingerprint}
+    return {"verdict": verdict, **{name: text for name, text in failure.items() if text is not None}}
 
 
 def _setting(order: Order, name: str) -> Value | None:

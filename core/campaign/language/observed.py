@@ -23,8 +23,10 @@ FAULT: dict[str, Type] = {
 FAULTS: dict[str, Type] = {"detected": BOOL, "recovered": BOOL, "within_sla": BOOL}
 PLAIN: dict[str, Type] = {"output": OUTPUT, "elapsed": DURATION, "attempt": INT}
 ROOTS = ("exit", "step", "oracle", "fault", "faults", "metrics", *PLAIN)
-#: What a rule set's ``when`` may ask besides.
+#: What a rule set's ``when`` may ask besides; the times are of every fault that was detected, recovered from.
 VERDICT: dict[str, Type] = {
+    "faults.detect_times": Type("list", DURATION),
+    "faults.recovery_times": Type("list", DURATION),
     "verdict": STRING,
     "failure.kind": STRING,
     "failure.message": STRING,

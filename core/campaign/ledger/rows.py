@@ -176,6 +176,38 @@ class Glance(Struct, frozen=True, kw_only=True):
         return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
 
 
+class Trial(Struct, frozen=True):
+    """The attempt that decides a run, as analyses read it by the 100,000: what is large is read where it is needed.
+
+    ``order`` is the number of its order's blob, ``exit`` its exit record as JSON where there is one.
+    """
+
+    token: str
+    key: str
+    attempt: int
+    cause: str
+    instance: str
+    cell: str
+    directory: str
+    verdict: str | None
+    reason: str | None
+    kind: str | None
+    message: str | None
+    fingerprint: str | None
+    order: int
+    exit: bytes | None
+
+    @property
+    def flaky(self) -> bool:
+        """A pass on a retry."""
+        return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
+
+    @property
+    def name(self) -> str:
+        """Which attempt of its campaign it is."""
+        return attempt_name(self.key, PLAN, self.attempt)
+
+
 class Sighting(Struct, frozen=True):
     """An attempt that failed with a fingerprint, and when."""
 

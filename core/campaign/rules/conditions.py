@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from campaign.diagnostics import Diagnostic, Severity
+from campaign.language.names import meant
 from campaign.language.observed import VERDICT, Observations
 from campaign.language.parser import parse_expression
 from campaign.language.source import Source
@@ -54,7 +55,8 @@ def _check(expr: Expr) -> list[Diagnostic]:
         if text in VERDICT:
             return VERDICT[text]
         if text.partition(".")[0] in ("verdict", "failure"):
-            found.append(Diagnostic("CAMP100", f"{text} asks for nothing", name.span, f"there is {', '.join(VERDICT)}"))
+            hint = meant(text, VERDICT) or f"there is {', '.join(VERDICT)}"
+            found.append(Diagnostic("CAMP100", f"{text} asks for nothing", name.span, hint))
             return ANY
         if not observations.is_observed(text):
             return ANY

@@ -11,7 +11,7 @@ from campaign.diagnostics import Diagnostic
 from campaign.language.expressions import Missing
 from campaign.language.patterns import PatternError, compile_pattern, search
 from campaign.language.providers import ProviderLookup
-from campaign.rules.failures import triaged
+from campaign.rules.failures import Triager
 from campaign.rules.files import Bound
 from campaign.rules.limits import Given, violations
 from campaign.rules.match import answers
@@ -94,7 +94,7 @@ def _of_host(example: Example, rule_set: RuleSet, find: ProviderLookup) -> Outco
 
 def _of_failure(example: Example, book: RuleBook) -> Outcome:
     wanted = example.given.get(_AS)
-    found = [each.id for each in triaged(book, lambda name: _observed(name, example.given))]
+    found = [each.id for each in Triager(book.triage.values()).known(lambda name: _observed(name, example.given))]
     holds = bool(found) if wanted is None else wanted in found
     rule = "a rule" if wanted is None else str(wanted)
     why = f"{rule} must know this failure" if example.wanted else f"no rule must know this failure: {', '.join(found)}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from campaign.language.expressions import Closure, EvaluationError, Missing, compile_expression
+from campaign.language.expressions import Closure, EvaluationError, compile_expression, references
+from campaign.language.syntax import Name
 from campaign.plugins.names import canonical
 from campaign.rules.structs import Quarantine, RuleBook, Triage
 from campaign.units import UnitError, Value
@@ -34,15 +35,30 @@ def split(book: RuleBook) -> dict[str, tuple[str, ...]]:
     return {each: tuple(sorted(set(by))) for each, by in names.items()}
 
 
-def triaged(book: RuleBook, lookup: Callable[[str], Value]) -> Iterator[Triage]:
-    """The rules whose condition holds; ``lookup`` gives the values of a run by name and raises LookupError.
+class Triager:
+    """Triage rules, compiled once for many runs."""
 
-    A rule that asks for what a run lacks, or that cannot be computed, does not hold.
-    """
-    for rule in book.triage.values():
-        test: Closure = compile_expression(rule.tree, lambda name: lambda _: lookup(name))
-        try:
-            if test(None) is True:
-                yield rule
-        except (Missing, LookupError, EvaluationError, UnitError):
-            continue
+    def __init__(self, rules: Iterable[Triage]) -> None:
+        self._tests: list[tuple[Triage, Closure]] = [(rule, compile_expression(rule.tree, _asked)) for rule in rules]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Everything that the rules ask for."""
+        found = (each for rule, _ in self._tests for each in references(rule.tree))
+        return frozenset(each.text if isinstance(each, Name) else each.name for each in found)
+
+    def known(self, lookup: Callable[[str], Value]) -> Iterator[Triage]:
+        """The rules whose condition holds; ``lookup`` gives the values of a run by name and raises LookupError.
+
+        A rule that asks for what a run lacks, or that cannot be computed, does not hold.
+        """
+        for rule, test in self._tests:
+            try:
+                if test(lookup) is True:
+                    yield rule
+            except (LookupError, EvaluationError, UnitError):
+                continue
+
+
+def _asked(name: str) -> Closure:
+    return lambda lookup: lookup(name)

@@ -1,6 +1,7 @@
 """Rule sets that packages bring: entry points of the group ``campaign.rules``, found without importing anything.
 
-An entry point ``zen4 = "acme_rules"`` says that the package ``acme_rules`` holds ``zen4.yaml``.
+An entry point ``zen4 = "acme_rules"`` says that the package ``acme_rules`` holds ``zen4.yaml``.  The group
+``campaign.triage`` is of the same kind: of its sets an analysis asks the triage rules, whatever binds the campaign.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from functools import cache
 from importlib import metadata
 from importlib.machinery import PathFinder
 
-GROUP = "campaign.rules"
+GROUP, TRIAGE = "campaign.rules", "campaign.triage"
 
 
 @cache
-def installed_rules() -> dict[str, str]:
-    """The files of all installed rule sets by name, sorted."""
+def installed_rules(group: str = GROUP) -> dict[str, str]:
+    """The files of all installed rule sets of a group by name, sorted."""
     found: dict[str, str] = {}
-    for point in sorted(metadata.entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
+    for point in sorted(metadata.entry_points(group=group), key=lambda each: (each.name, each.value)):
         folder = _folder(point.module)
         if folder is not None:
             found.setdefault(point.name, os.path.join(folder, f"{point.name}.yaml"))

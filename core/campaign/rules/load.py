@@ -238,6 +238,7 @@ class _Loader:
             cause=_text(entry.entries.get("cause")),
             fix=_text(entry.entries.get("fix")),
             where=_texts(entry.entries.get("where")),
+            suspicious="suspicious" in entry.entries and schema.flag_of(entry.entries["suspicious"]),
             origin=self._origin(entry.entries["id"]),
         )
 
@@ -330,7 +331,11 @@ def _setting(node: Node) -> Value:
 
 
 def _values(node: Node) -> dict[str, Value]:
-    return {name: _setting(value) for name, value in node.entries.items()} if isinstance(node, Entries) else {}
+    return {name: _given(value) for name, value in node.entries.items()} if isinstance(node, Entries) else {}
+
+
+def _given(node: Node) -> Value:
+    return tuple(map(_setting, node.items)) if isinstance(node, Items) else _setting(node)
 
 
 def _items(node: Node | None) -> tuple[Node, ...]:

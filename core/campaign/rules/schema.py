@@ -215,6 +215,8 @@ _LIMIT = {
 }
 _VALUES = _list({"type": "dict", "valuesrules": _leaf(value_of)})
 _FACTS = _list({"type": "dict"})
+#: What is said of a run: values, lists of them, and with ``record`` a whole ``run.json``.
+_RUNS = _list({"type": "dict", "valuesrules": {"anyof": [_leaf(value_of), _list(_leaf(value_of))]}})
 SCHEMA: dict[str, Any] = {
     "name": _leaf(_name, required=True),
     "about": _leaf(text_of),
@@ -247,6 +249,7 @@ SCHEMA: dict[str, Any] = {
                 "cause": _leaf(text_of),
                 "fix": _leaf(text_of),
                 "where": _list(_leaf(text_of)),
+                "suspicious": _leaf(flag_of),
             }
         )
     ),
@@ -290,8 +293,8 @@ SCHEMA: dict[str, Any] = {
             "refuse": _VALUES,
             "match": _FACTS,
             "no-match": _FACTS,
-            "triaged": _VALUES,
-            "not-triaged": _VALUES,
+            "triaged": _RUNS,
+            "not-triaged": _RUNS,
         }
     ),
 }

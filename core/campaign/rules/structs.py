@@ -101,7 +101,10 @@ class Require(Struct, frozen=True, kw_only=True):
 
 
 class Triage(Struct, frozen=True, kw_only=True):
-    """What a known kind of failure means.  ``when`` is a condition as text, ``tree`` the same parsed."""
+    """What a known kind of failure means.  ``when`` is a condition as text, ``tree`` the same parsed.
+
+    ``suspicious``: it is asked of runs that passed too, and doubts the trial rather than explaining a failure.
+    """
 
     id: str
     when: str
@@ -109,6 +112,7 @@ class Triage(Struct, frozen=True, kw_only=True):
     cause: str | None = None
     fix: str | None = None
     where: tuple[str, ...] = ()
+    suspicious: bool = False
     origin: Origin
 
 
