@@ -23,6 +23,7 @@ from campaign.analysis.iterate import (
     Wishes,
     allocate,
     compare,
+    estimate,
     next_step,
     retried,
     standing,
@@ -66,7 +67,7 @@ CELLS = st.dictionaries(
 @settings(max_examples=40)
 @given(CELLS, st.integers(0, 60))
 def test_every_trial_is_given_once_with_a_seed_of_its_own(cells: dict[str, Cell], count: int) -> None:
-    given_ = allocate(cells, count, TEST)
+    given_ = allocate(cells, count)
     assert sum(map(len, given_.values())) == count
     for name, seeds in given_.items():
         assert len(set(seeds)) == len(seeds)
@@ -74,17 +75,35 @@ def test_every_trial_is_given_once_with_a_seed_of_its_own(cells: dict[str, Cell]
 
 
 def test_trials_go_where_they_tell_most() -> None:
-    cells = {"plainly good": Cell(99, 0), "open": Cell(9, 1), "plainly bad": Cell(0, 20)}
-    assert set(allocate(cells, 10, TEST)) == {"open"}
-    assert {name: len(seeds) for name, seeds in allocate(many(4), 8, TEST).items()} == dict.fromkeys(many(4), 2)
+    cells = {"plainly good": Cell(40, 0), "open": Cell(20, 20), "plainly bad": Cell(0, 40)}
+    assert set(allocate(cells, 20)) == {"open"}
+    assert {name: len(seeds) for name, seeds in allocate(many(4), 8).items()} == dict.fromkeys(many(4), 2)
+    evenly = allocate({**many(5), "bad": BAD}, 24)  # one that has failed once is no plainer than one that passed once
+    assert {name: len(seeds) for name, seeds in evenly.items()} == dict.fromkeys([*many(5), "bad"], 4)
 
 
 def test_failing_cells_are_retried_with_their_seeds_and_the_doubtful_ones_with_more() -> None:
-    assert retried({"good": GOOD, "bad": BAD, "mixed": MIXED, "untold": BROKEN}, TEST) == {
+    assert retried({"good": GOOD, "bad": BAD, "mixed": MIXED, "untold": BROKEN}) == {
         "bad": (0,),
         "mixed": (1, 2, 3, 4, 5, 6),
         "untold": (0,),
     }
+
+
+def test_a_cell_that_was_tried_more_often_weighs_no_more() -> None:
+    full_ = {"good": GOOD, "bad": BAD}
+    found = estimate({"good": Cell(99, 0), "bad": BAD}, full_)
+    assert found is not None
+    assert (found.share, found.trials) == (0.5, 100)
+    assert 3.9 < found.worth < 4  # of the bad one there is but one trial
+    plain = estimate(full_, full_)
+    assert plain is not None
+    assert (plain.share, plain.worth) == (0.5, 2)
+    unequal = {"much": Cell(8, 1, 0), "little": Cell(0, 1)}
+    weighed = estimate(unequal, unequal)
+    assert weighed is not None
+    assert (round(weighed.passes, 9), round(weighed.fails, 9)) == (8, 2)
+    assert estimate({"untold": BROKEN}, full_) is None
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------
@@ -104,7 +123,7 @@ def test_more_trials_are_added_until_it_is_decided() -> None:
     taken = [full(many(12))]
     found = next_step(wishes(), taken)
     assert isinstance(found, Step)
-    assert (found.kind, sum(map(len, found.wanted.values()))) == (MORE, TEST.shortest - 12)
+    assert (found.kind, sum(map(len, found.wanted.values()))) == (MORE, 24)
     passed = {name: Cell(len(seeds), 0, 0, seeds) for name, seeds in found.wanted.items()}
     end = next_step(wishes(), [*taken, Taken(kind=MORE, round=0, cells=passed)])
     assert isinstance(end, End)
@@ -112,7 +131,7 @@ def test_more_trials_are_added_until_it_is_decided() -> None:
 
 
 @pytest.mark.parametrize(
-    "added", [{}, {"c0": Cell(0, 0, 19, tuple(range(1, 20)))}, {"c0": Cell(0, 0, 0, tuple(range(1, 20)))}]
+    "added", [{}, {"c0": Cell(0, 0, 24, tuple(range(1, 25)))}, {"c0": Cell(0, 0, 0, tuple(range(1, 25)))}]
 )
 def test_nothing_is_added_for_ever(added: dict[str, Cell]) -> None:
     """Where nothing comes of what was added, or errors alone: no cell fails, so there is nothing to be retried."""

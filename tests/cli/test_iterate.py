@@ -81,7 +81,7 @@ def test_it_stops_to_ask_and_goes_on_when_the_same_is_said_again(campaign: Any, 
     (tmp_path / "a").touch()
     ended = campaign(*asked)
     assert ended.returncode == 0, ended.stderr
-    assert "reached: 100.0% of" in ended.stdout
+    assert "reached: a win rate of 100.0% over 4 trials" in ended.stdout
 
 
 def test_a_command_that_fails_ends_its_round_with_its_log(campaign: Any, spec: Any, tmp_path: Path) -> None:

@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heapify, heapreplace
 from itertools import count as counted
 from itertools import islice
+from math import ceil
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from campaign.analysis.sequential import Said, SequentialTest, chance, doubt
+from campaign.analysis.sequential import Said, SequentialTest, chance
 
 FULL, MORE, ANALYZE, HOOK, ASK, BEFORE, RETRY = "full", "more", "analyze", "hook", "ask", "before", "retry"
 #: Steps that carry out a campaign.
 CAMPAIGNS = (FULL, MORE, RETRY)
 #: A cell that passed before and fails now is looked at so many times more before it is called broken.
 _LOOKS = 2
-_LEAST_DOUBT = 1e-9
 
 
 class Cell(Struct, frozen=True):
@@ -36,6 +36,11 @@ class Cell(Struct, frozen=True):
     fails: int = 0
     errors: int = 0
     seeds: tuple[int, ...] = ()
+
+    @property
+    def trials(self) -> int:
+        """The runs that count: those that passed or failed."""
+        return self.passes + self.fails
 
     @property
     def failing(self) -> bool:
@@ -140,22 +145,68 @@ def totals(cells: Cells) -> Cell:
     return Cell(sum(each.passes for each in every), sum(each.fails for each in every), sum(e.errors for e in every))
 
 
-def allocate(cells: Cells, count: int, test: SequentialTest) -> dict[str, tuple[int, ...]]:
-    """New seeds for ``count`` further trials, where they tell most.
+class Estimate(Struct, frozen=True):
+    """The win rate of a campaign whose cells have been tried unequally often.
 
-    A cell weighs as much as it is open whether it reaches the target by itself (``doubt``); trials go to the cells in
-    proportion to their weights, by highest averages (Jefferson's and D'Hondt's method).  Seeds are the least from 1 on
-    that the cell has not had.
+    ``share`` is the mean of the cells' own, each weighing as much as in the full campaign; ``worth`` is how many trials
+    of that campaign say as much: 1 / sum(weight^2 / trials), all of them where nothing was added.
     """
-    weights = [max(doubt(each.passes, each.fails, test.goal.target), _LEAST_DOUBT) for each in cells.values()]
-    heap = [(-weight, place, 0) for place, weight in enumerate(weights)]
+
+    share: float
+    worth: float
+    trials: int
+
+    @property
+    def passes(self) -> float:
+        """Passes, in trials of the full campaign."""
+        return self.share * self.worth
+
+    @property
+    def fails(self) -> float:
+        """Failures, in trials of the full campaign."""
+        return self.worth - self.passes
+
+    def __str__(self) -> str:
+        return f"a win rate of {self.share:.1%} over {self.trials:,} trials"
+
+
+def estimate(cells: Cells, full: Cells) -> Estimate | None:
+    """The win rate of these cells, weighted as in the ``full`` campaign; None without a valid trial.
+
+    W. G. Cochran, «Sampling Techniques» (1977), chapter 5: stratified sampling.
+    """
+    tried = {name: cell for name, cell in cells.items() if cell.trials}
+    if not tried:
+        return None
+    weights = {name: max(1, full[name].trials if name in full else 1) for name in tried}
+    whole = sum(weights.values())
+    share = sum(weights[name] * cell.passes / cell.trials for name, cell in tried.items()) / whole
+    worth = whole**2 / sum(weights[name] ** 2 / cell.trials for name, cell in tried.items())
+    return Estimate(share, worth, sum(cell.trials for cell in tried.values()))
+
+
+def allocate(cells: Cells, count: int) -> dict[str, tuple[int, ...]]:
+    """New seeds for ``count`` further trials, where they tell most of the win rate of all.
+
+    Each goes to the cell whose next trial lessens the variance of the mean most, p(1-p) / n(n+1), with Laplace's
+    estimate of its rate, (passes + 1) / (trials + 2): evenly at first, then to those that pass now and then (Neyman's
+    allocation, step by step).  Seeds are the least from 1 on that the cell has not had.
+    """
+    heap = [(-_gain(cell, cell.trials), place) for place, cell in enumerate(cells.values())]
     heapify(heap)
     given = [0] * len(heap)
+    every = list(cells.values())
     for _ in range(count if heap else 0):
-        _, place, had = heap[0]
-        given[place] = had + 1
-        heapreplace(heap, (-weights[place] / (had + 2), place, had + 1))
+        _, place = heap[0]
+        given[place] += 1
+        heapreplace(heap, (-_gain(every[place], every[place].trials + given[place]), place))
     return {name: _fresh(cell, n) for (name, cell), n in zip(cells.items(), given, strict=True) if n}
+
+
+def _gain(cell: Cell, trials: int) -> float:
+    """How much another trial after so many lessens the variance, its rate being what is known of it now."""
+    rate = (cell.passes + 1) / (cell.trials + 2)
+    return rate * (1 - rate) / (trials * (trials + 1)) if trials else 1.0
 
 
 def _fresh(cell: Cell, count: int) -> tuple[int, ...]:
@@ -178,17 +229,17 @@ def next_step(wishes: Wishes, taken: Sequence[Taken]) -> Step | End:
     kind = next((kind for kind in rest if getattr(wishes, kind)), None)
     if kind is not None:
         return Step(kind=kind, round=last.round)
-    return Step(kind=RETRY, round=last.round, wanted=retried(standing(taken), wishes.test))
+    return Step(kind=RETRY, round=last.round, wanted=retried(standing(taken)))
 
 
 _BEFORE_RETRY = (ANALYZE, HOOK, ASK, BEFORE)
 
 
-def retried(cells: Cells, test: SequentialTest) -> dict[str, tuple[int, ...]]:
+def retried(cells: Cells) -> dict[str, tuple[int, ...]]:
     """The failing cells with the seeds they had; those that pass now and then get as many trials again among them."""
     failing = {name: cell for name, cell in cells.items() if cell.failing}
     mixed = {name: cell for name, cell in failing.items() if cell.passes and cell.fails}
-    extra = allocate(mixed, sum(cell.passes + cell.fails for cell in mixed.values()), test)
+    extra = allocate(mixed, sum(cell.trials for cell in mixed.values()))
     return {name: (*cell.seeds, *extra.get(name, ())) for name, cell in failing.items()}
 
 
@@ -198,7 +249,7 @@ def standing(taken: Sequence[Taken]) -> dict[str, Cell]:
     cells = pooled(each.cells for each in taken[start:] if each.kind in (FULL, MORE))
     for each in taken[start:]:
         if each.kind == RETRY:
-            cells.update({name: cell for name, cell in each.cells.items() if cell.passes + cell.fails})
+            cells.update({name: cell for name, cell in each.cells.items() if cell.trials})
     return cells
 
 
@@ -222,12 +273,13 @@ def broken(before: Cells, now: Cells, test: SequentialTest) -> tuple[str, ...]:
 def budget(wishes: Wishes, full: Cells) -> int:
     """The most trials of a full campaign with what is added to it.
 
-    Unless said: twice its own, at least what a row of passes needs, and never more than the test itself.
+    Unless said: twice its own, at least what a row of passes needs, the same number for each cell, and never more than
+    the test itself.
     """
     if wishes.trials is not None:
         return wishes.trials
-    found = totals(full)
-    return min(wishes.test.most, max(2 * (found.passes + found.fails), wishes.test.shortest))
+    least = _evenly(wishes.test.shortest, max(1, len(full)))
+    return max(least, min(wishes.test.most, 2 * totals(full).trials))
 
 
 def _last_full(taken: Sequence[Taken]) -> int:
@@ -236,38 +288,44 @@ def _last_full(taken: Sequence[Taken]) -> int:
 
 def _after_full(wishes: Wishes, taken: Sequence[Taken]) -> Step | End:
     """Decided, or more trials where they tell most, or another round."""
-    round_, test, start = taken[-1].round, wishes.test, _last_full(taken)
-    now, before = standing(taken), previous(taken)
-    found, confidence = totals(now), f"{test.goal.confidence:.0%}"
-    trials, share = found.passes + found.fails, tell_share(found)
-    if not trials:
+    test, full, now, before = wishes.test, taken[_last_full(taken)].cells, standing(taken), previous(taken)
+    found, round_ = estimate(now, full), taken[-1].round
+    if found is None:
         return End(reached=False, why="no run could be judged: what errs is neither a pass nor a failure")
-    said, left = test.say(found.passes, found.fails), budget(wishes, taken[start].cells) - _runs(now)
-    left = left if taken[-1].cells else 0  # nothing came of what was added
-    second = _second_looks(before, now, taken[start].cells)
-    if second and said is Said.REACHED:
+    said = test.say(found.passes, found.fails)
+    # What came of nothing is not tried again for ever.
+    left = budget(wishes, full) - _runs(now) if taken[-1].cells else 0
+    second = _second_looks(before, now, full) if said is Said.REACHED else {}
+    if second:
         return Step(kind=MORE, round=round_, wanted=second)
     if said is Said.UNDECIDED and left > 0:
-        return Step(kind=MORE, round=round_, wanted=allocate(now, min(left, test.wanting(*_counts(found))), test))
-    bad = broken(before, now, test)
-    if said is Said.REACHED and not bad:
-        return End(reached=True, why=f"{share}: the target is reached, at a confidence of {confidence}")
+        count = _evenly(test.wanting(found.passes, found.fails), len(now))
+        return Step(kind=MORE, round=round_, wanted=allocate(now, min(left, count)))
+    return _judged(wishes, taken, said, found, broken(before, now, test))
+
+
+def _judged(wishes: Wishes, taken: Sequence[Taken], said: Said, found: Estimate, bad: Sequence[str]) -> Step | End:
+    """The end, or another round; ``bad`` are cells that passed before and are broken now."""
+    sure = f"at a confidence of {wishes.test.goal.confidence:.0%}"
     if bad:
-        return _round_over(wishes, taken, f"{share}, but what passed before is broken: {', '.join(bad[:3])}")
+        return _round_over(wishes, taken, f"{found}, but what passed before is broken: {', '.join(bad[:3])}")
+    if said is Said.REACHED:
+        return End(reached=True, why=f"{found}: the target is reached, {sure}")
     if said is Said.MISSED:
-        return _round_over(wishes, taken, f"{share}: the target is missed, at a confidence of {confidence}")
-    why = f"{share}: too few trials to show that the target is reached, at a confidence of {confidence}"
-    if not any(cell.failing for cell in now.values()):
+        return _round_over(wishes, taken, f"{found}: the target is missed, {sure}")
+    why = f"{found}: too few trials to show that the target is reached, {sure}"
+    if not any(cell.failing for cell in standing(taken).values()):
         return End(reached=False, why=f"{why}; no cell fails")
     return _round_over(wishes, taken, why)
 
 
+def _evenly(trials: int, cells: int) -> int:
+    """So many trials that they are worth as many: the same number for each cell, or for as many as two would do."""
+    return ceil(trials / cells) * cells if trials >= cells else min(cells, 2 * trials)
+
+
 def _runs(cells: Cells) -> int:
     return sum(len(cell.seeds) for cell in cells.values())
-
-
-def _counts(cell: Cell) -> tuple[int, int]:
-    return cell.passes, cell.fails
 
 
 def _second_looks(before: Cells, now: Cells, full: Cells) -> dict[str, tuple[int, ...]]:
@@ -279,11 +337,10 @@ def _second_looks(before: Cells, now: Cells, full: Cells) -> dict[str, tuple[int
 
 def _after_retry(wishes: Wishes, taken: Sequence[Taken]) -> Step | End:
     """A full campaign where the retried cells would bring it to its target, else another round."""
-    found = totals(standing(taken))
-    trials = found.passes + found.fails
-    if trials and found.passes >= wishes.test.goal.target * trials:
+    found = estimate(standing(taken), taken[_last_full(taken)].cells)
+    if found is not None and found.share >= wishes.test.goal.target:
         return Step(kind=FULL, round=taken[-1].round)
-    return _round_over(wishes, taken, f"with what was retried {tell_share(found)}: the target is not reached")
+    return _round_over(wishes, taken, f"with what was retried {found}: the target is not reached")
 
 
 def _round_over(wishes: Wishes, taken: Sequence[Taken], why: str) -> Step | End:
@@ -292,9 +349,3 @@ def _round_over(wishes: Wishes, taken: Sequence[Taken], why: str) -> Step | End:
     if wishes.is_last(round_):
         return End(reached=False, why=f"{why}; {round_ or 'no'} {'round' if round_ == 1 else 'rounds'} and no more")
     return Step(kind=ANALYZE, round=round_ + 1)
-
-
-def tell_share(cell: Cell) -> str:
-    """«95.0% of 40 trials pass»."""
-    trials = cell.passes + cell.fails
-    return f"{cell.passes / trials:.1%} of {trials:,} trials pass" if trials else "no valid trial"

@@ -27,6 +27,7 @@ from msgspec import Struct
 MARGIN = 0.05
 _HALVINGS = 60
 _TIMES_AVERAGE = 4
+_ROUNDING = 1e-9
 
 
 class Said(StrEnum):
@@ -59,11 +60,11 @@ class SequentialTest(Struct, frozen=True, kw_only=True):
     pass_weight: float
     fail_weight: float
 
-    def evidence(self, passes: int, fails: int) -> float:
+    def evidence(self, passes: float, fails: float) -> float:
         """The logarithm of how much likelier the trials are at ``high`` than at ``low``."""
         return passes * self.pass_weight - (fails * self.fail_weight if fails else 0.0)
 
-    def say(self, passes: int, fails: int) -> Said:
+    def say(self, passes: float, fails: float) -> Said:
         """What these trials show."""
         found = self.evidence(passes, fails)
         if found >= self.bound:
@@ -83,11 +84,15 @@ class SequentialTest(Struct, frozen=True, kw_only=True):
             return self.shortest
         return max(self.shortest, ceil(_TIMES_AVERAGE * self.bound**2 / (step**2 * target * (1 - target))))
 
-    def wanting(self, passes: int, fails: int) -> int:
-        """How many passes in a row would show that the target is reached; 0 where it is decided."""
+    def wanting(self, passes: float, fails: float) -> int:
+        """How many more trials would decide, were their share of passes that of these; 0 where it is decided."""
         if self.say(passes, fails) is not Said.UNDECIDED:
             return 0
-        return ceil((self.bound - self.evidence(passes, fails)) / self.pass_weight)
+        trials = passes + fails
+        each = abs(self.evidence(passes, fails)) / trials if trials else self.pass_weight
+        if each * self.most <= self.bound:
+            return self.most
+        return max(1, ceil(self.bound / each - trials - _ROUNDING))
 
 
 def sequential_test(goal: Goal) -> SequentialTest:
@@ -131,9 +136,3 @@ def chance(passes: int, fails: int, target: float) -> float:
     whole = lgamma(trials + 1)
     terms = (whole - lgamma(k + 1) - lgamma(trials - k + 1) + k * rise + (trials - k) * fall for k in range(passes + 1))
     return min(1.0, sum(map(exp, terms)))
-
-
-def doubt(passes: int, fails: int, target: float) -> float:
-    """How open it is whether a rate reaches its target: the variance of the answer, 0..1/4."""
-    sure = chance(passes, fails, target)
-    return sure * (1 - sure)
