@@ -12,7 +12,7 @@ from campaign.diagnostics import CampaignError
 from campaign.language.policies import Minimize
 from campaign.plan.plan import Options, Plan, make_plan
 from campaign.plan.render import render
-from campaign.plan.repro import repro
+from campaign.plan.repro import Less, repro
 from campaign.plan.variants import tunables, variant
 from campaign.plugins.registry import Registry
 from campaign.rules.structs import Bound, Choice, Limit
@@ -239,7 +239,7 @@ def test_faults_can_be_left_out() -> None:
     text = 'campaign "x" {}\ninstance a { run t; fault one: process.kill { at = 1s }; fault two: process.stop { at = 2s } }'
     plan = plan_of(text)
     (run,) = plan.runs()
-    made = repro(plan, run, "/spec/root", [], Registry, without=["one"])
+    made = repro(plan, run, "/spec/root", [], Registry, Less(frozenset(["one"])))
     assert "process.stop" in made
     assert "process.kill" not in made
 

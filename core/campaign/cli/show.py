@@ -162,6 +162,7 @@ def _run_facts(view: RunView, row: AttemptRow, workspace: str) -> str:
             ("fallback", view.resources.fallback_reason),
             ("started", when(view.started_at, now)),
             ("took", took(view.duration_s)),
+            ("clock", "virtual: nothing was started, times are simulated" if view.clock == "virtual" else None),
         ]
     )
 

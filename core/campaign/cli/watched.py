@@ -17,20 +17,24 @@ def watched_text(view: RunView) -> str:
 
 
 def _faults(view: RunView) -> str:
-    watched = bool(view.watches)
+    watched = bool(view.watches) or view.clock == "virtual"
     rows = [
         [
-            each.label,
+            _name(each),
             each.name,
             "not injected" if each.injected_at_s is None else f"at {each.injected_at_s:.3f} s",
             *((_after(each, each.detected_at_s), _after(each, each.recovered_at_s), _sla(each)) if watched else ()),
             each.target,
-            each.error or each.notes,
+            cut(each.error or each.notes or "", _WIDTH),
         ]
         for each in view.faults
     ]
     seen = ("detected", "recovered", "sla") if watched else ()
     return table(["fault", "model", "injected", *seen, "into", "notes"], rows) if rows else ""
+
+
+def _name(fault: FaultView) -> str:
+    return fault.label if fault.index is None else f"{fault.label}[{fault.index}]"
 
 
 def _after(fault: FaultView, at_s: float | None) -> str:
@@ -81,4 +85,4 @@ def _events(view: RunView) -> Iterator[tuple[float, str, str]]:
         instants = (fault.injected_at_s, fault.detected_at_s, fault.recovered_at_s)
         for at_s, what in zip(instants, ("injected", "detected", "recovered from"), strict=True):
             if at_s is not None:
-                yield at_s, f"{fault.label} {what}", ""
+                yield at_s, f"{_name(fault)} {what}", ""

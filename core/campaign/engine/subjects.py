@@ -24,7 +24,7 @@ from campaign.engine.retrace import digest_of
 from campaign.engine.sidework import Ground
 from campaign.failpoints import reach
 from campaign.plan.matrix import Run
-from campaign.plan.repro import Instead, repro
+from campaign.plan.repro import Instead, Less, repro
 from campaign.plan.variants import tunables, variant
 from campaign.plugins.api import Tool, Tunable
 from campaign.plugins.printing import printing_aside
@@ -90,9 +90,11 @@ class Subject(ABC):
         remarks: Iterable[str],
         without: Sequence[str] = (),
         instead: Mapping[str, Instead] = MappingProxyType({}),
+        kept: Sequence[str] | None = None,
     ) -> str:
         plan, root = self._prepared.plan, self._prepared.snapshot.directory
-        return repro(plan, run, root, remarks, lambda: self._prepared.registry, without, instead)
+        less = Less(frozenset(without), None if kept is None else tuple(kept))
+        return repro(plan, run, root, remarks, lambda: self._prepared.registry, less, instead)
 
 
 class Parameters(Subject):
@@ -140,25 +142,29 @@ class Parameters(Subject):
 
 
 class Faults(Subject):
-    """The faults of the run, but for those that are values of an axis."""
+    """The faults of the run, one by one where a schedule laid them out, but for those that are values of an axis."""
 
     def __init__(self, ground: Ground, prepared: Prepared, run: Run) -> None:
         super().__init__(ground, prepared, run)
+        assert ground.parent is not None
         parts = run.cell.scenario.program.case.parts
-        self._labels = tuple(part.label for part in parts if part.kind == "fault" and part.placed.condition is None)
-        if not self._labels:
+        fixed = {part.label for part in parts if part.kind == "fault" and part.placed.condition is None}
+        faults = [each for each in ground.parent.order.faults if each.label in fixed]
+        self._names = tuple(each.name for each in faults)
+        self._scheduled = {each.name for each in faults if each.sequence}
+        if not self._names:
             raise impossible(f"{run.key} has no faults that could be left out")
 
     @property
     def start(self) -> tuple[str, ...]:
-        """Their labels."""
-        return self._labels
+        """Their names: labels, with an index where one comes more than once."""
+        return self._names
 
     def order(self, candidate: Candidate) -> Order:
-        """Without the others."""
+        """Without the others; what is left comes when it came."""
         order = self._rendered(self._run)
-        gone = set(self._labels) - set(candidate)
-        return replace(order, faults=tuple(each for each in order.faults if each.label not in gone))
+        gone = set(self._names) - set(candidate)
+        return replace(order, faults=tuple(each for each in order.faults if each.name not in gone))
 
     def change(self, before: Candidate, after: Candidate) -> tuple[str, Any, Any]:
         """Which are left."""
@@ -169,8 +175,15 @@ class Faults(Subject):
         return {"faults": list(smallest)}
 
     def repro(self, smallest: Candidate, remarks: Iterable[str]) -> str:
-        """Without the others."""
-        return self._written(self._run, remarks, [each for each in self._labels if each not in smallest])
+        """Without the others; those that were laid out are all there, and the schedule keeps these of them."""
+        gone = [each for each in self._names if each not in smallest]
+        kept = [each for each in self._names if each in smallest and each in self._scheduled]
+        return self._written(
+            self._run,
+            remarks,
+            [each for each in gone if each not in self._scheduled],
+            kept=kept if self._scheduled.intersection(gone) else None,
+        )
 
 
 class Lines(Subject):

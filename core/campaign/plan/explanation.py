@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from msgspec import Struct
 
 from campaign.diagnostics import Span
+from campaign.plan.evaluation import Evaluation
 from campaign.plan.identity import draw, drawn_instant, instant_purpose
 from campaign.plan.matrix import Run
 from campaign.plan.program import Environment, Program, Recipe, as_written
 from campaign.plan.scenario import Axis
+from campaign.plan.schedule import lay_out, waits
 from campaign.units import Quantity, Value, format_exact
 
 _DEFAULT = "default"
@@ -32,6 +35,7 @@ def explain_values(run: Run, campaign_seed: int) -> tuple[Explained, ...]:
     program = run.scenario.program
     environment = program.environment(run.values, run.seed, program.builtins)
     axes = {name: axis for axis in run.scenario.axes for name in axis.names}
+    drawn = partial(draw, campaign_seed, run.key)
     return (
         *(_axis(run, name, axis) for name, axis in axes.items()),
         *_settings(program, program.settings(run.values, run.seed), axes),
@@ -39,9 +43,22 @@ def explain_values(run: Run, campaign_seed: int) -> tuple[Explained, ...]:
             each
             for recipe in program.recipes
             if recipe.applies(run.values)
-            for each in _recipe(recipe, environment, lambda purpose: draw(campaign_seed, run.key, purpose))
+            for each in _recipe(recipe, environment, drawn)
         ),
+        *_schedule(run, program, environment, drawn),
     )
+
+
+def _schedule(run: Run, program: Program, environment: Environment, drawn: Callable[[str], int]) -> Iterator[Explained]:
+    """The strategy's own values, and the instant of every fault that it laid out."""
+    schedule = program.schedule
+    if schedule is None:
+        return
+    yield from _recipe(schedule, environment, drawn)
+    waiting = [each for each in program.recipes if waits(each) and each.applies(run.values)]
+    note = f"laid out by {schedule.part.facts.name}"
+    for each in lay_out(schedule, waiting, Evaluation(environment, as_written, drawn), run.seed):
+        yield Explained("parameter", f"{each.name}.at", format_exact(each.at), schedule.part.placed.span, note)
 
 
 def _axis(run: Run, name: str, axis: Axis) -> Explained:

@@ -7,18 +7,21 @@ stands as the placeholder that it has in the spec: ``{workdir}``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
+from campaign.plan.conditions import render_faults
+from campaign.plan.evaluation import Evaluation
 from campaign.plan.identity import draw
 from campaign.plan.matrix import Run
 from campaign.plan.plan import Plan
 from campaign.plan.processes import Place, Rendered, render_processes
 from campaign.plan.program import as_written
 from campaign.plan.render import shared_builtins
-from campaign.units import Value, to_shown_json
+from campaign.units import Dimension, Quantity, Value, format_value, to_shown_json
 
 
 class PlannedStep(Struct, frozen=True):
@@ -27,6 +30,14 @@ class PlannedStep(Struct, frozen=True):
     label: str
     tool: str
     argv: tuple[str, ...]
+
+
+class PlannedFault(Struct, frozen=True):
+    """A fault as ``plan --list`` shows it; of those that a schedule lays out more than once the label has an index."""
+
+    label: str
+    fault: str
+    at: str
 
 
 class ListedRun(Struct, frozen=True):
@@ -45,6 +56,7 @@ class ListedRun(Struct, frozen=True):
     steps: tuple[PlannedStep, ...]
     tags: tuple[str, ...]
     needs: Mapping[str, int]
+    faults: tuple[PlannedFault, ...] = ()
 
 
 def listed(run: Run, plan: Plan) -> ListedRun:
@@ -61,6 +73,7 @@ def listed(run: Run, plan: Plan) -> ListedRun:
         steps=planned_steps(run, plan.name, plan.seed),
         tags=scenario.tags,
         needs=scenario.needs,
+        faults=planned_faults(run, plan.name, plan.seed),
     )
 
 
@@ -77,6 +90,23 @@ def planned_steps(run: Run, campaign_name: str, campaign_seed: int) -> tuple[Pla
         for each in processes
         if each.recipe.part.kind == "run"
     )
+
+
+def planned_faults(run: Run, campaign_name: str, campaign_seed: int) -> tuple[PlannedFault, ...]:
+    """The faults of a run with the instants that were drawn for them, in the order of its order."""
+    program = run.scenario.program
+    recipes = [each for each in program.recipes if each.part.kind == "fault" and each.applies(run.values)]
+    if not recipes:
+        return ()
+    known = {**program.builtins, **shared_builtins(run, campaign_name, program)}
+    environment = program.environment(run.values, run.seed, known)
+    evaluation = Evaluation(environment, as_written, partial(draw, campaign_seed, run.key))
+    orders = render_faults(recipes, program.schedule, evaluation, (), run.seed)
+    return tuple(PlannedFault(each.name, each.fault, _instant(each.at_s)) for each in orders)
+
+
+def _instant(at_s: float) -> str:
+    return format_value(Quantity(Fraction(str(at_s)), Dimension.DURATION, "s"))
 
 
 def _labelled(rendered: Rendered) -> str:

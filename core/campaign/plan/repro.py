@@ -21,7 +21,7 @@ from campaign.language.providers import ProviderLookup
 from campaign.language.resolve import check
 from campaign.language.scopes import AxisDraft, Merged, Placed
 from campaign.language.source import Source
-from campaign.language.syntax import Choice, Clause, Setting, Sweep, Text
+from campaign.language.syntax import Choice, Clause, Options, Setting, Sweep, Text
 from campaign.language.typecheck import PATH
 from campaign.language.values import BUILTIN, SEED
 from campaign.plan.matrix import Run
@@ -46,6 +46,16 @@ class Instead(Struct, frozen=True):
     env: Mapping[str, str] = {}
 
 
+class Less(Struct, frozen=True):
+    """Faults that are left out: those ``without`` an item, by label, and of what a schedule lays out all but ``kept``.
+
+    What is laid out keeps its items, for others would come at other instants.
+    """
+
+    without: frozenset[str] = frozenset()
+    kept: tuple[str, ...] | None = None
+
+
 class Edit(Struct, frozen=True):
     """A stretch of a spec and what is written in its place."""
 
@@ -59,16 +69,16 @@ def repro(  # noqa: PLR0913, PLR0917 - a run of a plan, and what is written abov
     root: str,
     remarks: Iterable[str],
     providers: Callable[[], ProviderLookup],
-    without: Collection[str] = (),
+    less: Less | None = None,
     instead: Mapping[str, Instead] = MappingProxyType({}),
 ) -> str:
     """The text of a spec whose only run is ``run``, in canonical layout; ``remarks`` stand above as comments.
 
-    ``root`` is the folder to which the spec's own paths are relative; ``without`` are labels of faults left out,
+    ``root`` is the folder to which the spec's own paths are relative; ``less`` says which faults are left out,
     ``instead`` what is executed in the place of steps, by their labels.
     Raises CampaignError where no such spec can be written.
     """
-    writer = Writer(plan, run, root, frozenset(without), instead)
+    writer = Writer(plan, run, root, less or Less(), instead)
     unused: set[str] = set()
     for _ in range(_MOST_PRUNED):
         text = format_source(Source(FILE, writer.text(remarks, unused)))
@@ -110,13 +120,13 @@ class Writer:
         plan: Plan,
         run: Run,
         root: str,
-        without: frozenset[str] = frozenset(),
+        less: Less | None = None,
         instead: Mapping[str, Instead] = MappingProxyType({}),
         *,
         any_seed: bool = False,
     ) -> None:
         """``any_seed``: the text holds for every seed of the run's cell."""
-        self._plan, self._run, self._root, self._without, self._instead = plan, run, root, without, instead
+        self._plan, self._run, self._root, self._less, self._instead = plan, run, root, less or Less(), instead
         self._any_seed = any_seed
         self._program: Program = run.cell.scenario.program
         self._case = self._program.case
@@ -229,11 +239,22 @@ class Writer:
         yield from self._counts("prefer")
         for keyword in _KEPT:
             clause = merged.once.get(keyword)
-            if clause is not None and not (keyword == "trace" and self._instead):
+            if isinstance(clause, Options):
+                yield self._schedule(clause)
+            elif clause is not None and not (keyword == "trace" and self._instead):
                 yield self._slice(clause.span)
         yield from self._items()
         for expectation in self._case.expectations:
             yield self._slice(expectation.expect.span)
+
+    def _schedule(self, clause: Options) -> str:
+        """The schedule as it is written, with what is kept of the faults that it lays out."""
+        if self._less.kept is None or clause.strategy is None:
+            return self._slice(clause.span)
+        kept = f"faults = [{', '.join(map(quoted, self._less.kept))}]"
+        own = [each for each in clause.body if not (isinstance(each, Setting) and each.name.text == "faults")]
+        body = "\n".join([*(self._slice(each.span) for each in own), kept])
+        return f"schedule {clause.strategy.text} {{\n{body}\n}}"
 
     def _default_paths(self) -> Iterator[str]:
         """Paths that a declared tool gets by default belong to the file that declares it."""
@@ -249,7 +270,7 @@ class Writer:
         for placed in self._merged.items:
             if placed.kind == "run" and placed.label in self._instead:
                 yield f"run {placed.label}: {_REPLAYED}{1 + list(self._instead).index(placed.label)}"
-            elif placed.condition is None and not (placed.kind == "fault" and placed.label in self._without):
+            elif placed.condition is None and not (placed.kind == "fault" and placed.label in self._less.without):
                 yield self._slice(placed.span, self._own(placed))
 
     def _counts(self, keyword: str) -> Iterator[str]:
