@@ -251,7 +251,7 @@ def test_a_fault_that_is_left_out_is_left_out_of_what_a_watch_judges() -> None:
     )
     plan = plan_of(f'campaign "x" {{}}\ninstance a {{ run t; {faults}; {watches} }}')
     (run,) = plan.runs()
-    made = repro(plan, run, "/spec/root", [], Registry, without=["one"])
+    made = repro(plan, run, "/spec/root", [], Registry, Less(frozenset(["one"])))
     again, problems = make_plan("/r/repro.camp", lambda _: made.encode(), Options(), Registry)
     assert again is not None, problems
     order = render(next(again.runs()), 1, context())

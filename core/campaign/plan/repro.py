@@ -351,10 +351,12 @@ class Writer:
 
     def _watching(self, placed: Placed) -> Iterator[Edit]:
         """What a watch says that it judges, without the faults that are left out."""
-        for clause in placed.body if placed.kind == "watch" and self._without else ():
+        for clause in placed.body if placed.kind == "watch" and self._less.without else ():
             if isinstance(clause, Setting) and clause.name.text == "faults" and clause.value.span is not None:
                 kept = (
-                    label for label, _ in labels_of(clause.value) if label is not None and label not in self._without
+                    label
+                    for label, _ in labels_of(clause.value)
+                    if label is not None and label not in self._less.without
                 )
                 yield Edit(clause.value.span, f"[{', '.join(map(quoted, kept))}]")
 
