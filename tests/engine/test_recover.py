@@ -132,11 +132,14 @@ def test_a_held_lock_means_a_living_supervisor(order: Order) -> None:
 def test_a_whole_exit_record_of_this_very_attempt(order: Order) -> None:
     private = claimed(order, dead())
     exit_ = make_exit(order)
-    (private / "exit.json").write_bytes(msgspec.json.encode(exit_))
-    assert examine(order, started=True) == Exited(exit_, msgspec.json.encode(exit_))
+    data = sealed(msgspec.json.encode(exit_))
+    (private / "exit.json").write_bytes(data)
+    assert examine(order, started=True) == Exited(exit_, data)
 
 
-@pytest.mark.parametrize("damage", ["torn", "garbage", "not UTF-8", "flipped", "foreign token", "foreign digest"])
+@pytest.mark.parametrize(
+    "damage", ["torn", "garbage", "not UTF-8", "flipped", "unsealed", "seal flipped", "foreign token", "foreign digest"]
+)
 def test_a_damaged_exit_record_is_named_and_never_taken_for_none(order: Order, damage: str) -> None:
     private = claimed(order, dead())
     exit_ = make_exit(order)
@@ -147,8 +150,10 @@ def test_a_damaged_exit_record_is_named_and_never_taken_for_none(order: Order, d
             "garbage": os.urandom(300),
             "not UTF-8": data.replace(b"2026", b"20\xb26"),
             "flipped": sealed(data).replace(b"2026", b"2024", 1),
-            "foreign token": msgspec.json.encode(msgspec.structs.replace(exit_, token="other")),
-            "foreign digest": msgspec.json.encode(msgspec.structs.replace(exit_, digest="0" * 32)),
+            "unsealed": data,
+            "seal flipped": sealed(data).replace(b'"check"', b'"chebk"').replace(b"2026", b"20s6", 1),
+            "foreign token": sealed(msgspec.json.encode(msgspec.structs.replace(exit_, token="other"))),
+            "foreign digest": sealed(msgspec.json.encode(msgspec.structs.replace(exit_, digest="0" * 32))),
         }[damage]
     )
     finding = examine(order, started=True)

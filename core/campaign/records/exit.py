@@ -232,9 +232,9 @@ def sealed(record: bytes) -> bytes:
 
 
 def unbroken(data: bytes) -> bool:
-    """Whether an ``exit.json`` is as it was sealed; one that was never sealed cannot be told."""
+    """Whether an ``exit.json`` is as it was sealed; one without a seal is not."""
     record, seal, digest = data.rpartition(_SEAL)
-    return not seal or digest == _digest(record + b"}") + b'"}'
+    return bool(seal) and digest == _digest(record + b"}") + b'"}'
 
 
 def _digest(record: bytes) -> bytes:
