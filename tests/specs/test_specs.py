@@ -23,7 +23,7 @@ COUNTS = [
     ("tiers.camp", ("--group", "sorting.parallel"), (1, 2, 2)),
     ("joint.camp", (), (2, 9, 9)),
     ("serve.camp", (), (2, 7, 7)),
-    ("proxy.camp", (), (3, 8, 8)),
+    ("proxy.camp", (), (3, 9, 9)),
     ("gauntlet/g5-sweep.camp", (), (1, 1, 120)),
     ("margins.camp", (), (2, 18, 18)),
     ("margins.camp", ("--tier", "simulated"), (1, 15, 15)),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campaign.plugins.api import Fault, Injection, Process, UnableError, process_tree, running, send_signals
 from campaign.plugins.parameters import defaults
 from campaign.proc import boot_id, entry, identify
-from campaign_standard.process import Kill, Signal, Stop
+from campaign_standard.process import Kill, Restart, Signal, Stop, matches
 
 
 @pytest.fixture
@@ -78,6 +84,60 @@ def test_any_signal(tool: subprocess.Popen[bytes]) -> None:
     assert tool.wait() == -signal.SIGUSR1
 
 
+def test_one_process_by_name(tool: subprocess.Popen[bytes]) -> None:
+    for name in ("sleep", "sl*p", "*"):
+        asked = injection(Stop(), tool.pid, process=name)
+        undo = json.loads(json.dumps(Stop().arm(asked)))
+        (hit,) = Stop().inject(asked, undo).hit
+        _wait_for(lambda hit=hit: _state(hit.pid) == "T")
+        Stop().clear(undo)
+        _wait_for(lambda hit=hit: _state(hit.pid) != "T")
+    (hit,), _ = act(Kill(), tool.pid, process="sleep")
+    assert hit.pid != tool.pid
+    assert tool.wait(30) == 0, "the shell itself was not hit"
+
+
+def test_of_several_of_a_name_the_seed_draws_one() -> None:
+    script = "for i in 1 2 3 4 5; do sleep 1000 & done; wait"
+    process = subprocess.Popen(["/bin/sh", "-c", script], start_new_session=True)
+    asked = injection(Signal(), process.pid, process="sleep", signal="CONT")
+    assert asked.target is not None
+    try:
+        _wait_for(lambda: [_comm(each.pid) for each in process_tree(asked.target)].count("sleep") == 5)
+        draws = [Signal().inject(msgspec.structs.replace(asked, random=n % 20), {}).hit for n in range(40)]
+    finally:
+        act(Kill(), process.pid, tree=True)
+        process.wait(30)
+    assert draws[:20] == draws[20:]
+    assert 1 < len(set(draws)) <= 5
+
+
+def _comm(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def test_a_name_that_nobody_bears(tool: subprocess.Popen[bytes]) -> None:
+    with pytest.raises(UnableError, match=f"no process of process {tool.pid} is called postgres"):
+        act(Kill(), tool.pid, process="postgres")
+    with pytest.raises(UnableError, match="is called python"):  # not one outside of its own tree
+        act(Kill(), tool.pid, process="python*")
+
+
+@given(st.text("ab*", max_size=8), st.text("ab", max_size=12))
+def test_a_star_stands_for_anything(pattern: str, text: str) -> None:
+    assert matches(text, pattern) == (re.fullmatch(pattern.replace("*", ".*"), text) is not None)
+
+
+def test_a_restart_leaves_nothing_in_the_way_of_the_next_one(tool: subprocess.Popen[bytes]) -> None:
+    tree = process_tree(injection(Restart(), tool.pid).target)
+    hit, undo = act(Restart(), tool.pid, signal="HUP")
+    assert {each.pid for each in hit} == {each.pid for each in tree}, "whatever it takes along is excused"
+    for _ in range(2):
+        Restart().clear(json.loads(json.dumps(undo)))
+    tool.wait(30)
+    _wait_for(lambda: not any(running(each, boot_id()) for each in tree))
+
+
 def test_a_process_that_has_ended_is_not_hit(tool: subprocess.Popen[bytes]) -> None:
     asked = injection(Kill(), tool.pid)
     tool.kill()
@@ -89,7 +149,7 @@ def test_a_process_that_has_ended_is_not_hit(tool: subprocess.Popen[bytes]) -> N
 def test_another_process_of_the_same_number_is_not_hit(tool: subprocess.Popen[bytes]) -> None:
     asked = injection(Kill(), tool.pid)
     older = Process(asked.target.pid, asked.target.start_time - 1, asked.target.boot_id)
-    for settings in ({"tree": False}, {"tree": True}):
+    for settings in ({"tree": False, "process": ""}, {"tree": True, "process": ""}):
         with pytest.raises(UnableError):
             Kill().inject(Injection(label="f", settings=settings, target=older, workdir="/", random=0), {})
     assert tool.poll() is None

@@ -65,6 +65,7 @@ class _Together:
                 self.wrong("CAMP164", summary, part.placed.provider.span, "write: clock virtual")
             else:
                 self._can(part, "injects", "it acts only while it is held", "hold")
+            self._starts_again(part)
         for part in self.of("hold"):
             self._known_labels(part, "target", self.of("serve", "run"))
             self._can(part, "holds", "it acts at an instant, on a process that is there", "fault")
@@ -111,6 +112,18 @@ class _Together:
             keyword = {"injects": "fault", "holds": "hold"}[ability]
             summary = f"{shown(part.facts.name)} cannot stand after {keyword}: {why}"
             self.wrong("CAMP164", summary, part.placed.provider.span, f"write: {instead} {part.facts.name} {{ … }}")
+
+    def _starts_again(self, part: Part) -> None:
+        """What is started again must be served: a step that has ended is over."""
+        if self.lost or not getattr(part.facts.provider, "restarts", False):
+            return
+        target = part.engine.get("target")
+        served = {each.label for each in self.of("serve")}
+        for text, span in labels_of(target) if target is not None else ((None, part.placed.provider.span),):
+            if text not in served:
+                summary = f"{shown(part.facts.name)} can start only a served tool again"
+                hint = f"say which: target = {' or '.join(sorted(served))}" if served else "serve it: serve TOOL"
+                self.wrong("CAMP169", summary, span, hint)
 
     def _known_labels(self, part: Part, setting: str, among: Sequence[Part]) -> None:
         expr = part.engine.get(setting)

@@ -76,6 +76,7 @@ def _fault(
         random=run.draw(f"fault.{repeated(part.label, index)}"),
         resources=resources_of(recipe, values),
         index=index,
+        restarts=bool(getattr(part.facts.provider, "restarts", False)),
     )
 
 

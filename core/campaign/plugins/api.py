@@ -279,6 +279,9 @@ class Fault(Provider):
 
     #: Whether the process it hits is expected to end, so that its exit is excused.
     ends_target: ClassVar[bool] = False
+    #: Whether its target, which must be a served tool, is started again once the fault is over, with the same command
+    #: in the same place; it is over at once where it is given no ``for``.  What is left of it then, ``clear`` ends.
+    restarts: ClassVar[bool] = False
     #: Whether it can stand after ``fault``: it acts at an instant, while the run's processes are there.
     injects: ClassVar[bool] = True
     #: Whether it can stand after ``hold``: it acts before the run's processes are there, and aims at none of them.

@@ -124,7 +124,8 @@ class FaultOrder(Struct, frozen=True, omit_defaults=True):
 
     ``random`` was drawn for it from the run's key, 0 to 2^64-1; ``resources`` as of a ``HoldOrder``.  Where its target
     carries out a trace, ``in_trace`` says what stands in it: ``end``, it is not injected, for the trace ends with the
-    death that it was; ``effect``, it need not be injected where its instant comes too late.
+    death that it was; ``effect``, it need not be injected where its instant comes too late.  ``restarts``: the
+    target, a served tool, is started again once it is over.
 
     Of one that a schedule laid out, ``sequence`` is its number there, by instants from 1, and ``index`` (from 1) tells
     the repeats of one label apart; both stay as they are where others are left out.
@@ -143,6 +144,7 @@ class FaultOrder(Struct, frozen=True, omit_defaults=True):
     in_trace: Literal["end", "effect"] | None = None
     index: int | None = None
     sequence: int = 0
+    restarts: bool = False
 
     @property
     def name(self) -> str:

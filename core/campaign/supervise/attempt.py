@@ -168,6 +168,7 @@ class Attempt:
 
     def _prepare(self, scene: Scene) -> None:
         self._services = Services(self.order, scene, self._station, self._served, self._fail)
+        scene.faults.restart = self._services.restart
         self._steps = Steps(self.order, scene, self._station, self._steps_over, self._fail)
         self._later(self.order.timeout_s, lambda: self.stop(Stop.TIMEOUT, GRACE_S))
         if self._setup_error is not None:

@@ -16,6 +16,9 @@ from campaign.supervise.running import Running
 from campaign.supervise.station import Station
 from campaign.supervise.takeback import DEADLINE_S, journal, strike, take_back
 
+#: How often a fault looks whether its target is there again.
+_LOOK_AGAIN_S = 0.02
+
 
 class State(Enum):
     """Where a fault stands."""
@@ -29,6 +32,7 @@ class State(Enum):
     OVER = auto()
 
 
+_AHEAD = frozenset({State.PLANNED, State.ARMING, State.ARMED})
 _ACTED = frozenset({State.INJECTING, State.IN_FORCE, State.CLEARING})
 
 
@@ -58,6 +62,10 @@ class FaultRun:
         self.error = why
         self.state = State.OVER
 
+    def note(self, text: str) -> None:
+        """Something more to say of it."""
+        self.notes = text if self.notes is None else f"{self.notes}, {text}"
+
     def miss(self, why: str) -> None:
         """Its instant came too late: that is an error, unless the trace that its target carries out has its effect."""
         if self.order.in_trace == "effect":
@@ -79,6 +87,8 @@ class Faults:
         self._changed = changed
         self._runs = [FaultRun(each) for each in order.faults]
         self._closed = self._ending = False
+        #: Starts a served tool again, and calls back once it is ready.
+        self.restart: Callable[[Running, Callable[[], None]], None] = _not_at_all
 
     @property
     def any(self) -> bool:
@@ -102,6 +112,8 @@ class Faults:
     def started(self, running: Running, at: float) -> None:
         """A step or served tool has started, ``at`` that instant: a fault may count from it, or aim at it."""
         for run in self._runs:
+            if run.state in _AHEAD and run.target is not None and run.target.order is running.order:
+                self._aim_anew(run)
             if run.due is None and self._counts_from(run.order, running):
                 run.due = at + run.order.at_s
             if run.target is None and self._aims_at(run.order, running):
@@ -152,6 +164,13 @@ class Faults:
     def _aims_at(self, order: FaultOrder, running: Running) -> bool:
         return _named(running, order.target or order.after or self._order.steps[0].label)
 
+    def _aim_anew(self, run: FaultRun) -> None:
+        """Its target was started again: what it was armed for is gone."""
+        if run.timer is not None:
+            run.timer.cancel()
+        self._strike(run)
+        run.state, run.target, run.journalled = State.PLANNED, None, False
+
     def _arm(self, run: FaultRun, target: Running) -> None:
         if target.process is None:
             run.miss(f"{target.name} had ended before it could be armed")
@@ -175,6 +194,8 @@ class Faults:
         self._station.host.ask(request, DEADLINE_S, lambda reply: self._armed(run, target, request, reply))
 
     def _armed(self, run: FaultRun, target: Running, request: Arm, reply: Reply) -> None:
+        if run.target is not target:
+            return  # it was aimed anew meanwhile
         if not isinstance(reply, Armed):
             run.fail(_why(reply))
         elif self._closed or run.due is None:
@@ -205,6 +226,9 @@ class Faults:
             run.fail(f"its inverse could not be journalled: {error.strerror}")
 
     def _inject(self, run: FaultRun, target: Running, arm: Arm, armed: Armed) -> None:
+        if self._comes_back(target):  # it is aimed anew then, and late
+            run.timer = self._station.loop.call_later(_LOOK_AGAIN_S, lambda: self._inject(run, target, arm, armed))
+            return
         if target.ended:
             run.miss(f"{target.name} had ended before its instant, {run.order.at_s:g} s")
             self._strike(run)
@@ -224,6 +248,11 @@ class Faults:
         )
         self._station.host.ask(request, DEADLINE_S, lambda reply: self._injected(run, reply))
 
+    def _comes_back(self, target: Running) -> bool:
+        """Whether a fault ends this target to have it started again."""
+        restarts = [each for each in self._runs if each.order.restarts and each.target is target]
+        return not self._ending and any(each.state not in _AHEAD and each.error is None for each in restarts)
+
     def _injected(self, run: FaultRun, reply: Reply) -> None:
         run.state = State.IN_FORCE
         if isinstance(reply, Acted):
@@ -232,7 +261,8 @@ class Faults:
                 run.timer = self._station.loop.call_later(run.order.for_s, lambda: self._clear(run))
         else:
             run.error = _why(reply)
-        if self._ending or run.error is not None:
+        over = run.order.restarts and run.order.for_s is None
+        if self._ending or over or run.error is not None:
             self._clear(run)  # it may have acted in part before it failed
         self._changed()
 
@@ -248,11 +278,21 @@ class Faults:
         else:
             run.cleared_at = self._station.loop.now()
             self._strike(run)
+            self._start_again(run)
         self._changed()
+
+    def _start_again(self, run: FaultRun) -> None:
+        if run.order.restarts and run.target is not None and run.error is None and not self._ending:
+            began = self._station.loop.now()
+            self.restart(run.target, lambda: run.note(f"ready again after {self._station.loop.now() - began:.3f} s"))
 
     def _strike(self, run: FaultRun) -> None:
         if run.journalled and run.undo is not None:
             strike(self._claim, run.undo)
+
+
+def _not_at_all(_running: Running, _ready: Callable[[], None]) -> None:
+    """Before there is anything that could start a tool again."""
 
 
 def _named(running: Running, label: str) -> bool:

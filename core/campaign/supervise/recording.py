@@ -66,7 +66,7 @@ class Recording:
         self._secrets = secrets_of(order)
         self._patterns = Patterns(order.patterns)
         self._log = Log(folder, OUTPUT_FILE, OUTPUT_FILE)
-        self._service_logs: list[Log] = []
+        self._service_logs: dict[str, Log] = {}
         self._streams: list[Stream] = []
 
     def step(self, metrics: tuple[MetricOrder, ...]) -> tuple[Stream, StepSink]:
@@ -75,10 +75,14 @@ class Recording:
         return self._stream(sink), sink
 
     def service(self, label: str) -> tuple[Stream, StepSink]:
-        """A stream for the output of a served tool: a log of its own, in which nothing is looked for."""
+        """A stream for the output of a served tool: a log of its own, in which nothing is looked for.
+
+        One that is started again writes on in the log that it had.
+        """
         name = f"{label}.log".replace("/", "_")
-        log = Log(self._service_folder, name, f"{SERVICE_FOLDER}/{name}")
-        self._service_logs.append(log)
+        if name not in self._service_logs:
+            self._service_logs[name] = Log(self._service_folder, name, f"{SERVICE_FOLDER}/{name}")
+        log = self._service_logs[name]
         sink = StepSink(log, Scanner(Patterns(()), ()), self._masker())
         return self._stream(sink), sink
 
@@ -106,7 +110,7 @@ class Recording:
 
     @property
     def _logs(self) -> tuple[Log, ...]:
-        return (self._log, *self._service_logs)
+        return (self._log, *self._service_logs.values())
 
     def _stream(self, sink: StepSink) -> Stream:
         stream = Stream(self._loop, self._buffer, sink)

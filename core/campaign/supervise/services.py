@@ -1,4 +1,4 @@
-"""The served tools of an attempt: started one after the other, each ready before the next."""
+"""The served tools of an attempt: started one after the other, each ready before the next; a fault starts one again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Services:
         self._ready, self._failed = ready, failed
         self._waiting = list(order.services)
         self._starting: Running | None = None
-        self._patience: Timer | None = None
+        self._patience: dict[Running, Timer] = {}
         self._closed = False
 
     def start(self) -> None:
@@ -42,23 +42,33 @@ class Services:
             return
         order = self._waiting.pop(0)
         try:
-            self._starting = running = self._scene.start(order)
+            self._starting = self._scene.start(order)
         except StartError as error:
             self._fail(f"{order.label} could not be started: {error}")
             return
-        if not order.probe:
-            self.start()
+        self._await(order, self._starting, self.start)
+
+    def restart(self, gone: Running, ready: Callable[[], None]) -> None:
+        """Start one again, once its process has ended; ``ready`` is called when it is."""
+        order = gone.order
+        if self._closed or not isinstance(order, ServiceOrder):
             return
-        if order.timeout_s is not None:
-            why = f"{order.label} was not ready within {order.timeout_s:g} s"
-            self._patience = self._station.loop.call_later(order.timeout_s, lambda: self._fail(why))
-        self._probe(order, running)
+        if not gone.ended:
+            self._station.loop.call_later(_PROBE_EVERY_S, lambda: self.restart(gone, ready))
+            return
+        gone.stream.drain()
+        try:
+            running = self._scene.start(order)
+        except StartError as error:
+            self._fail(f"{order.label} could not be started again: {error}")
+            return
+        self._await(order, running, ready)
 
     def close(self) -> None:
         """Wait for none of them any more."""
         self._closed = True
-        if self._patience is not None:
-            self._patience.cancel()
+        for timer in self._patience.values():
+            timer.cancel()
 
     def advance(self) -> None:
         """Look whether the one that is being waited for has ended instead."""
@@ -75,7 +85,23 @@ class Services:
                     return running
         return None
 
-    def _probe(self, order: ServiceOrder, running: Running) -> None:
+    def _await(self, order: ServiceOrder, running: Running, ready: Callable[[], None]) -> None:
+        """Ask until it is ready, for as long as it may take."""
+        if not order.probe:
+            ready()
+            return
+        if order.timeout_s is not None:
+            why = f"{order.label} was not ready within {order.timeout_s:g} s"
+            self._patience[running] = self._station.loop.call_later(
+                order.timeout_s, lambda: self._overdue(running, why)
+            )
+        self._probe(order, running, ready)
+
+    def _overdue(self, running: Running, why: str) -> None:
+        if not running.ended:
+            self._fail(why)
+
+    def _probe(self, order: ServiceOrder, running: Running, ready: Callable[[], None]) -> None:
         if self._closed or running.ended:
             return
         request = Probe(
@@ -86,21 +112,21 @@ class Services:
             workdir=self._order.directories.work,
             pid=running.pid or 0,
         )
-        self._station.host.ask(request, _PROBE_DEADLINE_S, lambda reply: self._probed(order, running, reply))
+        self._station.host.ask(request, _PROBE_DEADLINE_S, lambda reply: self._probed(order, running, ready, reply))
 
-    def _probed(self, order: ServiceOrder, running: Running, reply: Reply) -> None:
-        if self._closed:
+    def _probed(self, order: ServiceOrder, running: Running, ready: Callable[[], None], reply: Reply) -> None:
+        if self._closed or (running.ended and running is not self._starting):
             return
         if not isinstance(reply, Probed):
             why = reply.error if isinstance(reply, Failed) else f"the provider host answered {type(reply).__name__}"
             self._fail(f"{order.label} could not be asked whether it is ready: {why}")
         elif reply.exports is None:
-            self._station.loop.call_later(_PROBE_EVERY_S, lambda: self._probe(order, running))
+            self._station.loop.call_later(_PROBE_EVERY_S, lambda: self._probe(order, running, ready))
         else:
             self._scene.values |= {f"{order.label}.{name}": value for name, value in reply.exports.items()}
-            if self._patience is not None:
-                self._patience.cancel()
-            self.start()
+            if running in self._patience:
+                self._patience.pop(running).cancel()
+            ready()
 
     def _fail(self, why: str) -> None:
         if not self._closed:
