@@ -25,6 +25,7 @@ from campaign.plugins.api import (
     running,
     send_signals,
 )
+from campaign_standard._inside import matches
 
 api = 1
 
@@ -190,7 +191,7 @@ def _meant(injection: Injection, target: Process) -> list[Process]:
     name, tree = str(injection.settings["process"]), bool(injection.settings["tree"])
     if not name:
         return process_tree(target) if tree else [target]
-    found = [each for each in process_tree(target) if any(matches(own, name) for own in _names(each.pid))]
+    found = [each for each in process_tree(target) if any(matches(name, own) for own in _names(each.pid))]
     if not found:
         raise UnableError(f"no process of process {target.pid} is called {name}")
     chosen = random.Random(injection.random).choice(sorted(found, key=lambda each: (each.start_time, each.pid)))
@@ -207,22 +208,6 @@ def _names(pid: int) -> set[str]:
     except OSError:
         return found  # gone, or another user's
     return found
-
-
-def matches(text: str, pattern: str) -> bool:
-    """Whether a name fits a pattern in which each ``*`` stands for anything; linear in both."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return text == pattern
-    if len(text) < len(first) + len(rest[-1]) or not text.startswith(first) or not text.endswith(rest[-1]):
-        return False
-    place, end = len(first), len(text) - len(rest[-1])
-    for part in rest[:-1]:
-        found = text.find(part, place, end)
-        if found < 0:
-            return False
-        place = found + len(part)
-    return True
 
 
 def _kill_the_rest(target: Process, hit: list[Process]) -> list[Process]:
