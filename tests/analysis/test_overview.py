@@ -10,6 +10,7 @@ from campaign.analysis import distributions
 from campaign.analysis.distributions import read_number
 from campaign.analysis.overview import overview_of
 from campaign.analysis.timeline import INTERVALS
+from campaign.records import FaultExit, Sample, WatchExit
 from campaign.records.overview import Choice
 
 NOW = "2026-11-20T11:00:00.000Z"
@@ -143,3 +144,29 @@ def test_huge_names_take_bounded_room(glance: Any, row: Any) -> None:
     found = overview_of(row, runs, Choice(), NOW)
     assert len({share.value for share in found.matrices[0].margins[0].shares}) == 3
     assert len(repr(found)) < 20_000
+
+
+# --- what watches saw -------------------------------------------------------------------------------------------------
+
+
+def watched(glance: Any, verdict: str = "pass", **changes: Any) -> Any:
+    samples = (Sample(0.1, True), Sample(1.2, False), Sample(1.5, True), Sample(2.0, None))
+    seen = WatchExit("ping", "srv.ping", 40, first_at_s=0.1, last_at_s=2.5, changes=samples)
+    faults = (FaultExit("stop", "process.stop", 1.0, 1.0, None, 1.2), FaultExit("late", "process.stop", 9.0))
+    return glance({}, verdict, duration_s=3.0, faults=faults, watches=(seen,), **changes)
+
+
+def test_what_a_watch_saw_is_there_with_the_faults_that_came(glance: Any, row: Any) -> None:
+    (found,) = overview_of(row, [watched(glance), glance({}, "pass")], Choice(), NOW).watched
+    assert [(each.label, each.injected_s, each.detected_s, each.recovered_s) for each in found.faults] == [
+        ("stop", 1.0, 1.2, None)
+    ]
+    (seen,) = found.watches
+    assert (seen.first_s, seen.last_s, seen.troubles) == (0.1, 2.5, ((1.2, 1.5), (2.0, 2.5)))
+    assert found.length_s == 3.0
+
+
+def test_few_watched_attempts_are_drawn_those_that_did_not_pass_first(glance: Any, row: Any) -> None:
+    found = overview_of(row, [watched(glance, "fail" if n % 2 else "pass") for n in range(100)], Choice(), NOW)
+    assert [each.verdict for each in found.watched] == ["fail"] * 16 + ["pass"] * 8
+    assert found.watched_left_out == 76

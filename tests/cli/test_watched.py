@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from campaign.cli.watched import watched_text
-from campaign.records import FaultView, RunView, Sighting, WatchView
+from campaign.records import FaultView, RunView, Sample, WatchView
 
 FAULT = FaultView(
     name="process.stop",
@@ -17,7 +17,7 @@ FAULT = FaultView(
     target="db",
     notes="SIGSTOP to process",
 )
-SEEN = (Sighting(0.1, True, "pong"), Sighting(1.25, False, "no answer within 0.2 s"), Sighting(2.5, True, "pong"))
+SEEN = (Sample(0.1, True, "pong"), Sample(1.25, False, "no answer within 0.2 s"), Sample(2.5, True, "pong"))
 
 
 def view(*, faults: tuple[FaultView, ...] = (), watches: tuple[WatchView, ...] = ()) -> RunView:
@@ -74,6 +74,6 @@ def test_a_watch_that_could_not_be_asked_and_one_that_was_not_there() -> None:
 
 
 def test_a_long_timeline_is_cut_and_says_so() -> None:
-    many = tuple(Sighting(number / 10, number % 2 == 0) for number in range(50))
+    many = tuple(Sample(number / 10, number % 2 == 0) for number in range(50))
     said = watched_text(view(watches=(watch(ok=False, changes=4000, timeline=many),)))
     assert said.endswith("… and 3,960 more: watch/LABEL.ldjson")

@@ -13,7 +13,7 @@ from campaign.judge.classify import decide
 from campaign.judge.observed import Observation, Undecided
 from campaign.judge.recovery import objection_of, recovered, troubles_of, with_recovery
 from campaign.judge.view import run_view
-from campaign.records import FaultExit, FaultOrder, Sighting, WatchExit, WatchOrder
+from campaign.records import FaultExit, FaultOrder, Sample, WatchExit, WatchOrder
 
 PING = WatchOrder("ping", "srv.ping", 0.1, 1.0)
 LOG = WatchOrder("log", "text.matches", 0.1, 1.0)
@@ -21,8 +21,8 @@ FAULT = (FaultOrder("stop", "process.stop", 1.0, sla_s=2.0),)
 
 
 def seen(*changes: tuple[float, bool | None], label: str = "ping", **rest: Any) -> WatchExit:
-    sightings = tuple(Sighting(at, ok, f"{ok} at {at}") for at, ok in changes)
-    return WatchExit(label, "srv.ping", samples=len(changes), changes=sightings, **rest)
+    samples = tuple(Sample(at, ok, f"{ok} at {at}") for at, ok in changes)
+    return WatchExit(label, "srv.ping", samples=len(changes), changes=samples, **rest)
 
 
 def fault(at_s: float | None, label: str = "stop") -> FaultExit:

@@ -17,12 +17,28 @@ from campaign.analysis.overview import overview_of
 from campaign.ledger.rows import CampaignRow, Glance
 from campaign.plugins.api import UnableError
 from campaign.plugins.results import Overview, Results, Target
-from campaign.records import Environment, HostRecord, PlanSkip, PlanTool, PlanView, Remark, UniqueFailure
+from campaign.records import (
+    Environment,
+    FaultExit,
+    HostRecord,
+    PlanSkip,
+    PlanTool,
+    PlanView,
+    Remark,
+    Sample,
+    UniqueFailure,
+    WatchExit,
+)
 from campaign.records.plan import PlanFile
 from campaign_standard.html import HtmlReporter
 
 HOSTILE = "</script></style><script>document.title='owned'</script><img src=x onerror=alert(1)>'\"{{7*7}}{% x %}&\x1b]0;\x07\u202e\0\ud800"
 START = "2026-11-20T10:00:00.000Z"
+
+
+def watch(text: str) -> WatchExit:
+    changes = (Sample(0.1, True), Sample(1.2, False, text), Sample(1.5, True))
+    return WatchExit(f"ping{text}", f"srv.ping{text}", 20, first_at_s=0.1, last_at_s=2.0, changes=changes)
 
 
 def glances(count: int, text: str = "") -> list[Glance]:
@@ -45,6 +61,8 @@ def glances(count: int, text: str = "") -> list[Glance]:
             axes={f"v{text}": n % 5, f"f{text}": n // 5 % 4, f"load{text}": f"a{text}"},
             granted={f"gpu{text}": (0,)},
             metrics={f"ops{text}": str(n)},
+            faults=(FaultExit(f"stop{text}", f"process.stop{text}", 1.0, 1.0, None, 1.2, 1.5),) if n % 10 == 0 else (),
+            watches=(watch(text),) if n % 10 == 0 else (),
         )
         for n in range(count)
     ]
@@ -109,8 +127,11 @@ def test_every_part_is_there_and_well_formed(page: Any) -> None:
     tags = Tags(text)
     ids = {attrs["id"] for tag, attrs in tags.seen if tag == "section"}
     assert ids == {
-        *("verdict", "failures", "shmoo", "matrix", "timeline", "distributions", "runs", "host", "provenance"),
+        *("verdict", "failures", "shmoo", "matrix", "recovery", "timeline", "distributions", "runs", "host"),
+        "provenance",
     }
+    assert text.count("stop (process.stop), recovered after 500 ms") == 4
+    assert text.count("ping not ok for 300 ms") == 4
     assert "last words" in text
     assert text.count('class="run"') == 40
     assert "host.json</code> is not in the campaign" in text

@@ -10,6 +10,7 @@ from campaign.analysis.distributions import DistributionTally
 from campaign.analysis.matrices import matrix_of
 from campaign.analysis.shmoo import shmoo_of
 from campaign.analysis.timeline import TimelineTally
+from campaign.analysis.watched import WatchedTally
 from campaign.ledger.rows import CampaignRow, Glance
 from campaign.records import PlanInstance
 from campaign.records.overview import Choice, Overview, RunLine, Shmoo
@@ -28,11 +29,12 @@ def overview_of(
     cells = CellTally(_chosen(choice), planned)
     timeline = TimelineTally(campaign.created_at, campaign.finished_at or now, choice.bars)
     distributions = DistributionTally(campaign.seed)
+    watched = WatchedTally(campaign.run_root)
     runs = _Runs(campaign.run_root, choice.runs)
     attempts = 0
     for glance in bounded(glances):
         attempts += 1
-        for tally in (cells, timeline, distributions, runs):
+        for tally in (cells, timeline, distributions, watched, runs):
             tally.add(glance)
     found = list(cells.instances.values())
     run = (matrix_of(each) for each in found if each.counts)
@@ -47,6 +49,8 @@ def overview_of(
         timeline=timeline.result(),
         distributions=tuple(distributions.result()),
         distributions_left_out=len(distributions.left_out),
+        watched=watched.result(),
+        watched_left_out=watched.left_out,
         runs=(*runs.others, *runs.passed),
         passed_left_out=runs.passed_left_out,
         others_left_out=runs.others_left_out,

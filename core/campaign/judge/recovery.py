@@ -12,21 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from campaign.records import Exit, FaultExit, Order, Sighting, WatchExit, WatchOrder
+from campaign.records import Exit, FaultExit, Order, Sample, WatchExit, WatchOrder
 
 
 class Trouble(Struct, frozen=True):
     """A time in which some watch was not ok, seconds from the attempt's start; one that lasts ends at infinity.
 
-    ``said`` are the sightings of it that were not ok.
+    ``said`` are the samples of it that were not ok.
     """
 
     start_s: float
     end_s: float = math.inf
-    said: tuple[Sighting, ...] = ()
+    said: tuple[Sample, ...] = ()
 
     @property
-    def first(self) -> Sighting:
+    def first(self) -> Sample:
         """What was said first by an oracle that judged; where none did, what was said first."""
         return next((each for each in self.said if each.ok is False), self.said[0])
 
@@ -76,7 +76,7 @@ def _end_that_holds(troubles: Sequence[Trouble], injections: Sequence[float]) ->
     return None
 
 
-def troubles_of(timelines: Iterable[Sequence[Sighting]]) -> list[Trouble]:
+def troubles_of(timelines: Iterable[Sequence[Sample]]) -> list[Trouble]:
     """The times in which one watch at least was not ok, in order, each as long as it lasted."""
     merged = sorted(
         ((each, number) for number, timeline in enumerate(timelines) for each in timeline),
@@ -84,24 +84,24 @@ def troubles_of(timelines: Iterable[Sequence[Sighting]]) -> list[Trouble]:
     )
     found: list[Trouble] = []
     wrong: set[int] = set()
-    for sighting, number in merged:
-        if sighting.ok:
+    for sample, number in merged:
+        if sample.ok:
             wrong.discard(number)
             if not wrong and found and found[-1].end_s == math.inf:
-                found[-1] = replace(found[-1], end_s=sighting.at_s)
+                found[-1] = replace(found[-1], end_s=sample.at_s)
         elif wrong:
             wrong.add(number)
-            found[-1] = replace(found[-1], said=(*found[-1].said, sighting))
+            found[-1] = replace(found[-1], said=(*found[-1].said, sample))
         else:
             wrong.add(number)
-            found.append(Trouble(sighting.at_s, said=(sighting,)))
+            found.append(Trouble(sample.at_s, said=(sample,)))
     return found
 
 
 # --- outside the time of a fault ----------------------------------------------------------------------------------
 
 
-def objection_of(watch: WatchOrder, seen: WatchExit, faults: Sequence[FaultExit]) -> Sighting | None:
+def objection_of(watch: WatchOrder, seen: WatchExit, faults: Sequence[FaultExit]) -> Sample | None:
     """What a watch said first that no fault explains; None where there is no such thing.
 
     It begins to judge with its first ok sample; one that never was ok objects.  A fault explains whatever begins

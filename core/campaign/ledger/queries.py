@@ -38,7 +38,7 @@ from campaign.ledger.rows import (
     Trial,
     seed_of,
 )
-from campaign.records import Decision, Exit, OracleRecord, Order, Remark
+from campaign.records import Decision, Exit, FaultExit, OracleRecord, Order, Remark, WatchExit
 from campaign.records.event import EventView
 
 _CAMPAIGN = ", ".join(CampaignRow.__struct_fields__)
@@ -82,6 +82,8 @@ class _EndOf(Struct, frozen=True):
 
     steps: tuple[_MetricsOf, ...] = ()
     granted: dict[str, tuple[int, ...]] = {}
+    faults: tuple[FaultExit, ...] = ()
+    watches: tuple[WatchExit, ...] = ()
 
 
 _order = msgspec.json.Decoder(Order).decode
@@ -490,7 +492,8 @@ class LedgerReader:
         named = dict(zip(_GLANCE, columns, strict=True))
         named["seed"] = seed_of(named["seed"])
         _refuse_no_time(f"attempt {named['key']}", named["started_at"], named["finished_at"])
-        return Glance(**named, decides=bool(decides), axes=axes, granted=end.granted, metrics=metrics)
+        named |= {"granted": end.granted, "faults": end.faults, "watches": end.watches}
+        return Glance(**named, decides=bool(decides), axes=axes, metrics=metrics)
 
     def _rows(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         with errors(self.path, unreadable):

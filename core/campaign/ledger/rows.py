@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from campaign.records import Decision, Exit, OracleRecord, Order, Verdict
+from campaign.records import Decision, Exit, FaultExit, OracleRecord, Order, Verdict, WatchExit
 
 #: States of a campaign.
 QUEUED, RUNNING, INTERRUPTED, FINISHED = "queued", "running", "interrupted", "finished"
@@ -169,6 +169,8 @@ class Glance(Struct, frozen=True, kw_only=True):
     axes: dict[str, Any] = {}
     granted: dict[str, tuple[int, ...]] = {}
     metrics: dict[str, str] = {}
+    faults: tuple[FaultExit, ...] = ()
+    watches: tuple[WatchExit, ...] = ()
 
     @property
     def flaky(self) -> bool:

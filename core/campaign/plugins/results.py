@@ -25,10 +25,13 @@ from campaign.records.overview import (
     Panel,
     RunLine,
     Scale,
+    SeenFault,
+    SeenWatch,
     Share,
     Shmoo,
     Tally,
     Timeline,
+    Watched,
 )
 
 
@@ -85,9 +88,12 @@ __all__ = [
     "Results",
     "RunLine",
     "Scale",
+    "SeenFault",
+    "SeenWatch",
     "Share",
     "Shmoo",
     "Tally",
     "Target",
     "Timeline",
+    "Watched",
 ]

@@ -134,7 +134,7 @@ class GuardExit(Struct, frozen=True, omit_defaults=True):
     breached_at_s: float | None = None
 
 
-class Sighting(Struct, frozen=True, array_like=True):
+class Sample(Struct, frozen=True, array_like=True):
     """A sample that a watch gave and that said something new, ``at_s`` the instant of its answer.
 
     ``ok`` is missing where its oracle could not judge.
@@ -150,7 +150,7 @@ class WatchExit(Struct, frozen=True, omit_defaults=True):
 
     ``samples`` were answered, from ``first_at_s`` to ``last_at_s``, never more than ``longest_s`` apart; ``missed``
     were due while the one before was still being asked.  ``left_out`` are changes that are not listed: of the message
-    alone, or between two sightings of which the first says so.  ``error``: it could not be asked any more, and why.
+    alone, or between two samples of which the first says so.  ``error``: it could not be asked any more, and why.
     ``skipped``: not required and not available.
     """
 
@@ -161,7 +161,7 @@ class WatchExit(Struct, frozen=True, omit_defaults=True):
     first_at_s: float | None = None
     last_at_s: float | None = None
     longest_s: float = 0.0
-    changes: tuple[Sighting, ...] = ()
+    changes: tuple[Sample, ...] = ()
     left_out: int = 0
     error: str | None = None
     skipped: str | None = None

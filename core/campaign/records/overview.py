@@ -196,6 +196,36 @@ class RunLine(Struct, frozen=True, kw_only=True):
     evidence: str
 
 
+class SeenFault(Struct, frozen=True, kw_only=True):
+    """A fault in a run that was watched; seconds from the attempt's start."""
+
+    label: str
+    name: str
+    injected_s: float
+    detected_s: float | None = None
+    recovered_s: float | None = None
+
+
+class SeenWatch(Struct, frozen=True, kw_only=True):
+    """What a watch saw from ``first_s`` to ``last_s``: the times in which it was not ok, from and to."""
+
+    label: str
+    first_s: float
+    last_s: float
+    troubles: tuple[tuple[float, float], ...] = ()
+
+
+class Watched(Struct, frozen=True, kw_only=True):
+    """An attempt in which watches looked, ``length_s`` long; ``evidence`` relative to the campaign's folder."""
+
+    run: str
+    verdict: str | None
+    length_s: float
+    evidence: str
+    faults: tuple[SeenFault, ...]
+    watches: tuple[SeenWatch, ...]
+
+
 class Overview(Struct, frozen=True, kw_only=True):
     """A campaign at a glance.
 
@@ -213,6 +243,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     timeline: Timeline | None = None
     distributions: tuple[Distribution, ...] = ()
     distributions_left_out: int = 0
+    watched: tuple[Watched, ...] = ()
+    watched_left_out: int = 0
     runs: tuple[RunLine, ...] = ()
     passed_left_out: int = 0
     others_left_out: int = 0

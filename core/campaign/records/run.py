@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from campaign.records.campaign import Remark
-from campaign.records.exit import OutputRecord, ProcessExit, Sighting
+from campaign.records.exit import OutputRecord, ProcessExit, Sample
 
 RUN_SCHEMA = "campaign.run/1"
 
@@ -114,7 +114,7 @@ class WatchView(Struct, frozen=True, kw_only=True):
     last_at_s: float | None = None
     longest_s: float = 0.0
     changes: int = 0
-    timeline: tuple[Sighting, ...] = ()
+    timeline: tuple[Sample, ...] = ()
     left_out: int = 0
     error: str | None = None
     skipped: str | None = None

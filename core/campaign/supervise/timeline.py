@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from campaign.records import Sighting
+from campaign.records import Sample
 
 #: Changes of ``ok`` kept from the beginning and from the end, changes of the message alone, characters of a message.
 HEAD, TAIL, WORDS, LONGEST = 2000, 2000, 200, 200
@@ -18,15 +18,15 @@ class Timeline:
         self.first_at_s: float | None = None
         self.last_at_s: float | None = None
         self.longest_s = 0.0
-        self.last: Sighting | None = None
-        self._head: list[Sighting] = []
-        self._tail: deque[Sighting] = deque(maxlen=TAIL)
+        self.last: Sample | None = None
+        self._head: list[Sample] = []
+        self._tail: deque[Sample] = deque(maxlen=TAIL)
         self._turns = self._reworded = self._left_out = 0
         self._dropped_at_s: float | None = None
 
     def add(self, at_s: float, ok: bool | None, message: str) -> bool:
         """Take a sample; whether it differs in ``ok`` from the one before."""
-        new = Sighting(round(at_s, 6), ok, _short(message))
+        new = Sample(round(at_s, 6), ok, _short(message))
         before, self.last = self.last, new
         self.longest_s = max(self.longest_s, at_s - (at_s if self.last_at_s is None else self.last_at_s))
         self.samples += 1
@@ -40,11 +40,11 @@ class Timeline:
         return turned
 
     @property
-    def changes(self) -> tuple[Sighting, ...]:
+    def changes(self) -> tuple[Sample, ...]:
         """What is kept, in order; between head and tail what was left out stands as not known."""
         if self._dropped_at_s is None:
             return (*self._head, *self._tail)
-        gap = Sighting(self._dropped_at_s, None, f"{self._turns - HEAD - TAIL:,} changes are left out here")
+        gap = Sample(self._dropped_at_s, None, f"{self._turns - HEAD - TAIL:,} changes are left out here")
         return (*self._head, gap, *self._tail)
 
     @property
@@ -52,7 +52,7 @@ class Timeline:
         """Changes that are not kept."""
         return self._left_out
 
-    def _turned(self, new: Sighting) -> None:
+    def _turned(self, new: Sample) -> None:
         self._turns += 1
         if self._turns <= HEAD:
             self._head.append(new)
@@ -63,7 +63,7 @@ class Timeline:
                 self._dropped_at_s = self._tail[0].at_s
         self._tail.append(new)
 
-    def _said(self, new: Sighting) -> None:
+    def _said(self, new: Sample) -> None:
         """The same judgement in other words: told while they are few, and never between what matters and the end."""
         if self._reworded < WORDS and self._turns <= HEAD:
             self._reworded += 1

@@ -98,6 +98,7 @@ def _environment(template: Value | None, linked: bool) -> ImmutableSandboxedEnvi
     environment.globals |= {
         "shmoo_picture": _shmoo,
         "timeline_picture": lambda timeline: Markup(_pictures.timeline_picture(timeline)),  # noqa: S704 - escaped there
+        "watched_picture": lambda watched: Markup(_pictures.watched_picture(watched)),  # noqa: S704 - escaped there
         "distribution_picture": _distribution,
         "colour": _pictures.class_of,
         "told": _pictures.told,

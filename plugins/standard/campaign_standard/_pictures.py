@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from campaign.plugins.results import MIXED, NOT_RUN, Distribution, Lane, Panel, Shmoo, Tally, Timeline
+from campaign.plugins.results import (
+    MIXED,
+    NOT_RUN,
+    Distribution,
+    Lane,
+    Panel,
+    SeenFault,
+    SeenWatch,
+    Shmoo,
+    Tally,
+    Timeline,
+    Watched,
+)
 from campaign_standard._plain import one_line
 from campaign_standard._words import notes_of, title_of
 
@@ -261,6 +273,49 @@ def _busy(busy: Sequence[float], interval: float, span: float, top: int) -> Iter
                     f'width="{right - left:.1f}" height="14"/>'
                 )
             first = index
+
+
+# --- what watches saw -------------------------------------------------------------------------------------------
+
+
+def watched_picture(watched: Watched) -> str:
+    """A lane for the faults, from injection to recovery, and one for each watch: when it was not ok."""
+    span = max(watched.length_s, 1e-9)
+    bottom = _LANE * (1 + len(watched.watches)) + 8
+    parts = [*_grid(span, bottom), *_faults_lane(watched.faults, span)]
+    for number, watch in enumerate(watched.watches, start=1):
+        parts += _watch_lane(watch, span, _LANE * number)
+    about = f"{watched.run}: {len(watched.faults)} faults, {len(watched.watches)} watches"
+    return (
+        f'<svg class="timeline watched" role="img" aria-label="{_text(about)}" viewBox="0 0 {_WIDE} {bottom + 26}" '
+        f'width="{_WIDE}" height="{bottom + 26}">{"".join(parts)}</svg>'
+    )
+
+
+def _faults_lane(faults: Sequence[SeenFault], span: float) -> Iterator[str]:
+    yield f'<text class="label" x="{_LEFT - 10}" y="11" text-anchor="end">faults</text>'
+    for each in faults:
+        left, right = _across(each.injected_s, span), _across(each.recovered_s or span, span)
+        if each.detected_s is None:
+            right, told = left, "never detected"
+        elif each.recovered_s is None:
+            told = "never recovered"
+        else:
+            told = f"recovered after {took(each.recovered_s - each.injected_s)}"
+        words = f"{one_line(each.label, 80)} ({one_line(each.name, 80)}), {told}"
+        place = f'x="{left:.1f}" y="0" width="{max(2.0, right - left):.1f}" height="14" rx="1.5"'
+        yield f'<rect class="s-error" {place}><title>{escape(words)}</title></rect>'
+
+
+def _watch_lane(watch: SeenWatch, span: float, top: int) -> Iterator[str]:
+    yield f'<text x="{_LEFT - 10}" y="{top + 11}" text-anchor="end">{_text(watch.label, 14)}</text>'
+    first, last = _across(watch.first_s, span), _across(watch.last_s, span)
+    yield f'<rect class="s-pass" x="{first:.1f}" y="{top + 5}" width="{max(1.0, last - first):.1f}" height="4"/>'
+    for start, end in watch.troubles:
+        left, right = _across(start, span), _across(end, span)
+        words = f"{one_line(watch.label, 80)} not ok for {took(end - start)}"
+        place = f'x="{left:.1f}" y="{top}" width="{max(1.5, right - left):.1f}" height="14" rx="1.5"'
+        yield f'<rect class="s-fail" {place}><title>{escape(words)}</title></rect>'
 
 
 # --- distributions ----------------------------------------------------------------------------------------------
