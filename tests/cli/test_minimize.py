@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,8 +183,44 @@ instance bad { input = "data.txt"; run t }
     told = json.loads(ended.stdout)["minimized"]
     assert (told["result"]["lines"], told["result"]["of"]) == (2, 16)
     assert Path(told["result"]["file"]).read_text() == "BAD\nWORSE\n"
-    assert told["result"]["file"] in Path(told["repro"]).read_text()
-    assert campaign("exec", told["repro"], "--workspace", str(tmp_path / "other")).returncode == 1
+    assert str(tmp_path) not in Path(told["repro"]).read_text()
+    assert _fails_elsewhere(campaign, told["repro"], tmp_path)
+
+
+def _fails_elsewhere(campaign: Any, repro: str, tmp_path: Path) -> bool:
+    """A colleague gets the spec with what lies beside it, and nothing else."""
+    there = tmp_path / "colleague"
+    there.mkdir()
+    shutil.copy(repro, there)
+    shutil.copytree(Path(repro).parent / "repro", there / "repro")
+    hidden = tmp_path / ".campaign"
+    hidden.rename(tmp_path / "hidden")
+    ended = campaign("exec", "colleague/repro.camp", "--workspace", str(there / ".campaign"))
+    (tmp_path / "hidden").rename(hidden)
+    return bool(ended.returncode == 1)
+
+
+def test_the_lines_of_two_files_are_one_list(campaign: Any, tmp_path: Path) -> None:
+    (tmp_path / "q.camp").write_text("""
+campaign "q" { parallel 2; minimize { by = ddmin; order = [input, other, n]; attempts = 200 } }
+tool t {
+  command "/bin/sh" "-c" "if grep -q BAD {input} && grep -q WORSE {other}; then exit 3; fi"
+  param input: path
+  param other: path
+  param n: int = 3
+}
+instance bad { input = "data.txt"; other = "more.txt"; run t }
+""")
+    (tmp_path / "data.txt").write_text("one\nBAD\ntwo\n")
+    (tmp_path / "more.txt").write_text("WORSE\nthree\n")
+    ended = campaign("exec", "q.camp")
+    assert "n of bad#0 is left as it is: it names no file" in ended.stderr
+    (told,) = minimized(tmp_path)
+    assert (told["result"]["parameter"], told["result"]["lines"], told["result"]["of"]) == ("input, other", 2, 5)
+    assert [Path(each).read_text() for each in told["result"]["file"]] == ["BAD\n", "WORSE\n"]
+    both = told["steps"][0]
+    assert (both["parameter"], both["from"], both["to"]) == ("input, other", [3, 2], [0, 0])
+    assert _fails_elsewhere(campaign, told["repro"], tmp_path)
 
 
 def test_faults_that_have_no_part_in_the_failure(campaign: Any, tmp_path: Path) -> None:
@@ -221,8 +258,8 @@ instance off {
     told = minimized(tmp_path)[0]
     assert told["result"]["operations"] <= told["result"]["of"]
     assert Path(told["result"]["trace"]).exists()
-    again = campaign("exec", told["repro"], "--workspace", str(tmp_path / "other"))
-    assert again.returncode == 1, again.stdout
+    assert str(tmp_path) not in Path(told["repro"]).read_text()
+    assert _fails_elsewhere(campaign, told["repro"], tmp_path)
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------------

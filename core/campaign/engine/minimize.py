@@ -183,7 +183,7 @@ class _Minimization:
         if not self._minimizer.lists:
             return Parameters(self._ground, self._prepared, run, wish.order)
         if wish.order:
-            return Lines(self._ground, self._prepared, run, wish.order[0], folder)
+            return Lines(self._ground, self._prepared, run, wish.order, folder)
         if any(step.trace is not None and step.trace.replay for step in self._parent.order.steps):
             return Operations(self._ground, self._prepared, run, folder)
         return Faults(self._ground, self._prepared, run)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -37,6 +38,10 @@ Candidate: TypeAlias = "tuple[Any, ...]"
 MOST_BYTES = 64 << 20
 #: Variables that begin so are campaign's own: a repro sets them by itself.
 _OURS = "CAMPAIGN_"
+#: Beside a repro: what it reads instead of what the spec names.
+DATA = "repro"
+#: The parameter of a repro's tool that names the trace.
+_TRACE = "replayed_trace"
 
 
 class Subject(ABC):
@@ -79,6 +84,12 @@ class Subject(ABC):
         assert self._ground.parent is not None
         return self._ground.parent.row.attempt
 
+    @property
+    def _beside(self) -> str:
+        """Where a repro keeps what it reads: beside it, so that both can be taken elsewhere."""
+        assert self._ground.parent is not None
+        return os.path.join(self._ground.parent.row.directory, DATA)
+
     def _variant(self, values: Mapping[str, Value]) -> Run:
         if not values:
             return self._run
@@ -92,9 +103,9 @@ class Subject(ABC):
         instead: Mapping[str, Instead] = MappingProxyType({}),
         kept: Sequence[str] | None = None,
     ) -> str:
-        plan, root = self._prepared.plan, self._prepared.snapshot.directory
+        plan, root, beside = self._prepared.plan, self._prepared.snapshot.directory, os.path.dirname(self._beside)
         less = Less(frozenset(without), None if kept is None else tuple(kept))
-        return repro(plan, run, root, remarks, lambda: self._prepared.registry, less, instead)
+        return repro(plan, run, root, remarks, lambda: self._prepared.registry, less, instead, beside=beside)
 
 
 class Parameters(Subject):
@@ -187,62 +198,83 @@ class Faults(Subject):
 
 
 class Lines(Subject):
-    """The lines of a file that a parameter names."""
+    """The lines of the files that parameters name, all in one list: each element is a file's number and a line."""
 
-    def __init__(self, ground: Ground, prepared: Prepared, run: Run, name: str, folder: str) -> None:
+    def __init__(self, ground: Ground, prepared: Prepared, run: Run, names: Sequence[str], folder: str) -> None:
         super().__init__(ground, prepared, run)
-        self._name, self._folder = name, folder
-        path = self._path(name)
-        try:
-            data = read_bounded(path, MOST_BYTES)
-        except OSError as error:
-            raise impossible(f"{path}, which {name} names, cannot be read: {error.strerror or error}") from error
-        if len(data) == MOST_BYTES:
-            raise impossible(f"{path}, which {name} names, is larger than {MOST_BYTES >> 20} MiB")
-        self._lines = tuple(data.splitlines(keepends=True))
-        self._base = os.path.basename(path)
+        self._folder = folder
+        found = {name: path for name in names if (path := self._path(name)) is not None}
+        if not found:
+            raise impossible(f"{', '.join(names)} names no file that {run.key} reads")
+        for name in names:
+            if name not in found:
+                ground.note(f"{name} of {run.key} is left as it is: it names no file")
+        self._names, self._paths = tuple(found), tuple(found.values())
+        self._lines = tuple((at, line) for at, name in enumerate(found) for line in _lines_of(name, found[name]))
 
-    def _path(self, name: str) -> str:
+    def _path(self, name: str) -> str | None:
         assert self._ground.parent is not None
         order = self._ground.parent.order
         provider, _, parameter = name.rpartition(".")
         given = [(each.tool, each.values) for each in order.steps]
         given += [(each.tool, each.values) for each in order.services]
         values = [values.get(parameter) for tool, values in given if provider in {"", tool}]
-        found = next((each for each in values if isinstance(each, str) and os.path.isabs(each)), None)
-        if found is None:
-            raise impossible(f"{name} names no file that {self._run.key} reads")
-        return found
+        return next((each for each in values if isinstance(each, str) and os.path.isabs(each)), None)
 
     @property
-    def start(self) -> tuple[bytes, ...]:
-        """Its lines."""
+    def start(self) -> tuple[tuple[int, bytes], ...]:
+        """Their lines."""
         return self._lines
 
     def order(self, candidate: Candidate) -> Order:
-        """The run with a file of these lines alone."""
-        if candidate == self._lines:
-            return self._rendered(self._run)
-        return self._rendered(self._variant({self._name: self._file(candidate)}))
+        """The run with files of these lines alone."""
+        return self._rendered(self._variant(self._values(candidate, self._folder)))
 
     def change(self, before: Candidate, after: Candidate) -> tuple[str, Any, Any]:
-        """How many lines there are."""
-        return self._name, len(before), len(after)
+        """How many lines there are, of the files that it changes."""
+        old, new = self._counts(before), self._counts(after)
+        changed = [at for at in range(len(self._names)) if old[at] != new[at]] or [0]
+        name = ", ".join(self._names[at] for at in changed)
+        if len(changed) == 1:
+            return name, old[changed[0]], new[changed[0]]
+        return name, [old[at] for at in changed], [new[at] for at in changed]
 
     def result(self, smallest: Candidate) -> dict[str, Any]:
-        """The file that is left."""
-        path = self._file(smallest)
-        return {"parameter": self._name, "lines": len(smallest), "of": len(self._lines), "file": path}
+        """The files that are left, and how many lines in all."""
+        files = [self._file(at, smallest, self._folder) for at in range(len(self._names))]
+        told = {"parameter": ", ".join(self._names), "lines": len(smallest), "of": len(self._lines)}
+        return {**told, "file": files[0] if len(files) == 1 else files}
 
     def repro(self, smallest: Candidate, remarks: Iterable[str]) -> str:
-        """Reading the file that is left."""
-        return self._written(self._variant({self._name: self._file(smallest)}), remarks)
+        """Reading the files that are left."""
+        return self._written(self._variant(self._values(smallest, self._beside)), remarks)
 
-    def _file(self, lines: Candidate) -> str:
-        data = b"".join(lines)
-        path = os.path.join(self._folder, blake2b(data, digest_size=8).hexdigest(), self._base)
+    def _values(self, candidate: Candidate, folder: str) -> dict[str, Value]:
+        """A new file for each of which lines are left out."""
+        left, whole = self._counts(candidate), self._counts(self._lines)
+        changed = (at for at in range(len(self._names)) if left[at] != whole[at])
+        return {self._names[at]: self._file(at, candidate, folder) for at in changed}
+
+    def _counts(self, candidate: Candidate) -> list[int]:
+        found = Counter(at for at, _ in candidate)
+        return [found[at] for at in range(len(self._names))]
+
+    def _file(self, at: int, candidate: Candidate, folder: str) -> str:
+        data = b"".join(line for number, line in candidate if number == at)
+        path = os.path.join(folder, blake2b(data, digest_size=8).hexdigest(), os.path.basename(self._paths[at]))
         _keep(path, lambda part: Path(part).write_bytes(data))
         return path
+
+
+def _lines_of(name: str, path: str) -> list[bytes]:
+    """The lines of a file that a parameter names; raises CampaignError."""
+    try:
+        data = read_bounded(path, MOST_BYTES)
+    except OSError as error:
+        raise impossible(f"{path}, which {name} names, cannot be read: {error.strerror or error}") from error
+    if len(data) == MOST_BYTES:
+        raise impossible(f"{path}, which {name} names, is larger than {MOST_BYTES >> 20} MiB")
+    return data.splitlines(keepends=True)
 
 
 class Operations(Subject):
@@ -275,7 +307,7 @@ class Operations(Subject):
         """A replay of these alone."""
         if len(candidate) == self._count:
             return self._whole
-        path = self._file(candidate)
+        path = self._file(candidate, self._folder)
         source = os.path.relpath(path, self._directory)
         kept = replace(self._replay, source=source, digest=digest_of(path))
         steps = (replace(each, replay=kept) if each.replay == self._replay else each for each in self._whole.steps)
@@ -287,26 +319,27 @@ class Operations(Subject):
 
     def result(self, smallest: Candidate) -> dict[str, Any]:
         """The trace that is left."""
-        return {"operations": len(smallest), "of": self._count, "trace": self._file(smallest)}
+        return {"operations": len(smallest), "of": self._count, "trace": self._file(smallest, self._folder)}
 
     def repro(self, smallest: Candidate, remarks: Iterable[str]) -> str:
         """A spec whose step carries the trace out."""
         assert self._step.trace is not None
         public = os.path.join(self._directory, "")
-        trace, path = os.path.join(self._directory, self._replay.path), self._file(smallest)
-        words = (word.replace(trace, path) for word in self._step.trace.replay)
+        trace, path = os.path.join(self._directory, self._replay.path), self._file(smallest, self._beside)
+        words = (word.replace(trace, f"\0{_TRACE}\0") for word in self._step.trace.replay)
         passed = self._prepared.snapshot.environment
         env = {name: text for name, text in self._step.env.items() if name not in passed and not name.startswith(_OURS)}
         instead = Instead(
             tuple(word.replace(f"{public}work", "\0workdir\0") for word in words),
             {name: text.replace(f"{public}work", "\0workdir\0") for name, text in env.items()},
+            {_TRACE: path},
         )
         gone = [each.label for each in self._whole.faults if each.in_trace is not None]
         return self._written(self._run, remarks, gone, {self._step.label: instead})
 
-    def _file(self, kept: Candidate) -> str:
+    def _file(self, kept: Candidate, folder: str) -> str:
         name = blake2b(repr(kept).encode(), digest_size=8).hexdigest()
-        path = os.path.join(self._folder, name, os.path.basename(self._replay.path))
+        path = os.path.join(folder, name, os.path.basename(self._replay.path))
 
         def write(part: str) -> None:
             with _its_own_words(self._step.tool):

@@ -40,10 +40,14 @@ _REPLAYED = "replayed"
 
 
 class Instead(Struct, frozen=True):
-    """What is executed in the place of a step; ``\\0workdir\\0`` stands for the placeholder ``{workdir}``."""
+    """What is executed in the place of a step; ``\\0workdir\\0`` stands for the placeholder ``{workdir}``.
+
+    ``files`` are paths by the names of parameters, which stand in it in the same way.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = {}
+    files: Mapping[str, str] = {}
 
 
 class Less(Struct, frozen=True):
@@ -71,14 +75,17 @@ def repro(  # noqa: PLR0913, PLR0917 - a run of a plan, and what is written abov
     providers: Callable[[], ProviderLookup],
     less: Less | None = None,
     instead: Mapping[str, Instead] = MappingProxyType({}),
+    *,
+    beside: str | None = None,
 ) -> str:
     """The text of a spec whose only run is ``run``, in canonical layout; ``remarks`` stand above as comments.
 
     ``root`` is the folder to which the spec's own paths are relative; ``less`` says which faults are left out,
-    ``instead`` what is executed in the place of steps, by their labels.
+    ``instead`` what is executed in the place of steps, by their labels.  What lies below the folder ``beside``, in
+    which the spec will be, is named from there, everything else by its absolute path.
     Raises CampaignError where no such spec can be written.
     """
-    writer = Writer(plan, run, root, less or Less(), instead)
+    writer = Writer(plan, run, root, less or Less(), instead, beside=beside)
     unused: set[str] = set()
     for _ in range(_MOST_PRUNED):
         text = format_source(Source(FILE, writer.text(remarks, unused)))
@@ -124,10 +131,11 @@ class Writer:
         instead: Mapping[str, Instead] = MappingProxyType({}),
         *,
         any_seed: bool = False,
+        beside: str | None = None,
     ) -> None:
-        """``any_seed``: the text holds for every seed of the run's cell."""
+        """``any_seed``: the text holds for every seed of the run's cell; ``beside`` is the folder that it is for."""
         self._plan, self._run, self._root, self._less, self._instead = plan, run, root, less or Less(), instead
-        self._any_seed = any_seed
+        self._any_seed, self._beside = any_seed, beside
         self._program: Program = run.cell.scenario.program
         self._case = self._program.case
         self._merged: Merged = self._case.merged
@@ -189,6 +197,9 @@ class Writer:
             yield f"\n{self._tool(name)}"
         for number, program in enumerate(self._instead.values(), start=1):
             yield f"\ntool {_REPLAYED}{number} {{\ncommand [{', '.join(map(argument, program.argv))}]"
+            yield from (
+                f"param {name}: path = {quoted(self._path(path, None))}" for name, path in program.files.items()
+            )
             yield from (f"env {name} = {argument(value)}" for name, value in program.env.items())
             yield "}"
 
@@ -371,7 +382,9 @@ class Writer:
 
     def _path(self, text: str, file: str | None) -> str:
         folder = "" if file is None else os.path.dirname(file)
-        return os.path.normpath(os.path.join(self._root, folder, text)) if text else text
+        path = os.path.normpath(os.path.join(self._root, folder, text)) if text else text
+        inside = self._beside is not None and path.startswith(os.path.join(self._beside, ""))
+        return os.path.relpath(path, self._beside) if inside else path
 
     # --- the source
 
