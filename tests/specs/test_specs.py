@@ -29,6 +29,8 @@ COUNTS = [
     ("margins.camp", ("--tier", "simulated"), (1, 15, 15)),
     ("margins.camp", ("--tier", "nightly"), (2, 18, 144)),
     ("traces.camp", (), (1, 2, 4)),
+    ("storage.camp", (), (11, 18, 18)),
+    ("storage.camp", ("--tier", "plain"), (5, 10, 10)),
     ("rocksdb.camp", ("--tier", "quick"), (10, 19, 19)),
     ("rocksdb.camp", ("--tier", "careless"), (1, 1, 3)),
     ("redis-chaos.camp", ("--tier", "quick"), (1, 6, 6)),
