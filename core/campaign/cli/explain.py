@@ -100,9 +100,10 @@ def _show_run(run: Run, plan: Plan, as_json: bool) -> None:
     from campaign.plan.listing import listed
     from campaign.rules.structs import RuleBook
 
-    shown, values = listed(run, plan), explain_values(run, plan.seed)
+    shown = listed(run, plan)
     limits = list(binding_of(run, plan.rules.book)) if plan.rules is not None else []
     book = plan.rules.book if plan.rules is not None else RuleBook()
+    values = explain_values(run, plan.seed, book)
     held = list(held_in(run.scenario, book, run))
     if as_json:
         rows = [

@@ -77,6 +77,8 @@ def _rows(book: RuleBook) -> Iterator[tuple[str, str, str, str, str, str | None]
         yield "override", override.key, f"replaces {replaced}", origin.rule_set, str(origin.span), origin.why
     if book.unbounded is not None:
         yield "unbounded", "", "deny", book.unbounded.rule_set, str(book.unbounded.span), None
+    for sla in book.slas.values():
+        yield "sla", sla.name, f"within {sla.within}", *_from(sla.origin)
     yield from _duties(book)
 
 

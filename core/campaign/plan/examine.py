@@ -14,6 +14,7 @@ from campaign.plan.limits import check_limits
 from campaign.plan.resources import check_holds
 from campaign.plan.ruled import Host, bind_rules
 from campaign.plan.selection import Selected
+from campaign.plan.slas import unwatched
 from campaign.rules.structs import RuleBook
 
 
@@ -29,7 +30,8 @@ def examine(checked: Checked, providers: ProviderLookup, read: Reader, host: Hos
         scenarios, wrong = compile_scenarios(checked, tier, {}, providers, book.limits)
         found.update(dict.fromkeys([*wrong, *check_names(scenarios), *check_bounds(scenarios)]))
         selected, _ = skip([Selected(each) for each in scenarios], book)
-        found.update(dict.fromkeys(missing_oracles([each.scenario for each in selected], book)))
+        left = [each.scenario for each in selected]
+        found.update(dict.fromkeys([*missing_oracles(left, book), *unwatched(left, book)]))
         if not failed(found):
             seed = campaign_facts(checked, tier).seed
             found.update(dict.fromkeys(check_holds(selected, checked.name, seed, (host or Host()).place)))

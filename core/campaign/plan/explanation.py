@@ -15,6 +15,8 @@ from campaign.plan.matrix import Run
 from campaign.plan.program import Environment, Program, Recipe, as_written
 from campaign.plan.scenario import Axis
 from campaign.plan.schedule import lay_out, waits
+from campaign.plan.slas import sla_of
+from campaign.rules.structs import RuleBook
 from campaign.units import Quantity, Value, format_exact
 
 _DEFAULT = "default"
@@ -30,8 +32,11 @@ class Explained(Struct, frozen=True):
     note: str | None = None
 
 
-def explain_values(run: Run, campaign_seed: int) -> tuple[Explained, ...]:
-    """Axes, settings and every provider's parameters of a run; raises CampaignError for what cannot be computed."""
+def explain_values(run: Run, campaign_seed: int, book: RuleBook | None = None) -> tuple[Explained, ...]:
+    """Axes, settings and every provider's parameters of a run; raises CampaignError for what cannot be computed.
+
+    ``book`` has the rule sets that bind it, which may give a fault less time.
+    """
     program = run.scenario.program
     environment = program.environment(run.values, run.seed, program.builtins)
     axes = {name: axis for axis in run.scenario.axes for name in axis.names}
@@ -46,7 +51,18 @@ def explain_values(run: Run, campaign_seed: int) -> tuple[Explained, ...]:
             for each in _recipe(recipe, environment, drawn)
         ),
         *_schedule(run, program, environment, drawn),
+        *_slas(run, program, book or RuleBook()),
     )
+
+
+def _slas(run: Run, program: Program, book: RuleBook) -> Iterator[Explained]:
+    """The times that rule sets give the faults of a run; the spec's own holds where it is shorter."""
+    for recipe in program.recipes:
+        part = recipe.part
+        sla = sla_of(part.label, part.facts.name, book) if part.kind == "fault" and recipe.applies(run.values) else None
+        if sla is not None:
+            note = f"at most, says the rule set {sla.origin.rule_set}"
+            yield Explained("parameter", f"{part.label}.sla", format_exact(sla.within), sla.origin.span, note)
 
 
 def _schedule(run: Run, program: Program, environment: Environment, drawn: Callable[[str], int]) -> Iterator[Explained]:

@@ -26,6 +26,7 @@ from campaign.plan.resources import check_holds
 from campaign.plan.ruled import Host, bind_rules
 from campaign.plan.scenario import Exclusion, Scenario
 from campaign.plan.selection import LeftOut, Providers, Selected, parse_filter, select
+from campaign.plan.slas import unwatched
 from campaign.plan.snapshot import Blobs, Snapshot, chosen_rules, reader
 from campaign.plan.space import Space
 from campaign.records.plan import PlanCounts, PlanOptions
@@ -192,7 +193,7 @@ def plan_checked(
         selected=tuple(selected),
         left_out=(*plan.left_out, *skipped),
     )
-    found += [*check_names(scenarios), *wrong, *missing_oracles(plan.scenarios, book)]
+    found += [*check_names(scenarios), *wrong, *missing_oracles(plan.scenarios, book), *unwatched(plan.scenarios, book)]
     return plan, [*found, *check_limits(selected, plan.name, plan.seed, book)]
 
 

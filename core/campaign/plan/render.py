@@ -7,7 +7,7 @@ same order but for the token.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -23,10 +23,12 @@ from campaign.plan.names import run_directory
 from campaign.plan.processes import Place, Rendered, render_processes
 from campaign.plan.program import Environment, Program, Recipe
 from campaign.plan.schedule import schedule_order
+from campaign.plan.slas import tightened
 from campaign.plan.variables import undefined_variable
 from campaign.plugins.names import canonical
 from campaign.records import (
     Directories,
+    FaultOrder,
     GuardOrder,
     MetricOrder,
     MinimizeOrder,
@@ -231,7 +233,7 @@ class _Rendering:
             steps=self._steps(),
             holds=render_holds(self._recipes("hold"), self.evaluation),
             guards=self.context.guards,
-            faults=render_faults(self._recipes("fault"), program.schedule, self.evaluation, labels, self.run.seed),
+            faults=self._faults(labels),
             watches=tuple(render_watch(each, self.evaluation) for each in self._recipes("watch")),
             oracles=tuple(render_oracle(each, self.evaluation) for each in self._recipes("oracle")),
             patterns=self._patterns(patterns),
@@ -293,6 +295,10 @@ class _Rendering:
             first_s=float(first.value) if first else 0.0,
             last_s=float(last.value) if last else 0.0,
         )
+
+    def _faults(self, processes: Collection[str]) -> tuple[FaultOrder, ...]:
+        recipes, schedule = self._recipes("fault"), self.program.schedule
+        return tightened(render_faults(recipes, schedule, self.evaluation, processes, self.run.seed), self.context.book)
 
     # --- processes
 

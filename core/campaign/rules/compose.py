@@ -16,7 +16,7 @@ from campaign.diagnostics import Diagnostic, Related
 from campaign.language.names import shown
 from campaign.plugins.names import canonical
 from campaign.rules.limits import dimension, leaves_no_value, same
-from campaign.rules.structs import Bound, Choice, Limit, Override, RuleBook, RuleSet
+from campaign.rules.structs import Bound, Choice, Limit, Override, RuleBook, RuleSet, Sla
 
 Report = Callable[[Diagnostic], None]
 _Rule = TypeVar("_Rule")
@@ -80,6 +80,7 @@ class _Composer:
             names=tuple(dict.fromkeys((*left.names, *right.names))),
             limits=self._limits(left.limits, right.limits),
             unbounded=left.unbounded or right.unbounded,
+            slas=_shorter(left.slas, right.slas),
             guards=_both(left.guards, right.guards),
             requires=_both(left.requires, right.requires),
             triage={**left.triage, **right.triage},
@@ -129,6 +130,7 @@ def _own(rule_set: RuleSet) -> RuleBook:
         names=(rule_set.name,),
         limits=rule_set.limits,
         unbounded=rule_set.unbounded,
+        slas=rule_set.slas,
         guards=rule_set.guards,
         requires=rule_set.requires,
         triage={canonical(each.id): each for each in rule_set.triage},
@@ -148,6 +150,15 @@ def _both(left: tuple[_Rule, ...], right: tuple[_Rule, ...]) -> tuple[_Rule, ...
         if each not in found:
             found.append(each)
     return tuple(found)
+
+
+def _shorter(left: Mapping[str, Sla], right: Mapping[str, Sla]) -> dict[str, Sla]:
+    """The times of both, of two for one fault the shorter; of equal ones the left one."""
+    found = dict(left)
+    for key, sla in right.items():
+        if key not in found or sla.within.value < found[key].within.value:
+            found[key] = sla
+    return found
 
 
 def _tighter(left: Bound | None, right: Bound | None, *, lowest: bool) -> Bound | None:

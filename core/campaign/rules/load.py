@@ -31,6 +31,7 @@ from campaign.rules.structs import (
     Require,
     RuleSet,
     Skip,
+    Sla,
     Split,
     Triage,
 )
@@ -77,6 +78,7 @@ class _Loader:
             match=self._match(root.get("match")),
             limits=self._limits(root.get("limits")),
             unbounded=self._origin(unbounded) if unbounded and schema.text_of(unbounded) == "deny" else None,
+            slas=self._slas(root.get("sla")),
             guards=self._each("guard", self._guard),
             requires=self._each("require", self._require),
             triage=self._keyed(self._each("triage", self._triage), lambda each: canonical(each.id)),
@@ -198,6 +200,20 @@ class _Loader:
             self._error("CAMP312", f"{shown(limit.name)} {empty}", place)
             return False
         return True
+
+    def _slas(self, node: Node | None) -> dict[str, Sla]:
+        """By canonical names of models and labels; two spellings of one are an error."""
+        found: dict[str, Sla] = {}
+        for name, within in node.entries.items() if isinstance(node, Entries) else ():
+            place = node.keys[name].span  # type: ignore[union-attr]
+            if not all(map(is_name, name.split("."))):
+                hint = "name a model (process.kill) or the label of a fault"
+                self._error("CAMP306", f"{shown(name)} is no name that a fault can have", place, hint)
+            elif canonical(name) in found:
+                self._twice(name, place, found[canonical(name)].origin.span)
+            else:
+                found[canonical(name)] = Sla(name, schema.duration_of(within), Origin(self.name, place))
+        return found
 
     # --- the other rules
 

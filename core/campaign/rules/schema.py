@@ -225,6 +225,7 @@ SCHEMA: dict[str, Any] = {
     "match": {"type": "dict"},
     "limits": {"type": "dict", "valuesrules": _mapping(_LIMIT)},
     "unbounded": _leaf(_unbounded),
+    "sla": {"type": "dict", "valuesrules": _leaf(duration_of)},
     "guard": _list(
         {
             "type": "dict",

@@ -83,6 +83,14 @@ class Match(Struct, frozen=True):
     origin: Origin
 
 
+class Sla(Struct, frozen=True):
+    """Within what time a fault has to be recovered from; ``name`` is its model or its label, as it was written."""
+
+    name: str
+    within: Quantity
+    origin: Origin
+
+
 class Guard(Struct, frozen=True, kw_only=True):
     """An oracle watched while a run lasts; ``settings`` are the oracle's, by name, as YAML gives them."""
 
@@ -190,6 +198,7 @@ class RuleSet(Struct, frozen=True, kw_only=True):
     match: tuple[Match, ...] = ()
     limits: Mapping[str, Limit] = {}
     unbounded: Origin | None = None
+    slas: Mapping[str, Sla] = {}
     guards: tuple[Guard, ...] = ()
     requires: tuple[Require, ...] = ()
     triage: tuple[Triage, ...] = ()
@@ -210,6 +219,7 @@ class RuleBook(Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     limits: Mapping[str, Limit] = {}
     unbounded: Origin | None = None
+    slas: Mapping[str, Sla] = {}
     guards: tuple[Guard, ...] = ()
     requires: tuple[Require, ...] = ()
     triage: Mapping[str, Triage] = {}
