@@ -139,3 +139,29 @@ def test_what_is_amiss_is_said(in_process: Callable[..., Any], recorded: Callabl
     (tmp_path / "bad.yaml").write_text("name: bad\ntriage: [{id: a, when: 'failure.mesage == 1'}]")
     bad = in_process("analyze", "--rules", str(tmp_path / "bad.yaml"))
     assert (bad.exit_code, "failure.message" in bad.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("reporter", "row"), [("md", "| journal == off | 8 | 8 |"), ("html", "<td>journal == off</td>")]
+)
+def test_reports_hold_the_analysis_where_anything_failed(
+    in_process: Callable[..., Any], recorded: Callable[..., Any], reporter: str, row: str
+) -> None:
+    recorded(GRID, axes=AXES)
+    text = in_process("report", "--as", reporter, "-o", "-").stdout
+    assert "Which values go with failures" in text
+    assert row in text
+    recorded([("wal.full", 1, ["pass"])], axes=AXES, number=1)
+    assert "Which values" not in in_process("report", "--as", reporter, "-o", "-").stdout
+
+
+@pytest.mark.parametrize("reporter", ["md", "html", "github"])
+def test_a_hostile_cause_stays_text(
+    in_process: Callable[..., Any], recorded: Callable[..., Any], reporter: str
+) -> None:
+    hostile = "<script>alert(1)</script>|`\x1b[31m\u202e" + "x" * 10_000
+    recorded([("a.b", 1, [f"fail: {hostile}"]), ("a.c", 1, ["pass"])], axes=("<script>", "|x\u202e"))
+    done = in_process("report", "--as", reporter, "-o", "-")
+    assert done.exit_code == 0, done.stderr
+    assert "<script>alert" not in done.stdout
+    assert "\u202e" not in done.stdout

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from campaign.diagnostics import CampaignError
-from campaign.judge.triage import Lookup, lacking, said_of
+from campaign.judge.triage import OF_FAILURES, TIMES, Lookup, lacking, said_of
 from campaign.language.expressions import Missing
-from campaign.language.files import Reader
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import Trial
 from campaign.plugins.names import canonical
+from campaign.readable import read_bounded
 from campaign.records import Exit, OracleRecord, Order
 from campaign.records.analysis import Cause
 from campaign.rules.failures import Triager
@@ -21,10 +21,12 @@ from campaign.rules.installed import TRIAGE, installed_rules
 from campaign.rules.structs import RuleBook, Triage
 from campaign.units import Value
 
+#: Of a file: more than any rule set may have, so that its size is seen and refused.
+_MOST_BYTES = 1 << 20
 #: Runs and fingerprints that a cause names.
 MOST_NAMED = 5
+#: How an exit record that tells of faults can be told from others without reading it: empty fields are left out.
 _FAULTS = b'"faults":'
-_TIMES = frozenset(("faults.detect_times", "faults.recovery_times"))
 
 
 class Knowledge(Struct, frozen=True):
@@ -36,21 +38,25 @@ class Knowledge(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def knowledge_of(book: RuleBook, paths: Sequence[str], read: Reader) -> Knowledge:
+def knowledge_of(book: RuleBook, paths: Sequence[str] = ()) -> Knowledge:
     """What the campaign's own rule book knows, then the sets in ``paths``, then those that packages bring.
 
     Of two rules with one id the first in this order holds.  Raises CampaignError for a path that is no rule set; an
     installed set that is broken is noted.
     """
-    books = [bind_paths(paths, read).book] if paths else []
+    books = [bind_paths(paths, _read).book] if paths else []
     notes: list[str] = []
     brought: list[RuleBook] = []
     for name, path in installed_rules(TRIAGE).items():
         try:
-            brought.append(bind_paths([path], read).book)
+            brought.append(bind_paths([path], _read).book)
         except CampaignError as error:
             notes.append(f"the installed rule set {name} is broken: {error.diagnostics[0].summary}")
     return combined([*books, book, *brought], notes)
+
+
+def _read(path: str) -> bytes:
+    return read_bounded(path, _MOST_BYTES)
 
 
 def combined(books: Iterable[RuleBook], notes: Iterable[str] = ()) -> Knowledge:
@@ -69,11 +75,11 @@ def combined(books: Iterable[RuleBook], notes: Iterable[str] = ()) -> Knowledge:
 class Parts:
     """The large parts of a trial, each read from the ledger when a rule asks for it; a lookup of its names."""
 
-    __slots__ = ("_exit", "_lacks", "_ledger", "_lookup", "_order", "_trial")
+    __slots__ = ("_absent", "_exit", "_ledger", "_lookup", "_order", "_trial")
 
-    def __init__(self, ledger: LedgerReader, trial: Trial, lacks: frozenset[str]) -> None:
-        """``lacks`` are names that no run of its cell has, so that nothing is read for them."""
-        self._ledger, self._trial, self._lacks = ledger, trial, lacks
+    def __init__(self, ledger: LedgerReader, trial: Trial, absent: frozenset[str]) -> None:
+        """``absent`` are names that it is known to lack, so that nothing is read for them."""
+        self._ledger, self._trial, self._absent = ledger, trial, absent
         self._order: Order | None = None
         self._exit: Exit | None = None
         said = said_of(trial.verdict or "", trial.kind, trial.message, trial.fingerprint)
@@ -81,13 +87,9 @@ class Parts:
 
     def __call__(self, name: str) -> Value:
         """The value of a name; raises Missing."""
-        if name in self._lacks or (name in _TIMES and not self._has_faults()):
+        if name in self._absent:
             raise Missing(name)
         return self._lookup(name)
-
-    def _has_faults(self) -> bool:
-        """Whether its exit record may tell of faults; one without leaves the field out."""
-        return self._trial.exit is not None and _FAULTS in self._trial.exit
 
     @property
     def order(self) -> Order:
@@ -145,6 +147,14 @@ class Tally:
         )
 
 
+class _Asked(Struct, frozen=True):
+    """The rules that are asked of trials of one kind, and the names that all of these lack."""
+
+    absent: frozenset[str]
+    explaining: Triager
+    suspicious: Triager
+
+
 class Experts:
     """Asks the rules about trials, one by one, and counts what they know."""
 
@@ -152,6 +162,7 @@ class Experts:
         self._ledger = ledger
         self._explaining, self._suspicious = Triager(knowledge.explaining), Triager(knowledge.suspicious)
         self._names = self._explaining.names | self._suspicious.names
+        self._asked: dict[tuple[frozenset[str], bool, bool], _Asked] = {}
         self._tallies: dict[str, Tally] = {}
         self.suspected = 0
 
@@ -163,11 +174,25 @@ class Experts:
         """The ids of the rules that explain a trial that failed, and of those that doubt one, whatever it came to."""
         if trial.verdict not in ("pass", "fail", "error"):
             return [], []
-        parts = Parts(self._ledger, trial, lacks)
-        explaining = [] if trial.verdict == "pass" else self._counted(self._explaining.known(parts), trial)
-        suspicious = self._counted(self._suspicious.known(parts), trial)
+        asked = self._of(lacks, trial)
+        if not asked.explaining and not asked.suspicious:
+            return [], []
+        parts = Parts(self._ledger, trial, asked.absent)
+        explaining = self._counted(asked.explaining.known(parts), trial)
+        suspicious = self._counted(asked.suspicious.known(parts), trial)
         self.suspected += bool(suspicious)
         return explaining, suspicious
+
+    def _of(self, lacks: frozenset[str], trial: Trial) -> _Asked:
+        """The rules that may hold of a trial, by what is known of it without reading its large parts."""
+        key = lacks, trial.exit is not None and _FAULTS in trial.exit, trial.verdict == "pass"
+        found = self._asked.get(key)
+        if found is None:
+            _, faults, passed = key
+            absent = lacks | (frozenset() if faults else TIMES) | (OF_FAILURES if passed else frozenset())
+            explaining = Triager(()) if passed else self._explaining.without(absent)
+            found = self._asked[key] = _Asked(absent, explaining, self._suspicious.without(absent))
+        return found
 
     def _counted(self, rules: Iterable[Triage], trial: Trial) -> list[str]:
         known: list[str] = []

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from shlex import quote
 
 from msgspec.structs import replace
 
+from campaign.analysis.analyze import analyze
 from campaign.analysis.beside import Beside, minimized, read_beside, read_excerpt
 from campaign.analysis.failures import Classes
+from campaign.analysis.knowledge import knowledge_of
 from campaign.analysis.overview import only_shmoo, overview_of
 from campaign.analysis.quarantine import remarks
 from campaign.analysis.reporting import Wanted
@@ -24,6 +26,7 @@ from campaign.plugins.api import UnableError
 from campaign.plugins.printing import printing_aside
 from campaign.plugins.results import Results, Target
 from campaign.records import Decision, Repeats, RunView, Summary
+from campaign.records.analysis import Analysis
 from campaign.rules.failures import quarantined
 
 
@@ -129,7 +132,17 @@ def results_of(ledger: LedgerReader, campaign: CampaignRow, now: str, target: Ta
         overview=lambda choice: overview_of(campaign, ledger.glances(campaign.id), choice, now, planned),
         shmoo=lambda choice: only_shmoo(ledger.glances(campaign.id), choice, planned),
         excerpt=lambda evidence: read_excerpt(os.path.join(campaign.run_root, evidence)),
+        analysis=lambda: analysis_of(ledger, campaign, now),
     )
+
+
+def analysis_of(ledger: LedgerReader, campaign: CampaignRow, now: str, rules: Sequence[str] = ()) -> Analysis:
+    """A campaign analyzed, as far as it has come; ``rules`` are files whose triage rules are asked before all others.
+
+    Raises LedgerError, and CampaignError for a file that is no rule set.
+    """
+    book = rule_book(ledger, campaign)
+    return analyze(ledger, campaign, book, knowledge_of(book, rules), now)
 
 
 def write_report(wanted: Wanted, results: Results, path: str) -> None:

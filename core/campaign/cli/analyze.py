@@ -45,13 +45,8 @@ def command(campaign: str | None, rules: tuple[str, ...], output_format: str, wo
 
 
 def _analyzed(word: str | None, rules: tuple[str, ...], workspace: str) -> Analysis:
-    from campaign.analysis.analyze import analyze
-    from campaign.analysis.knowledge import knowledge_of
-    from campaign.analysis.ruled import rule_book
-    from campaign.cli.files import read_file
+    from campaign.analysis.recorded import analysis_of
     from campaign.engine.asking import now
 
     with open_ledger(workspace) as ledger:
-        row = as_it_stands(workspace, choose_campaign(ledger, word))
-        book = rule_book(ledger, row)
-        return analyze(ledger, row, book, knowledge_of(book, rules, read_file), now())
+        return analysis_of(ledger, as_it_stands(workspace, choose_campaign(ledger, word)), now(), rules)

@@ -127,8 +127,16 @@ def _lacks(order: Order, name: str) -> bool:
     if root == "step":
         return longest(rest, (step.label for step in order.steps)) is None
     if root == "oracle" and rest != "ok":
-        return longest(rest, (oracle.label for oracle in order.oracles)) is None
+        return (
+            longest(rest, [*(oracle.label for oracle in order.oracles), *(watch.label for watch in order.watches)])
+            is None
+        )
     return False
+
+
+#: What only faults, and only failures, have.
+TIMES = frozenset(("faults.detect_times", "faults.recovery_times"))
+OF_FAILURES = frozenset(("failure.kind", "failure.message", "failure.fingerprint"))
 
 
 def said_of(

@@ -56,6 +56,13 @@ def sections(analysis: Analysis) -> Iterator[Section]:
     return (section for part in parts for section in part(analysis))
 
 
+def in_report(analysis: Analysis) -> Iterator[Section]:
+    """The parts that a report of the campaign lacks, where anything failed or is in doubt."""
+    if analysis.rate.failed or analysis.suspected:
+        parts = (_causes, _suspicious, _explained, _rates, _notes)
+        yield from (section for part in parts for section in part(analysis))
+
+
 def _failures(analysis: Analysis) -> Iterator[Section]:
     if not analysis.failures:
         return

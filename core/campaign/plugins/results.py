@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from campaign.records import HostRecord, PlanView, RunView, Summary
+from campaign.records.analysis import Analysis
 from campaign.records.overview import (
     ERROR,
     FAIL,
@@ -47,6 +48,10 @@ class Target(Struct, frozen=True, kw_only=True):
     colour: bool = False
 
 
+def _not_analyzed() -> None:
+    return None
+
+
 class Results(Struct, frozen=True, kw_only=True):
     """A campaign as far as it has come.
 
@@ -54,6 +59,7 @@ class Results(Struct, frozen=True, kw_only=True):
     their files are gone.  ``runs()`` reads every attempt in order of cell, seed and attempt, ``overview(choice)`` and
     ``shmoo(choice)`` read them once and keep little; each call reads anew.  ``excerpt(evidence)`` is the end of an
     attempt's output, empty where there is none; ``evidence`` is relative to ``folder``, as in a ``UniqueFailure``.
+    ``analysis()`` reads them once too, None where nothing was analyzed; ``plugins.analyzed`` makes sections of it.
     """
 
     summary: Summary
@@ -67,6 +73,7 @@ class Results(Struct, frozen=True, kw_only=True):
     overview: Callable[[Choice], Overview]
     shmoo: Callable[[Choice], Shmoo | None]
     excerpt: Callable[[str], str]
+    analysis: Callable[[], Analysis | None] = _not_analyzed
 
 
 __all__ = [
@@ -75,6 +82,7 @@ __all__ = [
     "MIXED",
     "NOT_RUN",
     "PASS",
+    "Analysis",
     "Bar",
     "Bin",
     "Choice",

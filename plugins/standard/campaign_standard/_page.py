@@ -20,6 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 from msgspec import Struct
 
+from campaign.plugins.analyzed import in_report
 from campaign.plugins.api import UnableError, UniqueFailure, Value
 from campaign.plugins.results import Choice, Distribution, Panel, Results, Shmoo
 from campaign_standard import _pictures
@@ -110,7 +111,7 @@ def _environment(template: Value | None, linked: bool) -> ImmutableSandboxedEnvi
 
 def _context(results: Results, settings: Mapping[str, Value]) -> dict[str, Any]:
     summary = results.summary
-    shown = summary.failures[:_MOST_FAILURES]
+    shown, analysis = summary.failures[:_MOST_FAILURES], results.analysis()
     excerpts = (results.excerpt(each.evidence) if number < _MOST_EXCERPTS else "" for number, each in enumerate(shown))
     return {
         "summary": summary,
@@ -121,6 +122,7 @@ def _context(results: Results, settings: Mapping[str, Value]) -> dict[str, Any]:
         "folder": results.folder,
         "overview": results.overview(_choice(settings)),
         "failures": [FailureStory(each, excerpt) for each, excerpt in zip(shown, excerpts, strict=True)],
+        "analysis": [] if analysis is None else list(in_report(analysis)),
         "failures_left_out": len(summary.failures) - len(shown),
         "remarks": summary.remarks[:_MOST_REMARKS],
         "remarks_left_out": max(0, len(summary.remarks) - _MOST_REMARKS),

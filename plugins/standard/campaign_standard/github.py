@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from campaign.plugins.api import Reporter, RunView, Summary, hookimpl
+from campaign.plugins.api import Reporter, RunView, Summary, Value, hookimpl
+from campaign.plugins.results import Analysis, Results
 from campaign_standard.markdown import sections
 
 api = 1
@@ -21,16 +22,13 @@ class GithubReporter(Reporter):
     about = "a summary for the page of a GitHub Actions job, 1 MiB at most"
     filename = "github.md"
 
-    def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
+    def render(self, results: Results, settings: Mapping[str, Value], write: Callable[[str | bytes], None]) -> None:
         """Write line by line until the room is used up; runs are listed in a part that opens on demand."""
-        room = _MOST_BYTES
-        for line in _lines(summary, runs):
-            size = len(line.encode("utf-8", "backslashreplace"))
-            if size > room:
-                write(_CUT)
-                return
-            room -= size
-            write(line)
+        _write(_lines(results.summary, results.runs(), results.analysis()), write)
+
+    def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
+        """The same without an analysis."""
+        _write(_lines(summary, runs, None), write)
 
 
 @hookimpl
@@ -39,8 +37,19 @@ def campaign_reporters() -> Iterable[Reporter]:
     return [GithubReporter()]
 
 
-def _lines(summary: Summary, runs: Iterator[RunView]) -> Iterator[str]:
-    head, failed, facts = sections(summary, runs)
+def _write(lines: Iterator[str], write: Callable[[str], None]) -> None:
+    room = _MOST_BYTES
+    for line in lines:
+        size = len(line.encode("utf-8", "backslashreplace"))
+        if size > room:
+            write(_CUT)
+            return
+        room -= size
+        write(line)
+
+
+def _lines(summary: Summary, runs: Iterator[RunView], analysis: Analysis | None) -> Iterator[str]:
+    head, failed, facts = sections(summary, runs, analysis)
     yield from head
     first = next(failed, None)
     if first is not None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from campaign.plugins.api import PlanTool, Reporter, RunView, Summary, UniqueFailure, Verdict, hookimpl
+from campaign.plugins.analyzed import Section, in_report
+from campaign.plugins.api import PlanTool, Reporter, RunView, Summary, UniqueFailure, Value, Verdict, hookimpl
+from campaign.plugins.results import Analysis, Results
 from campaign_standard._plain import UNSEEN
 
 api = 1
@@ -23,8 +25,14 @@ class MarkdownReporter(Reporter):
     about = "a summary in Markdown"
     filename = "report.md"
 
-    def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
+    def render(self, results: Results, settings: Mapping[str, Value], write: Callable[[str | bytes], None]) -> None:
         """Write the sections; runs are listed as they come."""
+        for section in sections(results.summary, results.runs(), results.analysis()):
+            for line in section:
+                write(line)
+
+    def report(self, summary: Summary, runs: Iterator[RunView], write: Callable[[str], None]) -> None:
+        """The same without an analysis."""
         for section in sections(summary, runs):
             for line in section:
                 write(line)
@@ -36,17 +44,32 @@ def campaign_reporters() -> Iterable[Reporter]:
     return [MarkdownReporter()]
 
 
-def sections(summary: Summary, runs: Iterator[RunView]) -> tuple[Iterator[str], Iterator[str], Iterator[str]]:
-    """The lines of a summary, of the attempts that did not pass, and of what took part."""
-    return _head(summary), _listed(runs), (f"{line}\n" for line in _facts(summary))
+def sections(
+    summary: Summary, runs: Iterator[RunView], analysis: Analysis | None = None
+) -> tuple[Iterator[str], Iterator[str], Iterator[str]]:
+    """The lines of a summary with its analysis, of the attempts that did not pass, and of what took part."""
+    return _head(summary, analysis), _listed(runs), (f"{line}\n" for line in _facts(summary))
 
 
-def _head(summary: Summary) -> Iterator[str]:
+def _head(summary: Summary, analysis: Analysis | None) -> Iterator[str]:
     yield f"# {_text(summary.name)}\n\n{_headline(summary)}\n\n"
-    parts = (_instances, _failures, _remarks, _skipped, _next_steps)
-    for section in (part(summary) for part in parts):
+    before, after = (_instances, _failures), (_remarks, _skipped, _next_steps)
+    analyzed = () if analysis is None else in_report(analysis)
+    parts = (*(part(summary) for part in before), *map(_section, analyzed), *(part(summary) for part in after))
+    for section in parts:
         for line in section:
             yield f"{line}\n"
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield f"## {_text(section.title)}\n"
+    for line in section.lines:
+        yield f"{_text(line)}\n"
+    if section.rows:
+        yield _row(map(_text, section.headers))
+        yield _row("---:" if header in section.numbers else "---" for header in section.headers)
+        yield from (_row(map(_text, row)) for row in section.rows)
+        yield ""
 
 
 def _headline(summary: Summary) -> str:
