@@ -75,8 +75,8 @@ class Lab:
     def watchdog(self, *flags: str) -> subprocess.Popen:
         return self.start("watchdog", f"--port={self.port}", f"--directory={self.directory}", *flags)
 
-    def inspect(self):
-        return inspect(self.directory, self.history, self.program, dict(os.environ))
+    def inspect(self, everything: bool = False):
+        return inspect(self.directory, self.history, self.program, dict(os.environ), everything)
 
     def wait_until(self, condition) -> None:
         until_s = time.monotonic() + PATIENCE_S

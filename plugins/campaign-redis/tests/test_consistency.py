@@ -131,6 +131,7 @@ def test_nothing_on_disk_is_nothing_promised(lab):
     assert (finding.wrong, finding.promised, finding.keys) == (None, 0, 0)
     assert finding.acknowledged > 0
     assert finding.summary == f"{finding.acknowledged} writes were acknowledged, 0 keys are as promised"
+    assert " is lost: it holds nothing" in lab.inspect(everything=True).wrong
 
 
 def test_there_must_be_something_to_judge(appended, copy_of, lab):

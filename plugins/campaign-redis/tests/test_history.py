@@ -55,7 +55,7 @@ def test_what_one_server_says_holds_for_what_was_sent_to_it():
     assert _numbers(_history(*later), 5, SNAPSHOTS) == (None, [1, 2])
 
 
-def test_the_two_seconds_count_from_the_last_answer_of_that_server():
+def test_the_seconds_count_from_the_last_answer_of_that_server():
     later = (*TWO, "server 2 bb", "set 3 6 2", "ack 3 200.0")
     assert _numbers(_history(*later), 5, EVERYSEC) == (1, [2])
 

@@ -91,7 +91,7 @@ def test_a_server_and_a_watchdog_say_when_they_are_ready(registry, lab):
 
 def test_the_oracles_judge(registry, lab):
     ping, consistency = registry.find("oracle", "redis.ping"), registry.find("oracle", "redis.consistency")
-    server = lab.serve()
+    server = lab.serve("--appendonly=false")
     lab.write("--duration-s=0.2")
     evidence = _evidence(lab.folder, dict(os.environ))
     asked = {**defaults(ping), "port": str(lab.port)}
@@ -102,7 +102,10 @@ def test_the_oracles_judge(registry, lab):
     assert (answer.ok, answer.message) == (False, f"no server at port {lab.port}: Connection refused")
     judged = consistency.judge(evidence, defaults(consistency))
     assert judged.ok
-    assert judged.message.startswith(f"{judged.details['acknowledged']} writes were acknowledged, ")
+    assert judged.message == f"{judged.details['acknowledged']} writes were acknowledged, 0 keys are as promised"
+    judged = consistency.judge(evidence, {**defaults(consistency), "promise": "acknowledged"})
+    assert not judged.ok
+    assert judged.message.startswith("acknowledged write ")
 
 
 def test_without_redis_the_oracle_says_how_to_get_it(registry, tmp_path):

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from campaign_redis import configuration
-from campaign_redis.configuration import CONFIGURATION, PID_FILE, PROGRAM, Configuration
-from campaign_redis.history import History, Write, expected, key_bytes, read_history, read_value
+from campaign_redis.configuration import CONFIGURATION, PID_FILE, PROGRAM, Configuration, Persistence
+from campaign_redis.history import EVERYTHING, History, Write, expected, key_bytes, read_history, read_value
 from campaign_redis.resp import Connection, ProtocolError, RefusedError
 
 #: How long a server may load before it is given up.
@@ -53,17 +53,20 @@ class Finding(NamedTuple):
         return "; ".join((counts, *self.notes))
 
 
-def inspect(directory: Path, history_file: Path, program: str, env: Mapping[str, str]) -> Finding:
+def inspect(
+    directory: Path, history_file: Path, program: str, env: Mapping[str, str], everything: bool = False
+) -> Finding:
     """Judge the folder of a server by a history; nothing of both is changed.
 
-    ``program`` is ``redis-server`` and ``env`` what it gets.  Raises UnreadableError.
+    ``program`` is ``redis-server`` and ``env`` what it gets.  What the persistence promises must be there, or
+    ``everything`` that was acknowledged.  Raises UnreadableError.
     """
     told, history = _read(directory, history_file)
     with tempfile.TemporaryDirectory(prefix="campaign-redis-") as scratch:
         copy = Path(scratch) / "copy"
         shutil.copytree(directory, copy, ignore=shutil.ignore_patterns(CONFIGURATION, PID_FILE, "temp-*"))
         with _served(copy, told, program, env) as server:
-            return _judge(server, history, told)
+            return _judge(server, history, EVERYTHING if everything else told.persistence)
 
 
 def _read(directory: Path, history_file: Path) -> tuple[Configuration, History]:
@@ -126,7 +129,7 @@ def _loaded(server: _Server) -> Connection | None:
     raise UnreadableError(f"a server had not loaded a copy of the data within {LOADS_WITHIN_S:g} s")
 
 
-def _judge(server: _Server, history: History, told: Configuration) -> Finding:
+def _judge(server: _Server, history: History, promise: Persistence) -> Finding:
     connection = _loaded(server)
     if connection is None:
         transcript = _kept(server.log)
@@ -136,7 +139,7 @@ def _judge(server: _Server, history: History, told: Configuration) -> Finding:
             found, strange = _everything(connection)
         except (OSError, RefusedError) as error:
             raise UnreadableError(f"a server that had loaded a copy of the data could not be read: {error}") from None
-    wrong, promised = wrong_with(history, told, found)
+    wrong, promised = wrong_with(history, promise, found)
     transcript = _kept(server.log)
     notes = tuple(_words(line) for line in transcript.splitlines() if _TRUNCATED in line)
     return Finding(strange or wrong, history.acknowledged, promised, len(found), notes, transcript)
@@ -183,13 +186,13 @@ def _read_pair(name: bytes, value: bytes) -> tuple[int | None, int | None]:
 # --- what must be there -------------------------------------------------------------------------------------------
 
 
-def wrong_with(history: History, told: Configuration, found: Mapping[int, int]) -> tuple[str | None, int]:
+def wrong_with(history: History, promise: Persistence, found: Mapping[int, int]) -> tuple[str | None, int]:
     """The first broken promise (None: every key holds what it must or may), and how many keys must hold something."""
     lost: list[tuple[Write, int]] = []
     strange: list[int] = []
     promised = 0
     for key in sorted(history.writes.keys() | found.keys()):
-        must, instead = expected(history, key, told.persistence)
+        must, instead = expected(history, key, promise)
         promised += must is not None
         holds = found.get(key)
         if holds in {each.number for each in instead} or holds == (must.number if must else None):

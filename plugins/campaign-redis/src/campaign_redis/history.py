@@ -27,9 +27,11 @@ from campaign_redis.configuration import Persistence
 
 #: The least size of a value: it begins with its key and the number of its write.
 LEAST_BYTES = 32
-#: With ``everysec`` Redis writes at most this long after it has acknowledged: it lets a slow sync of a second go on for
-#: another one before it writes beside it, and acknowledges meanwhile.
-EVERYSEC_S = 2.0
+#: With ``everysec`` Redis acknowledges first while a sync takes long, and writes at most two seconds later, by a clock
+#: that it reads ten times a second (``flushAppendOnlyFile`` in its ``aof.c``).
+EVERYSEC_S = 2.5
+#: What is promised to whoever expects all that was acknowledged to be there.
+EVERYTHING = Persistence(appendonly=True, appendfsync="always")
 
 
 class Write(NamedTuple):
@@ -130,7 +132,7 @@ class History:
         """Whether a write outlives the killing of its server, by what is kept on disk and when.
 
         The process is killed, not the machine: what it gave to the kernel stays.  With ``always`` and ``no`` Redis
-        writes before it acknowledges.  With ``everysec`` it may hold back what it acknowledged in the last two seconds
+        writes before it acknowledges.  With ``everysec`` it may hold back what it acknowledged in the last seconds
         before it died, which is at most that long before its last answer.  Without an append-only file all that is
         kept are snapshots, and what was acknowledged before one of them was begun.
         """

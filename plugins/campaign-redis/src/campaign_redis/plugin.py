@@ -209,7 +209,16 @@ class Consistency(Oracle):
 
     name = "consistency"
     about = "Redis can load what was left, and no acknowledged write is lost beyond what the persistence allows"
-    parameters: ClassVar[Schema] = {**_DIRECTORY, **_HISTORY}
+    parameters: ClassVar[Schema] = {
+        **_DIRECTORY,
+        **_HISTORY,
+        "promise": {
+            "type": "string",
+            "default": "persistence",
+            "allowed": ["persistence", "acknowledged"],
+            "meta": {"help": "what must be there: what the persistence promises, or whatever was acknowledged"},
+        },
+    }
 
     def missing(self, settings: Mapping[str, Value], env: Mapping[str, str]) -> str | None:  # noqa: ARG002 - any
         """Redis, where this machine lacks it."""
@@ -224,7 +233,13 @@ class Consistency(Oracle):
             raise UnableError(f"{PROGRAM} was not found: {HOW_TO_GET}")
         work = Path(evidence.work)
         try:
-            finding = inspect(work / str(settings["directory"]), work / str(settings["history"]), program, evidence.env)
+            finding = inspect(
+                work / str(settings["directory"]),
+                work / str(settings["history"]),
+                program,
+                evidence.env,
+                everything=settings.get("promise") == "acknowledged",
+            )
         except UnreadableError as error:
             raise UnableError(str(error)) from None
         return Judgement(

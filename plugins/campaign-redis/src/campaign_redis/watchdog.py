@@ -122,13 +122,21 @@ def kill_what_is_left(directory: Path) -> None:
     except (OSError, ValueError):
         return  # it never came so far, or is gone
     try:
-        if _is_server_of(pid, directory):
-            signal.pidfd_send_signal(process, signal.SIGKILL)
+        if _killed(pid, process, directory):
             select.select([process], [], [], _GONE_WITHIN_S)
-    except OSError:
-        pass  # it has just gone
     finally:
         os.close(process)
+
+
+def _killed(pid: int, process: int, directory: Path) -> bool:
+    """Kill a process if it is the server in ``directory``; whether its end has to be waited for."""
+    try:
+        if not _is_server_of(pid, directory):
+            return False
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    except OSError:
+        pass  # it is going already: as long as one of its threads is there, so are its files and its port
+    return True
 
 
 def _is_server_of(pid: int, directory: Path) -> bool:
