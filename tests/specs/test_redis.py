@@ -34,7 +34,7 @@ def _metrics(run: dict[str, Any]) -> dict[str, Any]:
 
 
 @needs_redis
-def test_the_weak_watchdog_fails_where_it_is_weak_and_only_there(executed) -> None:
+def test_the_weak_watchdog_fails_where_it_is_weak_and_only_there(executed, campaign, tmp_path) -> None:
     ended, runs = executed("--tier", "quick")
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert {key: run["verdict"] for key, run in runs.items()} == {
@@ -49,6 +49,7 @@ def test_the_weak_watchdog_fails_where_it_is_weak_and_only_there(executed) -> No
     assert failed["failure"]["kind"] == "sla"
     assert failed["reason"] == "fault hang never recovered: its sla is 2 s"
     assert _metrics(failed)["commands"] == 0
+    assert "hang-unnoticed" in campaign("analyze", "--workspace", tmp_path / "w").stdout
     for key, run in runs.items():
         assert all(oracle["ok"] for oracle in run["oracles"]), key
         assert (_metrics(run)["commands"] > 0) == ("none" not in key and run is not failed)
@@ -59,11 +60,12 @@ def test_the_weak_watchdog_fails_where_it_is_weak_and_only_there(executed) -> No
 
 @needs_redis
 def test_what_is_wrong_with_the_weak_one_can_be_mended_in_its_policy(executed, tmp_path) -> None:
-    shutil.copy(SPECS / "redis-chaos.camp", tmp_path)
-    shutil.copytree(SPECS / "redis-watchdog", tmp_path / "redis-watchdog")
-    weak = tmp_path / "redis-watchdog" / "weak.toml"
+    shutil.copytree(SPECS.parent / "rules", tmp_path / "rules")
+    shutil.copytree(SPECS / "redis-watchdog", tmp_path / "specs" / "redis-watchdog")
+    shutil.copy(SPECS / "redis-chaos.camp", tmp_path / "specs")
+    weak = tmp_path / "specs" / "redis-watchdog" / "weak.toml"
     weak.write_text(weak.read_text().replace("notices_hangs = false", "notices_hangs = true"))
-    ended, runs = executed("--tier", "quick", "--set", "variant=weak", "--set", "chaos=hang", specs=tmp_path)
+    ended, runs = executed("--tier", "quick", "--set", "variant=weak", "--set", "chaos=hang", specs=tmp_path / "specs")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert list(runs) == ["process.by-log.weak.hang#1"]
     assert _metrics(runs["process.by-log.weak.hang#1"])["commands"] == 1
