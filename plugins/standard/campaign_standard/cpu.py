@@ -1,4 +1,4 @@
-"""Processors: the governor and the frequency of cpufreq, held while a run lasts."""
+"""Processors: the governor and the frequency of cpufreq, held while a run lasts, and others who want them too."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from campaign.plugins.api import Fault, Injected, Injection, Quantity, Schema, UnableError, Value, hookimpl
+from campaign_standard._hogs import Hog
 from campaign_standard._setting import put_back, read_file, settled, unwritable, write_file
 
 api = 1
@@ -164,7 +165,58 @@ class Frequency(_Cpufreq):
         return ordered
 
 
+class Starve(Hog):
+    """``cpu.starve { workers = 4 }``: four busy processes on each processor that the target may run on."""
+
+    name = "starve"
+    about = "have busy processes take the processors of a process"
+    parameters: ClassVar[Schema] = {
+        "workers": {
+            "type": "int",
+            "default": 4,
+            "min": 1,
+            "max": 64,
+            "meta": {"help": "on each processor: the target gets a share of one among so many and itself"},
+        },
+        "load": {
+            "type": "ratio",
+            "default": "100%",
+            "min": "1%",
+            "max": "100%",
+            "meta": {"help": "of the time that each is busy, in bursts of 5 ms to 50 ms drawn from the seed"},
+        },
+        "cpus": {
+            "type": "list",
+            "default": [],
+            "schema": {"type": "int", "min": 0},
+            "meta": {"help": "the processors' numbers; those of the target where the list is empty"},
+        },
+    }
+
+    def missing(self, settings: Mapping[str, Value]) -> str | None:
+        """A processor that is not there for us."""
+        lacking = sorted(set(_numbers(settings["cpus"])) - os.sched_getaffinity(0))
+        return f"processor {lacking[0]} is not there, or not for this process" if lacking else None
+
+    def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
+        """Start them."""
+        settings, target = injection.settings, injection.target
+        try:
+            cpus = _numbers(settings["cpus"]) or sorted(os.sched_getaffinity(target.pid if target else 0))
+        except OSError:
+            raise UnableError("the process had already ended") from None
+        load = settings["load"]
+        words = [f"--cpus={','.join(map(str, cpus))}", f"--workers={settings['workers']}", f"--seed={injection.random}"]
+        words.append(f"--load={float(load.value) if isinstance(load, Quantity) else 1.0}")
+        notes = f"{settings['workers']} busy processes on each of processors {', '.join(map(str, cpus))}"
+        return self.take(undo, ("cpu", *words), notes)
+
+
+def _numbers(value: Value) -> list[int]:
+    return [each for each in value if isinstance(each, int)] if isinstance(value, tuple) else []
+
+
 @hookimpl
 def campaign_faults() -> list[Fault]:
-    """The holds of this plugin."""
-    return [Governor(), Frequency()]
+    """The holds of this plugin, and who else wants the processors."""
+    return [Governor(), Frequency(), Starve()]
