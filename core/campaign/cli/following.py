@@ -10,6 +10,7 @@ from typing import TextIO
 
 from campaign.cli.progress import PlainProgress, watcher
 from campaign.cli.tokens import Tokens, TokenWatcher
+from campaign.engine.lengthy import Lengthy
 from campaign.engine.wire import Progress
 from campaign.engine.workspace import STALE_S, Workspace
 from campaign.judge.view import run_view
@@ -31,6 +32,7 @@ class Follower:
         self._begun = False
         self._tale = tale
         self._obstacles = Obstacles(workspace, row.id)
+        self._lengthy = Lengthy(Workspace(workspace).ledger, row.id, time.monotonic)
 
     def show(self, progress: Progress) -> None:
         """It is that far."""
@@ -44,7 +46,7 @@ class Follower:
 
     def look(self) -> None:
         """See what the ledger has meanwhile, and say what is in the way."""
-        for text in self._obstacles.news():
+        for text in (*self._obstacles.news(), *self._lengthy.news()):
             self._watcher.note(text)
             if self._tale is not None:
                 self._tale.watcher.note(text)

@@ -11,7 +11,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -23,6 +23,7 @@ from campaign.analysis.summarize import counted, exit_status
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import protocol, repeat
 from campaign.engine.client import Connect, EngineDefectError
+from campaign.engine.lengthy import LOOK_S, Lengthy
 from campaign.engine.project import EVENTS, RUN, Projector
 from campaign.engine.releasing import all_held
 from campaign.engine.replay import as_it_was
@@ -31,7 +32,7 @@ from campaign.engine.sidework import Ground, Maker, Sidework
 from campaign.engine.telling import Facts, Teller, facts_of
 from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import FAILED, FINISHED, INTERRUPTED, PLAN, AttemptRecord, CampaignRow, RequestRow
+from campaign.ledger.rows import FINISHED, INTERRUPTED, PLAN, AttemptRecord, CampaignRow, RequestRow
 from campaign.plan.matrix import Run
 from campaign.records import Exit, Order, RunView, Verdict
 from campaign.records.event import EventView
@@ -132,6 +133,7 @@ class Planner:
         self._orders: dict[str, tuple[Order, str, str | None]] = {}  # by token: with cause and parent
         self._known: frozenset[str] = frozenset()
         self._side = Sidework(self._ground, errand.makers, errand.ledger, self._send)
+        self._lengthy = Lengthy(errand.ledger, errand.campaign.id, self._loop.now)
         self._interrupts = self._complaints = 0
         self._ready = False
         self._outcome: Outcome | None = None
@@ -221,6 +223,7 @@ class Planner:
 
     def _opened(self) -> None:
         """The campaign is recorded; what it did before this point is known and left out."""
+        self._look()
         errand, done = self._errand, 0
         if errand.resume:
             self._catch_up()
@@ -232,6 +235,13 @@ class Planner:
         self._iterators = {number: runs for number, (_, runs) in errand.lanes.items()}
         self._tell("campaign_planned", campaign=errand.campaign.id, runs=errand.campaign.total or 0)
         self._watcher.begin(errand.campaign.total, done)
+
+    def _look(self) -> None:
+        """Say now and then what is judged for long; where that cannot be read, whoever needs the ledger will tell."""
+        with suppress(CampaignError):
+            for text in self._lengthy.news():
+                self._watcher.note(text)
+        self._loop.call_later(LOOK_S, self._look)
 
     def _offer(self, lane: int, count: int) -> None:
         orders: list[Raw] = []
@@ -431,7 +441,7 @@ class Planner:
             requests = [(row, row.result or {}) for row in ledger.requests(self._errand.campaign.id)]
         counts, unsafe = counted(verdicts, failing, self._errand.quarantined)
         status = exit_status(counts, unsafe=unsafe)
-        if status == ExitStatus.PASSED and any(map(_failed, (*requests, *self._side.results))):
+        if status == ExitStatus.PASSED and any(map(repeat.failed, (*requests, *self._side.results))):
             status = ExitStatus.FAILED
         return Outcome(FINISHED, ExitStatus.CANCELED if idle.canceled and not unsafe else status)
 
@@ -479,12 +489,6 @@ class Planner:
         elif self._interrupts == 2:
             self._watcher.note("ending what runs")
             self._link.send(protocol.HaltAll())
-
-
-def _failed(request: tuple[RequestRow, dict[str, Any]]) -> bool:
-    """Whether a repeat of the plan came to a failure: that is the campaign's own."""
-    row, result = request
-    return row.kind == repeat.KIND and (result.get("failed") is not None or row.state == FAILED)
 
 
 def token_maker(epoch: int) -> Callable[[], str]:

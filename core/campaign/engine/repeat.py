@@ -9,7 +9,7 @@ from typing import Any
 from campaign.analysis.ruled import quarantined_in
 from campaign.engine.sidework import Came, Ground, Trial, Work
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import REPEAT, AttemptRecord, AttemptRow
+from campaign.ledger.rows import FAILED, REPEAT, AttemptRecord, AttemptRow, RequestRow
 from campaign.records import Verdict
 
 KIND = REPEAT
@@ -73,6 +73,12 @@ def _failed(runs: int, came: Came) -> dict[str, Any]:
     message = failure.message if failure else came.decision.reason
     told = _told(runs, f"{order.key}@{order.origin}-{order.attempt}", order.directories.public)
     return {**told, "verdict": came.decision.verdict, "message": message}
+
+
+def failed(request: tuple[RequestRow, dict[str, Any]]) -> bool:
+    """Whether a repeat of the plan came to a failure: that is the campaign's own."""
+    row, result = request
+    return row.kind == KIND and (result.get("failed") is not None or row.state == FAILED)
 
 
 def _told(runs: int, failed: str | None, directory: str | None) -> dict[str, Any]:
