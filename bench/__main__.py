@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import check, dispatch, faults, iterate, limits, matrix, minimize, output, queue, reports, results
+from bench import check, dispatch, faults, iterate, limits, matrix, minimize, output, queue, reports, results, virtual
 from bench.measure import CAMPAIGN, machine, version_of
 
 PARTS = {
@@ -22,6 +22,7 @@ PARTS = {
     "minimize": minimize.measure,
     "faults": faults.measure,
     "iterate": iterate.measure,
+    "virtual": virtual.measure,
 }
 
 
