@@ -126,7 +126,7 @@ def test_where_nothing_is_left_that_could_recover_nobody_waits(desk: Desk) -> No
 
 
 def test_the_timeout_ends_the_waiting_not_the_run_and_later_faults_came_too_late(desk: Desk) -> None:
-    first, second = trace(at_s=0.0, sla_s=60.0, target="srv"), FaultOrder("k", "process.kill", 1.0, target="srv")
+    first, second = trace(at_s=0.0, sla_s=60.0, target="srv"), FaultOrder("k", "process.kill", 1.5, target="srv")
     script = "until test -e in-force; do sleep 0.01; done; looked"
     _, exit = served(desk, script, calm(), faults=(first, second), timeout_s=3.0)
     assert exit.stopped is None
@@ -220,6 +220,20 @@ def test_its_host_is_killed_while_it_is_asked(desk: Desk) -> None:
     exit = desk.exit(order)
     assert "the provider host ended (signal 9)" in (exit.watches[0].error or "")
     assert decide(order, exit).verdict is not Verdict.PASS
+
+
+def test_its_host_is_killed_between_two_samples(desk: Desk) -> None:
+    """Nothing is lost but time: a new host is asked."""
+    seldom = WatchOrder("good", "strangers.good", 1.5, 20.0)
+    order = desk.start(desk.order(shell("until test -e go; do sleep 0.02; done"), watches=(seldom,), plugins=PLUGINS))
+    wait_for(desk.tools_left)
+    (before,) = hosts(desk)
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: hosts(desk) not in ([], [before]))
+    Path(order.directories.work, "go").touch()
+    exit = desk.exit(order)
+    assert exit.watches[0].error is None
+    assert oks(exit.watches[0]) == [False]
 
 
 def test_cancel_during_a_watch_that_hangs(desk: Desk) -> None:

@@ -29,24 +29,30 @@ class Sampler:
         secrets: tuple[str, ...],
         every_s: float,
         deadline_s: float,
+        patient: bool = False,
         request: Callable[[int], Request],
         heard: Callable[[Reply], None],
     ) -> None:
-        """``request`` makes the next question, given its id; it must be answered within ``deadline_s``."""
+        """``request`` makes the next question, given its id; it must be answered within ``deadline_s``.
+
+        ``patient``: that time does not hold for a host that has to be started anew, as it does not for the first one.
+        """
         self._station, self._loop = station, station.loop
         self._host = station.new_host()
         self._host.secrets = secrets
-        self._every_s, self._deadline_s = every_s, deadline_s
+        self._every_s, self._deadline_s, self._patient = every_s, deadline_s, patient
         self._request, self._heard = request, heard
         self._timer: Timer | None = None
-        self._due = 0.0
+        self._due: float | None = None
+        self._plugins: tuple[str, ...] = ()
         self.missed = 0
         self.able = False
         self.over = False
 
     def start(self, plugins: tuple[str, ...]) -> None:
         """Ask for the first time, once these plugins are loaded."""
-        self._host.ask(Load(self._host.next_id(), plugins), _LOAD_DEADLINE_S, self._loaded)
+        self._plugins = plugins
+        self._load()
 
     def end(self) -> None:
         """Ask no more; what is being asked is not heard any more.  Harmless when repeated."""
@@ -56,26 +62,39 @@ class Sampler:
                 self._timer.cancel()
             self._station.dismiss(self._host)
 
+    def _load(self) -> None:
+        self._host.ask(Load(self._host.next_id(), self._plugins), _LOAD_DEADLINE_S, self._loaded)
+
     def _loaded(self, reply: Reply) -> None:
         self.able = not isinstance(reply, Failed)
         if self.over:
             return
-        if self.able:
+        if not self.able:
+            self._heard(reply)
+        elif self._due is None:
             self._due = self._loop.now()
             self._ask()
         else:
-            self._heard(reply)
+            self._next(self._due)
 
     def _ask(self) -> None:
-        if not self.over:
+        if self.over:
+            return
+        if self._patient and self._host.pid is None:
+            self._load()
+        else:
             self._host.ask(self._request(self._host.next_id()), self._deadline_s, self._answered)
 
     def _answered(self, reply: Reply) -> None:
         if not self.over:
             self._heard(reply)
-        if not self.over:
-            late = self._loop.now() - self._due
-            periods = max(1, math.ceil(late / self._every_s))
-            self.missed += periods - 1
-            self._due += periods * self._every_s
-            self._timer = self._loop.call_later(self._due - self._loop.now(), self._ask)
+        if not self.over and self._due is not None:
+            self._next(self._due)
+
+    def _next(self, due: float) -> None:
+        """Ask a period after the last one was due, or as many as have gone by."""
+        now = self._loop.now()
+        periods = max(1, math.ceil((now - due) / self._every_s))
+        self.missed += periods - 1
+        self._due = due + periods * self._every_s
+        self._timer = self._loop.call_later(self._due - now, self._ask)

@@ -51,6 +51,7 @@ class WatchRun:
             secrets=secrets,
             every_s=order.every_s,
             deadline_s=order.timeout_s + max(order.timeout_s, PATIENCE_S),
+            patient=True,
             request=self._ask,
             heard=self._heard,
         )
@@ -171,6 +172,8 @@ class Watches:
 
     def awaited_s(self, faults: Sequence[FaultExit]) -> float:
         """How long the recovery from some fault is still awaited: until the last ``sla`` that runs is over."""
+        if all(run.sampler.over for run in self._runs):
+            return 0.0  # nobody would see it
         slas = {each.label: each.sla_s for each in self._order.faults if each.sla_s is not None}
         now_s = self._station.loop.now() - self._epoch
         ends = [
