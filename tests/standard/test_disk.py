@@ -15,14 +15,14 @@ import pytest
 
 from campaign.plugins.api import Injected, Injection, UnableError
 from campaign_standard import disk
-from campaign_standard._mounts import mounted_at, mounts
+from campaign_standard._mounts import may_mount, mounted_at, mounts
 from campaign_standard.disk import Full, Limited
 
 from .faults import clear, inject
 from .holds import injection, values
 
 ROOT = Path(__file__).resolve().parents[2]
-mounting = pytest.mark.skipif(os.geteuid() != 0, reason="a small disk for all tools needs root")
+mounting = pytest.mark.skipif(not may_mount(), reason="a small disk for all tools needs root")
 
 #: Appends as many bytes as it is told to, and says how many bytes its file then has, or why not.
 WRITER = """
@@ -186,7 +186,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(monkeypatch: pytest.Monk
         assert Full().missing(values(Full(), path=path)) is not None
     monkeypatch.setattr(disk, "_memory", lambda: 1 << 20)
     assert "memory" in (Limited().missing(values(Limited(), path="data", size="1MiB")) or "")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(disk, "may_mount", lambda: False)
     monkeypatch.setattr(disk, "_namespaces", lambda: False)
     assert (Limited().available() or "").startswith("a small disk needs root, or user namespaces")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ from campaign_standard._beside import end_beside, start_beside
 from campaign_standard._faultrules import OPERATIONS, Rule, put_in, take_out
 from campaign_standard._inside import OWN, GoneError, leads_out, remove_within, write_within
 from campaign_standard._memo import forget, memo_of, recall, remember
-from campaign_standard._mounts import OURS, detach, make_folder, mounted_at
+from campaign_standard._mounts import OURS, detach, make_folder, may_mount, mounted_at
 from campaign_standard._setting import seconds, texts
 
 _ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EMFILE", "ENOMEM", "EINTR")
@@ -209,6 +210,8 @@ def _lacks() -> str | None:
         return "this kernel offers no FUSE: modprobe fuse"
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return "/dev/fuse cannot be opened by this user: run as root, or give the user the right to"
+    if not may_mount() and shutil.which("fusermount3") is None:
+        return "mounting needs root, or fusermount3: apt-get install fuse3"
     try:
         import mfusepy  # noqa: F401 - it looks for libfuse when it is imported
     except OSError:

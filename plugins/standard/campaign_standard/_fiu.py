@@ -36,6 +36,7 @@ _FOLDERS = ("/usr/lib/fiu", "/usr/lib64/fiu", "/usr/local/lib/fiu")
 _LIBRARIES = ("fiu_run_preload.so", "fiu_posix_preload.so")
 _PIPES = f"{OWN}fiu"
 _PATIENCE_S = 10.0
+_COMES_UP_S = 2.0
 _LOOK_AGAIN_S = 0.01
 
 
@@ -70,8 +71,21 @@ def disabling(calls: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def obeys(workdir: str, process: Process) -> bool:
-    """Whether a process was started with libfiu."""
-    return os.path.exists(f"{workdir}/{_PIPES}-{process.pid}.in")
+    """Whether a process was started with libfiu; one that was gets a moment to come up."""
+    end, pipe = time.monotonic() + _COMES_UP_S, f"{workdir}/{_PIPES}-{process.pid}.in"
+    while not os.path.exists(pipe):
+        if time.monotonic() > end or not _is_preloaded(process.pid):
+            return False
+        time.sleep(_LOOK_AGAIN_S)
+    return True
+
+
+def _is_preloaded(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return any(each.startswith(b"FIU_CTRL_FIFO=") for each in file.read().split(b"\0"))
+    except OSError:
+        return False
 
 
 def tell(workdir: str, process: Process, commands: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from campaign.plugins.api import UnableError
 from campaign_standard._inside import OWN, leads_out, opened_folder
-from campaign_standard._setting import run_command
+from campaign_standard._setting import capable, run_command
 
 #: What the source of every file system of ours begins with.
 OURS = "campaign-"
@@ -21,6 +21,12 @@ _MNT_DETACH = 2
 _MS_NOSUID, _MS_NODEV = 2, 4
 _CHUNK = 1 << 20
 _WITHIN_S = 10.0
+_CAP_SYS_ADMIN = 21
+
+
+def may_mount() -> bool:
+    """Whether this process may mount where everybody sees it."""
+    return capable(_CAP_SYS_ADMIN)
 
 
 class Mount(Struct, frozen=True):

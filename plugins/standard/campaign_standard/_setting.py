@@ -114,6 +114,16 @@ def run_command(argv: Sequence[str], within_s: float) -> str:
     return done.stdout[:_LONGEST].decode("utf-8", "replace").strip()
 
 
+def capable(number: int) -> bool:
+    """Whether this process has a capability, see capabilities(7)."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            masks = [line.split()[1] for line in file if line.startswith("CapEff:")]
+    except OSError:
+        return False
+    return bool(masks) and bool(int(masks[0], 16) >> number & 1)
+
+
 # --- settings ---------------------------------------------------------------------------------------------------
 
 

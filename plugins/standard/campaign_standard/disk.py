@@ -24,7 +24,7 @@ from campaign.plugins.api import (
 )
 from campaign_standard._faulty import Error, Faulty, Slow, Torn
 from campaign_standard._inside import OWN, GoneError, leads_out, opened_parent
-from campaign_standard._mounts import OURS, copy_out, detach, make_folder, mount_tmpfs, mounted_at, mounts
+from campaign_standard._mounts import OURS, copy_out, detach, make_folder, may_mount, mount_tmpfs, mounted_at, mounts
 from campaign_standard._setting import run_command
 
 api = 1
@@ -61,7 +61,7 @@ class Limited(Fault):
 
     def available(self) -> str | None:
         """The right to mount: root's, or in a namespace of one's own."""
-        if os.geteuid() == 0 or _namespaces():
+        if may_mount() or _namespaces():
             return None
         return "a small disk needs root, or user namespaces: sysctl kernel.unprivileged_userns_clone=1"
 
@@ -81,7 +81,7 @@ class Limited(Fault):
         """Mount it, or have each tool mount one."""
         size = _bytes(injection.settings["size"])
         notes = f"{undo['path']}: {size} bytes"
-        if os.geteuid() != 0:
+        if not may_mount():
             program = (sys.executable, "-P", "-m", "campaign_standard._ground")
             wrap = (*program, injection.workdir, undo["path"], undo["source"], str(size), "--")
             return Injected(wrap=wrap, notes=f"{notes}, for each tool")

@@ -24,7 +24,7 @@ from campaign.plugins.api import (
 )
 from campaign_standard._proxy_faults import FAULTS
 from campaign_standard._proxy_tool import Proxy
-from campaign_standard._setting import number, run_command, seconds
+from campaign_standard._setting import capable, number, run_command, seconds
 
 api = 1
 
@@ -57,7 +57,7 @@ class Shape(Fault):
         """Whether tc is there and may be used."""
         if shutil.which("tc") is None:
             return "tc was not found: apt-get install iproute2"
-        if not _capable(_CAP_NET_ADMIN):
+        if not capable(_CAP_NET_ADMIN):
             return "shaping a network needs root, or the capability CAP_NET_ADMIN"
         return None
 
@@ -143,16 +143,6 @@ def _kernel_lacks(kind: str) -> str | None:
     except UnableError as error:
         return f"this kernel does not offer {kind} ({error}): modprobe sch_{kind}, or another kernel"
     return None
-
-
-def _capable(number: int) -> bool:
-    """Whether this process has a capability, see capabilities(7)."""
-    try:
-        with open("/proc/self/status", encoding="ascii") as file:
-            masks = [line.split()[1] for line in file if line.startswith("CapEff:")]
-    except OSError:
-        return False
-    return bool(masks) and bool(int(masks[0], 16) >> number & 1)
 
 
 @hookimpl
