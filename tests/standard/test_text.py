@@ -23,6 +23,14 @@ def test_contains(tmp_path: Path) -> None:
     assert not judge(Contains(), seen, text="one", absent=True).ok
 
 
+def test_the_last_line_of_a_log_that_says_how_things_are(tmp_path: Path) -> None:
+    for log, ok in (("up\nhello\n", True), ("up\ndown\nhello\n", False), ("up\ndown\nup\n", True), ("hello\n", False)):
+        found = judge(Matches(), evidence(tmp_path, log), pattern="up", among="up|down")
+        assert found.ok is ok, log
+    assert found.message == "/up/ is not in the last line of the output that matches /up|down/"
+    assert judge(Contains(), evidence(tmp_path, "down\nup\n"), text="down", among="up|down", absent=True).ok
+
+
 def test_matches_line_by_line(tmp_path: Path) -> None:
     seen = evidence(tmp_path, "one\ntwo words\r\n")
     assert judge(Matches(), seen, pattern="^two words$").ok

@@ -19,6 +19,11 @@ _COMMON: Schema = {
         "meta": {"help": "which file, relative to work/; the run's output where it is not given"},
     },
     "absent": {"type": "bool", "default": False, "meta": {"help": "ok where nothing is found"}},
+    "among": {
+        "type": "string",
+        "default": "",
+        "meta": {"help": "a regular expression: look at the last line that matches it, alone; a log's last word"},
+    },
 }
 
 
@@ -62,11 +67,23 @@ def _judge(
     source = _lines_of(evidence, str(settings["file"]))
     if source is None:
         return Judgement(ok=False, message=f"{name} does not exist")
-    found = next(((number, line) for number, line in enumerate(source, 1) if matches(line)), None)
+    among = str(settings["among"])
+    chosen = enumerate(source, 1) if not among else iter(_last(source, matcher(among)))
+    found = next(((number, line) for number, line in chosen if matches(line)), None)
     if found is None:
-        return Judgement(ok=bool(settings["absent"]), message=f"{wanted} is not in {name}")
+        where = f"the last line of {name} that matches /{among}/" if among else name
+        return Judgement(ok=bool(settings["absent"]), message=f"{wanted} is not in {where}")
     number, line = found
     return Judgement(ok=not settings["absent"], message=f"{wanted} is in line {number} of {name}: {quoted(line)}")
+
+
+def _last(lines: Iterator[bytes], among: Callable[[bytes], bool]) -> list[tuple[int, bytes]]:
+    """The last line that matches, with its number; none where no line does."""
+    found: list[tuple[int, bytes]] = []
+    for number, line in enumerate(lines, 1):
+        if among(line):
+            found = [(number, line)]
+    return found
 
 
 def _lines_of(evidence: Evidence, file: str) -> Iterator[bytes] | None:
