@@ -34,8 +34,8 @@ COUNTS = [
     ("rocksdb.camp", ("--tier", "quick"), (10, 19, 19)),
     ("rocksdb.camp", ("--tier", "careless"), (1, 1, 3)),
     ("redis-chaos.camp", ("--tier", "quick"), (1, 6, 6)),
-    ("redis-chaos.camp", (), (4, 20, 20)),
-    ("redis-chaos.camp", ("--tier", "nightly"), (4, 32, 320)),
+    ("redis-chaos.camp", (), (5, 24, 24)),
+    ("redis-chaos.camp", ("--tier", "nightly"), (5, 36, 360)),
 ]
 
 

@@ -25,19 +25,16 @@ _MARK_S = 0.1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write until the time is up; 1 where there is no server to begin with, or no file can be written."""
+    """Write until the time is up; 1 where there was no server all the time, or the file cannot be written."""
     options = _parser().parse_args(arguments)
     try:
-        Connection(options.port, options.patience_s).close()
-    except OSError as error:
-        print(f"redis workload: no server at port {options.port}: {error}", file=sys.stderr)
-        return 1
-    try:
-        _Workload(options).run()
+        met = _Workload(options).run()
     except OSError as error:
         print(f"redis workload: {error}", file=sys.stderr)
         return 1
-    return 0
+    if not met:  # one that is hit before the first connection, and comes back, is an outage like any other
+        print(f"redis workload: no server at port {options.port}", file=sys.stderr)
+    return 0 if met else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,6 +104,11 @@ class _Servers:
                 self._recorder.add("server", self._known[run_id], run_id)
             return self._known[run_id]
 
+    @property
+    def any(self) -> bool:
+        """Whether one was met at all."""
+        return bool(self._known)
+
 
 class _Workload:
     """One run: the threads that write, and the one that asks for the disk."""
@@ -115,15 +117,15 @@ class _Workload:
         options.threads = min(options.threads, options.keys)
         self._recorder = Recorder(options.history)
         self._tally = _Tally()
-        servers = _Servers(options, self._recorder)
+        self._servers = servers = _Servers(options, self._recorder)
         until_s = time.monotonic() + options.duration_s
         self._writers = [
             _Writer(options, index, servers, self._recorder, self._tally, until_s) for index in range(options.threads)
         ]
         self._marker = _Marker(servers, self._recorder)
 
-    def run(self) -> None:
-        """Write until the time is up."""
+    def run(self) -> bool:
+        """Write until the time is up; whether there ever was a server.  Raises OSError."""
         for thread in (*self._writers, self._marker):
             thread.start()
         while busy := [writer for writer in self._writers if writer.is_alive()]:
@@ -135,6 +137,7 @@ class _Workload:
         for thread in (*self._writers, self._marker):
             if thread.failure:
                 raise thread.failure
+        return self._servers.any
 
 
 class _Rider(threading.Thread):
