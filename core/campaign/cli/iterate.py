@@ -6,15 +6,19 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import click
 import msgspec
 
-from campaign.analysis.recorded import results_of, summary_of
+from campaign.analysis.analyze import analyze
+from campaign.analysis.knowledge import knowledge_of
+from campaign.analysis.recorded import results_of
 from campaign.analysis.reporting import wanted_by
+from campaign.analysis.ruled import rule_book
 from campaign.cli import complete
 from campaign.cli.confirm import confirm_rules
 from campaign.cli.exec import daemon_of, keep_standard_streams_apart, unwritten
@@ -42,11 +46,14 @@ from campaign.plan import snapshot as snapshots
 from campaign.plan.excerpt import excerpt
 from campaign.plan.plan import Options, Plan, make_plan
 from campaign.plugins.registry import Registry
+from campaign.records import Verdict
+from campaign.records.analysis import Analysis
 from campaign.units import Dimension, UnitError, parse_quantity
 
 _NEWEST = "\0newest"
 _MOST_ROUNDS, _MOST_TRIALS = 1_000, 1_000_000
-_FAILED_SHOWN = 3
+_NAMED, _MOST_TOLD, _WIDTH = 3, 12, 80
+_FAILING = (Verdict.FAIL, Verdict.ERROR)
 
 
 def _ratio(context: click.Context, param: click.Parameter, given: str | None) -> float | None:
@@ -288,16 +295,19 @@ class _Hands:
         plan, registry = _planned(spec, options)
         text, absent = excerpt(plan, wanted, os.getcwd(), remarks, lambda: registry)
         if absent:
-            tell(f"{len(absent):,} of the cells are not in {spec} any more: {', '.join(absent[:_FAILED_SHOWN])}")
+            tell(f"{len(absent):,} of the cells are not in {spec} any more: {', '.join(absent[:_NAMED])}")
         return text
 
     def analysis(self, campaigns: Sequence[str]) -> bytes:
+        """Of several campaigns that of which most failed."""
         with open_ledger(self._workspace) as ledger:
             rows = [row for each in campaigns if (row := ledger.campaign(each)) is not None]
-            summaries = [summary_of(ledger, row) for row in rows]
-        for each in summaries[-1].failures[:_FAILED_SHOWN]:
-            tell(f"  {each.count}x {cut(each.message, 80)} ({each.first})")
-        return msgspec.json.encode({"schema": "campaign.analysis/1", "campaigns": summaries})
+            row = max(rows, key=lambda row: _failing(ledger, row))
+            book = rule_book(ledger, row)
+            found = analyze(ledger, row, book, knowledge_of(book, (), read_file), now())
+        for line in islice(_told(found), _MOST_TOLD):
+            tell(f"  {line}")
+        return msgspec.json.encode(found)
 
     def tell(self, text: str) -> None:
         tell(text)
@@ -338,6 +348,25 @@ class _Hands:
             summary = results_of(ledger, row, now()).summary
         counts = ", ".join(f"{count:,} {verdict}" for verdict, count in summary.verdicts.items() if count)
         tell(f"  {row.id}: {counts or 'no run'}")
+
+
+def _failing(ledger: LedgerReader, row: CampaignRow) -> int:
+    return sum(count for (_, verdict), count in ledger.counts(row.id).items() if verdict in _FAILING)
+
+
+def _told(found: Analysis) -> Iterator[str]:
+    """The causes that are known, and failures that no rule explains."""
+    for cause in found.causes:
+        where = f" ({', '.join(cause.where)})" if cause.where else ""
+        yield f"{cause.runs}x {cause.cause or cause.rule} {cause.fix or ''}{where}"
+    for each in found.failures:
+        if not each.rules and not each.quarantined:
+            yield f"{each.runs}x {cut(each.message, _WIDTH)} ({each.first})"
+    for explanation in found.explained.explanations:
+        conditions = " and ".join(map(str, explanation.conditions))
+        yield f"where {conditions}: {explanation.failed} of {explanation.trials} failed"
+    if found.suspected:
+        yield f"{found.suspected} runs are suspicious: campaign analyze {found.campaign}"
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------

@@ -1,0 +1,44 @@
+"""The walk-through of docs/tutorial/iterate.md for real, on the two cells that matter: fail, cause, mend, retry, confirm."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SPECS = Path(__file__).resolve().parents[2] / "specs"
+TUTORIAL = SPECS.parent / "docs" / "tutorial" / "iterate.md"
+#: Two of the six cells, of which two passes are enough.
+FEW = ("--filter", "cell=process.by-log.weak.hang|process.by-log.weak.kill", "--margin", "40%", "--confidence", "60%")
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
+def test_the_weak_watchdog_is_mended_and_that_is_shown(campaign: Any, tmp_path: Path) -> None:
+    for folder in ("rules", "specs"):
+        shutil.copytree(SPECS.parent / folder, tmp_path / folder)
+    text = TUTORIAL.read_text()
+    begin = re.search(r"^\$ campaign (iterate specs/redis-chaos.*)$", text, re.MULTILINE)
+    mend = re.search(r"^\$ sed -i 's/(.*)/(.*)/' (\S+)$", text, re.MULTILINE)
+    assert begin is not None
+    assert mend is not None
+
+    paused = campaign(*begin[1].split(), *FEW)
+    assert paused.returncode == 1, paused.stderr
+    assert "The watchdog did not notice that the server hangs" in paused.stderr
+    assert "(specs/redis-watchdog/weak.toml)" in paused.stderr
+    analysis = json.loads(next(tmp_path.glob(".campaign/iterations/*/round-1/analysis.json")).read_text())
+    assert [each["rule"] for each in analysis["causes"]] == ["hang-unnoticed"]
+
+    policy = tmp_path / mend[3]
+    policy.write_text(policy.read_text().replace(mend[1], mend[2]))
+    ended = campaign("iterate", "--resume", "--format", "json")
+    assert ended.returncode == 0, ended.stderr
+    steps = [(each["kind"], each["result"]) for each in json.loads(ended.stdout)["steps"] if "passes" in each["result"]]
+    assert [kind for kind, _ in steps] == ["full", "retry", "full"]
+    assert [result["fails"] for _, result in steps] == [1, 0, 0]
+    assert steps[1][1]["fixed"] == ["process.by-log.weak.hang"]
+    assert (steps[2][1]["fixed_cells"], steps[2][1]["regressed_cells"]) == (1, 0)
