@@ -14,11 +14,8 @@ from typing import Any
 import click
 import msgspec
 
-from campaign.analysis.analyze import analyze
-from campaign.analysis.knowledge import knowledge_of
-from campaign.analysis.recorded import results_of
+from campaign.analysis.recorded import analysis_of, results_of
 from campaign.analysis.reporting import wanted_by
-from campaign.analysis.ruled import rule_book
 from campaign.cli import complete
 from campaign.cli.confirm import confirm_rules
 from campaign.cli.exec import daemon_of, keep_standard_streams_apart, unwritten
@@ -303,8 +300,7 @@ class _Hands:
         with open_ledger(self._workspace) as ledger:
             rows = [row for each in campaigns if (row := ledger.campaign(each)) is not None]
             row = max(rows, key=lambda row: _failing(ledger, row))
-            book = rule_book(ledger, row)
-            found = analyze(ledger, row, book, knowledge_of(book, (), read_file), now())
+            found = analysis_of(ledger, row, now())
         for line in islice(_told(found), _MOST_TOLD):
             tell(f"  {line}")
         return msgspec.json.encode(found)
