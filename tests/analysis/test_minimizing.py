@@ -51,7 +51,7 @@ def test_the_original_is_repeated_first() -> None:
     assert [trial.candidate for batch in asked[:FIRST] for trial in batch] == [(100,)] * FIRST
     assert [trial.number for batch in asked for trial in batch] == list(range(1, result.attempts + 1))
     assert result.smallest == (40,)
-    assert result.stopped is Stop.DONE
+    assert result.stopped is Stop.FOUND
     assert result.found
     assert result.repeats == Repeats(FIRST, FIRST)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from campaign.analysis.smallest import counts, smallest
+from campaign.analysis.smallest import counts, in_words, smallest
 
 
 def told(result: Any, by: str = "parameters", *, smaller: bool = True) -> dict[str, Any]:
@@ -54,3 +54,10 @@ def test_what_made_nothing_smaller_takes_no_place() -> None:
     assert smallest([]) is None
     assert counts({}, None)
     assert not counts({}, told({"keys": 8}))
+
+
+def test_what_it_came_to_in_words() -> None:
+    assert in_words({"threads": 1, "duration": "10ms"}) == "threads = 1, duration = 10ms"
+    assert in_words({"faults": ["a", "b"]}) == "faults = a, b"
+    assert in_words({"operations": 3, "of": 1200, "trace": "/a/b"}) == "3 of 1,200 operations"
+    assert in_words({"parameter": "input", "lines": 2, "of": 16, "file": "/a"}) == "2 of 16 lines of input"

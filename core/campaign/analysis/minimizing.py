@@ -58,6 +58,7 @@ class Stop(StrEnum):
     """Why a minimization ended."""
 
     DONE = "nothing smaller was found to fail the same way"
+    FOUND = "nothing smaller than that was found to fail the same way"
     EMPTY = "it fails the same way with nothing left of the list, which therefore has no part in the failure"
     GONE = "the failure did not come back"
     ATTEMPTS = "the allowed attempts were used up"
@@ -149,13 +150,14 @@ class _Course:
 
     def ended(self, stopped: Stop) -> Minimized:
         """What it came to."""
+        smaller = len(self._kept) > 1
         return Minimized(
             smallest=self.smallest,
-            stopped=stopped,
+            stopped=Stop.FOUND if stopped is Stop.DONE and smaller else stopped,
             attempts=self.attempts,
             repeats=self.repeats,
             confirmed=self._confirmed,
-            smaller=len(self._kept) > 1,
+            smaller=smaller,
             steps=tuple(self.steps),
         )
 

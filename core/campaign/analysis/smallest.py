@@ -53,3 +53,13 @@ def _size(value: Any) -> Any:
     if isinstance(value, str):
         return parse_quantity(value)
     return len(value) if isinstance(value, list) else value
+
+
+def in_words(result: Told) -> str:
+    """What a minimization came to, for people: ``threads = 1, keys = 111``, ``3 of 120 operations``."""
+    for name in ("operations", "lines"):
+        if name in result and "of" in result:
+            of = f" of {result['parameter']}" if "parameter" in result else ""
+            return f"{result[name]:,} of {result['of']:,} {name}{of}"
+    shown = ((name, ", ".join(map(str, each)) if isinstance(each, list) else each) for name, each in result.items())
+    return ", ".join(f"{name} = {each}" for name, each in shown)

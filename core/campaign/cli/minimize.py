@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
+from campaign.analysis.smallest import in_words
 from campaign.cli import complete
 from campaign.cli.beside import carried_out, subject
 from campaign.cli.options import format_option, no_progress_option, workspace_option
@@ -93,7 +95,7 @@ def _show(parent: AttemptRecord, result: dict[str, Any], output_format: str) -> 
     if output_format == "json":
         print_json({"run": parent.row.name, "campaign": parent.row.campaign, "minimized": result})
         return
-    rows = [_row(each) for each in result.get("steps", [])]
+    rows = list(_rows(result.get("steps", [])))
     if rows:
         click.echo(table(["candidate", "from", "to", "still fails", "runs", "in"], rows))
     repeats = result["repeats"]
@@ -105,15 +107,20 @@ def _show(parent: AttemptRecord, result: dict[str, Any], output_format: str) -> 
         )
     click.echo(f"{result['attempts']} runs: {result['stopped']}")
     if result.get("smaller"):
-        told = ", ".join(f"{name} = {cut(str(value), 60)}" for name, value in result["result"].items())
-        click.echo(f"smallest: {told}")
+        click.echo(f"smallest: {cut(in_words(result['result']), 200)}")
     if result.get("outdone"):
         click.echo(f"an earlier minimization of {visible(parent.row.name)} found a smaller one: its repro.camp stays")
     if result.get("repro"):
         click.echo(f"campaign exec {visible(result['repro'])}")
 
 
-def _row(step: dict[str, Any]) -> list[str]:
-    fails = "refused: " + cut(step["refused"], 60) if "refused" in step else "yes" if step["still_fails"] else "no"
-    old, new = (cut(str(step[side]), 40) for side in ("from", "to"))
-    return [step["parameter"], old, new, fails, str(step["runs"] or ""), step["run"] or ""]
+def _rows(steps: list[dict[str, Any]]) -> Iterator[list[str]]:
+    """The candidates in order; one that failed and, repeated at the end, did not is told from one that never did."""
+    failed: set[str | None] = set()
+    for step in steps:
+        fails = "yes" if step["still_fails"] else "not each time" if step["run"] in failed else "no"
+        if "refused" in step:
+            fails = "refused: " + cut(step["refused"], 60)
+        failed |= {step["run"]} if step["still_fails"] else set()
+        old, new = (cut(str(step[side]), 40) for side in ("from", "to"))
+        yield [step["parameter"], old, new, fails, str(step["runs"] or ""), step["run"] or ""]

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from campaign.analysis.recorded import Views, summary_of
+from campaign.analysis.smallest import in_words
 from campaign.cli import complete
 from campaign.cli.history import history_of, history_record, history_text
 from campaign.cli.options import format_option, workspace_option
@@ -186,7 +187,7 @@ def _minimized(view: RunView) -> str | None:
     told = view.minimized
     if told is None:
         return None
-    result = ", ".join(f"{name} = {value}" for name, value in told["result"].items()) if told["smaller"] else ""
+    result = in_words(told["result"]) if told["smaller"] else ""
     return cut(f"in {told['attempts']} runs: {result or told['stopped']}", 2 * _WIDTH)
 
 

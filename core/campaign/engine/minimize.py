@@ -14,7 +14,7 @@ import msgspec
 from campaign.analysis.beside import minimized
 from campaign.analysis.minimizing import Bounds, Minimized, Step, minimizing
 from campaign.analysis.minimizing import Trial as Asked
-from campaign.analysis.smallest import counts
+from campaign.analysis.smallest import counts, in_words
 from campaign.diagnostics import CampaignError
 from campaign.engine.prepare import Prepared
 from campaign.engine.sidework import Came, Ground, Trial, Work
@@ -255,8 +255,7 @@ class _Minimization:
         name = self._parent.row.name
         if not told["smaller"]:
             return f"{name} was not made smaller in {told['attempts']} runs: {told['stopped']}"
-        result = ", ".join(f"{key} = {value}" for key, value in told["result"].items())
-        return f"{name} was made smaller in {told['attempts']} runs: {result}"
+        return f"{name} was made smaller in {told['attempts']} runs: {in_words(told['result'])}"
 
     def _step(self, step: Step) -> dict[str, Any]:
         name, old, new = self._subject.change(step.before, step.candidate)
@@ -289,8 +288,8 @@ class _Minimization:
         repeats = found.repeats
         often = "" if repeats.reliable else f" (in {repeats.failed} of {repeats.runs} runs of the original)"
         return [
-            f"{self._parent.row.name} of {self._parent.row.campaign}, made smaller in {found.attempts} runs: "
-            f"{found.stopped.value}.",
+            f"{self._parent.row.name} of {self._parent.row.campaign}, made smaller in {found.attempts} runs "
+            f"({in_words(self._subject.result(found.smallest))}): {found.stopped.value}.",
             f"It fails with: {self._failure.message.splitlines()[0] if self._failure.message else 'no message'}{often}",
             "Run it: campaign exec repro.camp",
         ]

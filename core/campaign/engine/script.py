@@ -180,7 +180,7 @@ class _Script:
                 if (fault.after or order.steps[0].label) == step.label:
                     yield self._fault(fault, sent, number)
             yield self._watched(min(step.timeout_s or order.timeout_s, order.timeout_s), number)
-            yield f'wait "$pid_t{number}"; status=$?\nkill $watch 2>/dev/null\n'
+            yield f'{{ wait "$pid_t{number}"; }} 2>/dev/null; status=$?\nkill $watch 2>/dev/null\n'
             yield self._judged(step, name)
 
     def _command(self, process: ServiceOrder | StepOrder) -> str:
@@ -225,7 +225,8 @@ class _Script:
     def _fault(self, fault: FaultOrder, sent: tuple[str, ...], number: int) -> str:
         acts = f"after {_seconds(fault.at_s)} {sent[0]} {self._pid(fault.target or '', number)}"
         over = f" {_seconds(fault.for_s)} {sent[1]}" if len(sent) > 1 and fault.for_s is not None else ""
-        return f"{acts}{over}  # {self._plain(fault.label)}: {self._plain(fault.fault)}\n"
+        about = fault.fault if fault.label == fault.fault else f"{fault.label}: {fault.fault}"
+        return f"{acts}{over}  # {self._plain(about)}\n"
 
     def _pid(self, target: str, number: int) -> str:
         for index, service in enumerate(self._order.services):
