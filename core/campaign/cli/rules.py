@@ -122,7 +122,7 @@ def test(files: tuple[str, ...], output_format: str) -> int:
     from campaign.plugins.registry import Registry
     from campaign.rules import examples
 
-    tested = [each for path in dict.fromkeys(files) for each in examples.test(_bound([path]), Registry())]
+    tested = [each for path in dict.fromkeys(files) for each in examples.test(_bound([path]), Registry(), read_file)]
     wrong = [failure for each in tested for failure in each.failures]
     rows = [
         {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from campaign.diagnostics import Diagnostic, Severity
-from campaign.language.names import meant
+from campaign.diagnostics import Diagnostic, Severity, Span
+from campaign.language.names import meant, shown
 from campaign.language.observed import VERDICT, Observations
 from campaign.language.parser import parse_expression
 from campaign.language.source import Source
@@ -48,25 +48,34 @@ def _block(node: Scalar) -> tuple[str, int, int, bool]:
 def _check(expr: Expr) -> list[Diagnostic]:
     """Names and types; a name that no run knows for sure may be a setting, and is taken for one."""
     found: list[Diagnostic] = []
-    observations = Observations((), lost=True)
 
     def type_of(name: Name | Hole) -> Type:
-        text = name.name if isinstance(name, Hole) else name.text
-        if text in VERDICT:
-            return VERDICT[text]
-        if text.partition(".")[0] in ("verdict", "failure"):
-            hint = meant(text, VERDICT) or f"there is {', '.join(VERDICT)}"
-            found.append(Diagnostic("CAMP100", f"{text} asks for nothing", name.span, hint))
-            return ANY
-        if not observations.is_observed(text):
-            return ANY
-        answer = observations.ask(text)
-        if answer.wrong is not None:
-            found.append(Diagnostic("CAMP100", answer.wrong, name.span, answer.hint))
-        return answer.type
+        type_, wrong = _asked(name.name if isinstance(name, Hole) else name.text, name.span)
+        found.extend(wrong)
+        return type_
 
     Typer(type_of, found.append).expect(expr, BOOL, "when")
     return found
+
+
+def check_name(text: str, span: Span) -> list[Diagnostic]:
+    """What is wrong with the name of a value of a run."""
+    return _asked(text, span)[1]
+
+
+def _asked(text: str, span: Span | None) -> tuple[Type, list[Diagnostic]]:
+    """The type of a name, any of what may be a setting; and what is wrong with it."""
+    observations = Observations((), lost=True)
+    if text in VERDICT:
+        return VERDICT[text], []
+    if text.partition(".")[0] in ("verdict", "failure"):
+        hint = meant(text, VERDICT) or f"there is {', '.join(VERDICT)}"
+        return ANY, [Diagnostic("CAMP100", f"{shown(text)} asks for nothing", span, hint)]
+    if not observations.is_observed(text):
+        return ANY, []
+    answer = observations.ask(text)
+    wrong = [Diagnostic("CAMP100", answer.wrong, span, answer.hint)] if answer.wrong is not None else []
+    return answer.type, wrong
 
 
 def _wrong(found: list[Diagnostic]) -> bool:

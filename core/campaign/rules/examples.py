@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from campaign.diagnostics import Diagnostic
 from campaign.language.expressions import Missing
+from campaign.language.files import Reader, resolve_path
+from campaign.language.names import shown
 from campaign.language.patterns import PatternError, compile_pattern, search
 from campaign.language.providers import ProviderLookup
+from campaign.plugins.names import canonical
 from campaign.rules.failures import Triager
 from campaign.rules.files import Bound
 from campaign.rules.limits import Given, violations
 from campaign.rules.match import answers
 from campaign.rules.orders import sentence
 from campaign.rules.structs import Example, RuleBook, RuleSet
+from campaign.rules.told import values_of
 from campaign.units import Value
 
-#: In an example of a failure: the id of the rule that is meant, instead of any.
-_AS = "as"
+#: In an example of a run: the id of the rule that is meant, instead of any; a ``run.json`` that has the other values.
+AS, RECORD = "as", "record"
 
 
 class Outcome(Struct, frozen=True):
@@ -48,23 +52,23 @@ class Tested(Struct, frozen=True):
                 yield Diagnostic("CAMP330", each.said, each.example.origin.span)
 
 
-def test(bound: Bound, find: ProviderLookup) -> list[Tested]:
-    """Hold the examples of each set that was named against it, with all that it extends."""
-    return [_tested(each.rule_set, bound.book, find) for each in bound.sets]
+def test(bound: Bound, find: ProviderLookup, read: Reader) -> list[Tested]:
+    """Hold the examples of each set that was named against it, with all that it extends; ``read`` reads records."""
+    return [_tested(each.rule_set, bound.book, find, read) for each in bound.sets]
 
 
-def _tested(rule_set: RuleSet, book: RuleBook, find: ProviderLookup) -> Tested:
-    outcomes = tuple(_outcome(example, rule_set, book, find) for example in rule_set.examples)
+def _tested(rule_set: RuleSet, book: RuleBook, find: ProviderLookup, read: Reader) -> Tested:
+    outcomes = tuple(_outcome(example, rule_set, book, find, read) for example in rule_set.examples)
     rules = [*(f"limits.{key}" for key in rule_set.limits), *(f"triage.{each.id}" for each in rule_set.triage)]
     rules += ["match"] if rule_set.match else []
     touched = frozenset[str]().union(*(each.touched for each in outcomes))
     return Tested(rule_set, outcomes, tuple(rule for rule in rules if rule not in touched), len(rules))
 
 
-def _outcome(example: Example, rule_set: RuleSet, book: RuleBook, find: ProviderLookup) -> Outcome:
+def _outcome(example: Example, rule_set: RuleSet, book: RuleBook, find: ProviderLookup, read: Reader) -> Outcome:
     if example.kind == "values":
         return _of_values(example, book)
-    return _of_host(example, rule_set, find) if example.kind == "host" else _of_failure(example, book)
+    return _of_host(example, rule_set, find) if example.kind == "host" else _of_run(example, book, read)
 
 
 def _of_values(example: Example, book: RuleBook) -> Outcome:
@@ -92,13 +96,29 @@ def _of_host(example: Example, rule_set: RuleSet, find: ProviderLookup) -> Outco
     return Outcome(example, holds is example.wanted, why, frozenset(("match",)))
 
 
-def _of_failure(example: Example, book: RuleBook) -> Outcome:
-    wanted = example.given.get(_AS)
-    found = [each.id for each in Triager(book.triage.values()).known(lambda name: _observed(name, example.given))]
+def _of_run(example: Example, book: RuleBook, read: Reader) -> Outcome:
+    wanted = example.given.get(AS)
+    try:
+        given = {**_recorded(example, read), **example.given}
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return Outcome(example, False, f"the record {shown(str(example.given[RECORD]))} cannot be read: {why}")
+    found = [each.id for each in Triager(book.triage.values()).known(lambda name: _observed(name, given))]
     holds = bool(found) if wanted is None else wanted in found
     rule = "a rule" if wanted is None else str(wanted)
-    why = f"{rule} must know this failure" if example.wanted else f"no rule must know this failure: {', '.join(found)}"
+    known = f"no rule must know this run: {', '.join(found)}" if wanted is None else f"{rule} must not know this run"
+    why = f"{rule} must know this run{_instead(found)}" if example.wanted else known
     return Outcome(example, holds is example.wanted, why, frozenset(f"triage.{each}" for each in found))
+
+
+def _instead(found: Sequence[str]) -> str:
+    return f", and not only {', '.join(found)}" if found else ""
+
+
+def _recorded(example: Example, read: Reader) -> Mapping[str, Value]:
+    """The values of the record that an example names, relative to the rule set; raises OSError and ValueError."""
+    path = example.given.get(RECORD)
+    return {} if path is None else values_of(read(resolve_path(str(path), example.origin.span.file)))
 
 
 def _observed(name: str, given: Mapping[str, Value]) -> Value:
@@ -112,6 +132,9 @@ def _observed(name: str, given: Mapping[str, Value]) -> Value:
             return any(search(compile_pattern(text), line) for line in output.splitlines() or [""])
         except PatternError:
             return False
-    if name not in given:
-        raise Missing(name)
-    return given[name]
+    if name in given:
+        return given[name]
+    for known, value in given.items():
+        if canonical(known) == canonical(name):  # settings are known by any spelling
+            return value
+    raise Missing(name)

@@ -11,7 +11,7 @@ from campaign.language.source import Source
 from campaign.language.typecheck import PARAMETER_TYPES
 from campaign.plugins.names import canonical, is_name, objection
 from campaign.rules import schema
-from campaign.rules.conditions import read_condition
+from campaign.rules.conditions import check_name, read_condition
 from campaign.rules.limits import dimension, leaves_no_value
 from campaign.rules.reading import Entries, Items, Node, Scalar, read_document
 from campaign.rules.structs import (
@@ -301,6 +301,8 @@ class _Loader:
             subject, wanted = _EXAMPLES[kind]
             for each in _items(examples):
                 given = plain(each) if subject == "host" else _values(each)
+                if subject == "failure" and isinstance(each, Entries):
+                    self.found += [wrong for name, key in each.keys.items() for wrong in check_name(name, key.span)]
                 made.append(Example(kind=subject, given=given, wanted=wanted, origin=self._origin(each)))
         return tuple(made)
 
