@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 Campaign = Callable[..., "subprocess.CompletedProcess[str]"]
-SETS = ("base", "storage", "epyc-9004", "xeon-6")
+SETS = ("base", "redis", "storage", "epyc-9004", "xeon-6")
 
 
 def test_the_sets_that_come_along_keep_their_word(campaign: Campaign, root: Path) -> None:
