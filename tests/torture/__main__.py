@@ -7,12 +7,27 @@ import sys
 
 from tabulate import tabulate
 
-from . import daemons, damage, failpoints, holds, iterations, kills, limits, pids, power, submits, syscalls, trees
+from . import (
+    daemons,
+    damage,
+    failpoints,
+    faults,
+    holds,
+    iterations,
+    kills,
+    limits,
+    pids,
+    power,
+    submits,
+    syscalls,
+    trees,
+)
 from .scenario import run
 
 _ALL = (
     ("kills", kills),
     ("holds", holds),
+    ("faults", faults),
     ("syscalls", syscalls),
     ("power", power),
     ("submits", submits),

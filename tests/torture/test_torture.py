@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from . import daemons, damage, holds, kills, pids, power, submits, syscalls, trees
+from . import daemons, damage, faults, holds, kills, pids, power, submits, syscalls, trees
 from .scenario import Figures
 
 pytestmark = pytest.mark.gauntlet
@@ -57,3 +57,7 @@ def test_damaged_files_of_a_campaign_that_is_over(tmp_path: Path) -> None:
 
 def test_kills_while_rails_are_held(tmp_path: Path) -> None:
     _held(holds.torture(tmp_path, 12, random.Random(1)))
+
+
+def test_kills_while_faults_are_in_force(tmp_path: Path) -> None:
+    _held(faults.torture(tmp_path, 4, random.Random(1), faults.QUICK, nap_s=0.6))
