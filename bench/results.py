@@ -27,6 +27,10 @@ on 2026-11-21 that gave 618 to 726 runs/s against 361 of GNU parallel (2.0 x) an
 Ready means: `campaign daemon --detach` has returned, everything that the killed owner left has been looked into, and
 clients are answered.
 """,
+    "faults": """
+300 faults in one run, told to a tool that is out of order for 300 ms each time, on a machine whose processors are all
+taken several times over; a watch asks every 100 ms. How late: `injected_at_s` against `planned_at_s` of `run.json`.
+""",
     "fingerprints of syzkaller": """
 syzkaller's own test data, on which the kernel's part was built: its tables hold no list taken from there, but some
 entries stand in them because a confusion was seen there: these figures are not of unseen reports. Of the

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaign.judge.again import exits_by, judged_by
 from campaign.judge.classify import decide
 from campaign.judge.observed import Observation, Undecided
 from campaign.judge.recovery import objection_of, recovered, troubles_of, with_recovery
@@ -206,3 +207,24 @@ def test_the_record_for_people_tells_what_never_broke(order: Any, ended: Any) ->
     view = run_view(asked, with_recovery(asked, ended(faults=(fault(1.0),), watches=(seen((0.1, True)),))), (), None)
     assert view.faults[0].notes == "never detected: it broke nothing that a watch saw"
     assert (view.watches[0].ok, view.watches[0].changes, view.watches[0].path) == (True, 1, "watch/ping.ldjson")
+
+
+# --- judged again -----------------------------------------------------------------------------------------------------
+
+
+def test_judged_again_a_watch_asked_what_it_asked_then_and_counts_as_it_does_now(order: Any, ended: Any) -> None:
+    then = order(faults=FAULT, watches=(PING,))
+    seen_then = ended(faults=(fault(1.0),), watches=(seen((0.1, True), (1.2, False), (1.9, True)),))
+    same = judged_by(then, then)
+    assert exits_by(same, seen_then) == with_recovery(then, seen_then)
+    now = judged_by(then, order(faults=FAULT, watches=(WatchOrder("ping", "srv.other", 9.0, 9.0, faults=("other",)),)))
+    assert (now.watches[0].oracle, now.watches[0].every_s, now.watches[0].faults) == ("srv.ping", 0.1, ("other",))
+    assert exits_by(now, seen_then).faults[0].detected_at_s is None
+    assert decide(now, exits_by(now, seen_then)).reason == "watch ping at 1.200 s: False at 1.2"
+
+
+def test_a_watch_that_is_new_since_then_saw_nothing(order: Any, ended: Any) -> None:
+    then = order(faults=FAULT, watches=(PING,))
+    seen_then = ended(faults=(fault(1.0),), watches=(seen((0.1, True), (1.2, False), (1.9, True)),))
+    now = judged_by(then, order(faults=FAULT, watches=(PING, LOG)))
+    assert decide(now, exits_by(now, seen_then)).reason == "watch log was not asked"
