@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from campaign.ledger.queries import LedgerReader
+from campaign.records.schemas import RECORDS, json_schema
 
 #: Passes where a file of its mode's name lies beside the spec; ``b`` is there from the start.
 SPEC = """
@@ -52,8 +54,9 @@ def test_what_before_mends_is_retried_and_confirmed(campaign: Any, spec: Any, tm
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
     assert kinds(tmp_path) == WHOLE
-    assert (told["state"], told["result"]["reached"]) == ("done", True)
-    retry, full = (each["result"] for each in told["steps"][3:5])
+    assert (told["schema"], told["state"], told["reached"]) == ("campaign.iteration/1", "done", True)
+    jsonschema.validate(told, json_schema(RECORDS["iteration"]))
+    retry, full = told["steps"][3:5]
     assert (retry["passes"], retry["fixed"]) == (2, ["g.a[n=1]", "g.a[n=2]"])
     assert (full["fixed_cells"], full["unchanged_cells"], full["regressed_cells"]) == (2, 2, 0)
 

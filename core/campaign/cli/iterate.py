@@ -21,13 +21,13 @@ from campaign.cli.confirm import confirm_rules
 from campaign.cli.exec import daemon_of, keep_standard_streams_apart, unwritten
 from campaign.cli.files import read_file
 from campaign.cli.here import this_host
+from campaign.cli.iteration_shown import show, view_of
 from campaign.cli.options import format_option, no_progress_option, selection_options, workspace_option
 from campaign.cli.progress import watcher
 from campaign.cli.queueing import chosen, environment, follow, persist, submission, submit, tell
 from campaign.cli.recorded import open_ledger
 from campaign.cli.render import print_diagnostics
-from campaign.cli.tables import cut, print_json, table
-from campaign.cli.terminal import visible
+from campaign.cli.tables import cut, print_json
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import wire
 from campaign.engine.asking import ask, gone, now
@@ -365,36 +365,10 @@ def _told(found: Analysis) -> Iterator[str]:
         yield f"{found.suspected} runs are suspicious: campaign analyze {found.campaign}"
 
 
-# --- what is shown ----------------------------------------------------------------------------------------------
-
-
 def _show(workspace: str, outcome: Outcome, output_format: str) -> None:
-    row = outcome.iteration
-    with LedgerReader(Workspace(workspace).ledger) as ledger:
-        steps = ledger.steps(row.id)
+    with open_ledger(workspace) as ledger:
+        view = view_of(outcome.iteration, ledger.steps(outcome.iteration.id), outcome.paused)
     if output_format == "json":
-        print_json(
-            {
-                "iteration": row.id,
-                "spec": row.spec,
-                "state": row.state,
-                "settings": row.settings,
-                "result": row.result,
-                "paused": outcome.paused,
-                "steps": [msgspec.to_builtins(each) for each in steps],
-            }
-        )
-        return
-    headers = ["round", "step", "campaign", "passes", "fails", "errors", "fixed", "regressed", "unchanged", "new"]
-    click.echo(table(headers, [_line(each) for each in steps if each.result and "passes" in each.result]))
-    if outcome.paused is not None:
-        click.echo(f"\n{visible(outcome.paused)}\n\ngo on with: campaign iterate --resume {row.id}", err=True)
-    elif row.result is not None:
-        word = "reached" if row.result["reached"] else "not reached"
-        click.echo(f"\n{word}: {visible(row.result['why'])}")
-
-
-def _line(step: StepRow) -> list[Any]:
-    told = step.result or {}
-    changed = [told.get(f"{name}_cells", "") for name in ("fixed", "regressed", "unchanged", "new")]
-    return [step.round, step.kind, step.campaign or "", told["passes"], told["fails"], told["errors"], *changed]
+        print_json(view)
+    else:
+        show(view)

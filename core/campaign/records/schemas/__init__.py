@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from campaign.records import EventView, Exit, HostRecord, Order, PlanView, RunView, StepLine, Summary, WatchLine
 from campaign.records.analysis import Analysis
+from campaign.records.iteration import IterationView
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -25,6 +26,7 @@ RECORDS: dict[str, type[Struct]] = {
     "event": EventView,
     "exit": Exit,
     "host": HostRecord,
+    "iteration": IterationView,
     "order": Order,
     "plan": PlanView,
     "run": RunView,
