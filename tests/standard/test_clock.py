@@ -100,6 +100,19 @@ def test_what_a_running_tool_uses_stays(tmp_path: Path) -> None:
     assert not ours & shared()
 
 
+def test_what_a_tool_left_that_is_not_reaped_yet_goes(tmp_path: Path) -> None:
+    before = shared()
+    with offset(tmp_path, "0s") as done:
+        watcher = Watcher(done)
+        watcher.ahead_s()
+        watcher.process.kill()
+        os.waitid(os.P_PID, watcher.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert not {name for name in shared() - before if name.endswith(f"_{watcher.pid}")}
+    finally:
+        watcher.kill()
+
+
 def test_a_tool_without_a_clock_cannot_jump(tmp_path: Path) -> None:
     sleeper = subprocess.Popen(["/bin/sleep", "100"])
     try:

@@ -28,7 +28,10 @@ from campaign.plugins.api import (
     Schema,
     UnableError,
     Value,
+    boot_id,
     hookimpl,
+    identify,
+    running,
 )
 from campaign_standard._inside import OWN, GoneError, read_within, remove_within, write_within
 
@@ -214,12 +217,18 @@ def _sweep(since: float) -> None:
 
 def _is_stale(name: str, since: float) -> bool:
     pid = next((name.removeprefix(prefix) for prefix in _SHARED_NAMES if name.startswith(prefix)), "")
-    if not pid.isdigit() or os.path.exists(f"/proc/{pid}"):
+    if not pid.isdigit() or _lives(int(pid)):
         return False
     with suppress(FileNotFoundError):
         status = os.stat(f"{_SHARED}/{name}")
         return status.st_uid == os.getuid() and status.st_mtime >= since - 1
     return False
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process of that number runs; one that only waits to be reaped does not."""
+    found = identify(pid, boot_id())
+    return found is not None and running(found, found.boot_id)
 
 
 def _mapped() -> set[str]:
