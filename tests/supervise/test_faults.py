@@ -291,3 +291,24 @@ def test_a_fault_that_comes_too_late_for_a_replay_is_no_error(desk: Desk) -> Non
     (fault,) = found.faults
     assert (fault.error, fault.injected_at_s) == (None, None)
     assert "came after the tools had ended" in (fault.notes or "")
+
+
+def test_repeats_of_one_fault_are_journalled_apart(desk: Desk) -> None:
+    stops = [
+        FaultOrder("s", "process.stop", at_s, for_s=0.3, index=index, sequence=index)
+        for index, at_s in ((1, 0.2), (2, 0.4))
+    ]
+    order = desk.start(desk.order(shell("sleep 1"), faults=tuple(stops)))
+    folder, seen = Path(order.directories.private, "undo"), set[str]()
+    deadline = time.monotonic() + 30
+    while len(seen) < 2 and time.monotonic() < deadline:
+        seen |= set(os.listdir(folder)) if folder.exists() else set()
+        time.sleep(0.01)
+    exit = desk.exit(order)
+    assert {name.partition(".json")[0] for name in seen} == {"s[1]", "s[2]"}
+    assert [(each.name, each.error, each.undo_failed) for each in exit.faults] == [
+        ("s[1]", None, None),
+        ("s[2]", None, None),
+    ]
+    assert all(each.cleared_at_s is not None for each in exit.faults)
+    assert not os.listdir(folder)

@@ -83,8 +83,8 @@ class _Script:
         self._secrets = secrets_of(order)
         self._words = dict(self._places())
         self._pattern = re.compile("|".join(map(re.escape, sorted(self._words, key=len, reverse=True))))
-        sent = {fault.label: signals(fault) for fault in order.faults}
-        self._faults = [(fault, sent[fault.label]) for fault in order.faults if self._possible(fault, sent)]
+        sent = {fault.name: signals(fault) for fault in order.faults}
+        self._faults = [(fault, sent[fault.name]) for fault in order.faults if self._possible(fault, sent)]
 
     def _places(self) -> Iterator[tuple[str, str]]:
         """Texts that are something else where the script runs, as words of the shell."""
@@ -106,7 +106,7 @@ class _Script:
         begun = [each.label for each in self._processes]
         after, target = fault.after or self._order.steps[0].label, fault.target
         there = begun[: begun.index(after) + 1] if after in begun else []
-        return bool(sent[fault.label]) and target in there and fault.in_trace != "end"
+        return bool(sent[fault.name]) and target in there and fault.in_trace != "end"
 
     # --- the whole ----------------------------------------------------------------------------------------------
 
@@ -137,12 +137,12 @@ class _Script:
         yield from (f"  {each}" for each in left)
 
     def _left_out(self) -> Iterator[str]:
-        done = {fault.label for fault, _ in self._faults}
+        done = {fault.name for fault, _ in self._faults}
         for fault in self._order.faults:
-            if fault.label not in done:
+            if fault.name not in done:
                 where = f"{fault.at_s:g} s into {fault.after or 'the first step'}"
                 why = "the trace ends with it" if fault.in_trace == "end" else where
-                yield f"the fault {fault.label} ({fault.fault}): {why}"
+                yield f"the fault {fault.name} ({fault.fault}): {why}"
         for hold in self._order.holds:
             yield f"the held condition {hold.label} ({hold.fault}) {hold.settings}"
         for guard in self._order.guards:
@@ -225,7 +225,7 @@ class _Script:
     def _fault(self, fault: FaultOrder, sent: tuple[str, ...], number: int) -> str:
         acts = f"after {_seconds(fault.at_s)} {sent[0]} {self._pid(fault.target or '', number)}"
         over = f" {_seconds(fault.for_s)} {sent[1]}" if len(sent) > 1 and fault.for_s is not None else ""
-        about = fault.fault if fault.label == fault.fault else f"{fault.label}: {fault.fault}"
+        about = fault.fault if fault.name == fault.fault else f"{fault.name}: {fault.fault}"
         return f"{acts}{over}  # {self._plain(about)}\n"
 
     def _pid(self, target: str, number: int) -> str:

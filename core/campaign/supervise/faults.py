@@ -183,7 +183,7 @@ class Faults:
         run.state = State.ARMING
         request = Arm(
             id=self._station.host.next_id(),
-            label=run.order.label,
+            label=run.order.name,
             fault=run.order.fault,
             settings=settings,
             target=target.process,
@@ -210,7 +210,7 @@ class Faults:
 
     def _journal(self, run: FaultRun, armed: Armed) -> None:
         run.undo = undo.UndoEntry(
-            label=run.order.label,
+            label=run.order.name,
             fault=run.order.fault,
             undo=armed.undo,
             plugins=self._order.plugins,
@@ -268,7 +268,7 @@ class Faults:
 
     def _clear(self, run: FaultRun) -> None:
         run.state = State.CLEARING
-        entry = run.undo or undo.UndoEntry(label=run.order.label, fault=run.order.fault, undo={})
+        entry = run.undo or undo.UndoEntry(label=run.order.name, fault=run.order.fault, undo={})
         take_back(self._station.host, entry, lambda problem: self._cleared(run, problem))
 
     def _cleared(self, run: FaultRun, problem: str | None) -> None:
