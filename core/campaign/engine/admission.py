@@ -105,11 +105,14 @@ def in_time(
 
 
 def _demands(plan: Plan) -> Iterator[Demand]:
-    """The plugins' providers that the plan cannot do without."""
+    """The plugins' providers that the plan cannot do without; under the virtual clock faults alone."""
     seen: set[tuple[str, str]] = set()
     for scenario in plan.scenarios:
+        virtual = scenario.program.word("clock", "real") == "virtual"
         for recipe in scenario.program.recipes:
             part = recipe.part
+            if virtual and part.kind != "fault":
+                continue
             known = (_KINDS.get(part.kind, ""), part.facts.name)
             if part.facts.provider is not None and known[0] and known not in seen and _required(part.engine):
                 seen.add(known)
@@ -143,7 +146,7 @@ def _missing_programs(plan: Plan, registry: Registry, context: RenderContext, *,
     found: dict[str, Diagnostic] = {}
     for selected in plan.selected:
         order = _first_order(plan, selected, context, broken=broken)
-        if order is not None:
+        if order is not None and order.clock == "real":
             lacking = (
                 *_missing(order, selected.scenario.span),
                 *_unarmed(order, selected.scenario, registry),

@@ -151,7 +151,8 @@ class _Compiler:
         ]
         combine = case.merged.once.get("combine")
         how = combine.how if isinstance(combine, Combine) and combine.how != "zip" else "all"
-        needs, prefers = _slots(case)
+        virtual = program.word("clock", "real") == "virtual"
+        needs, prefers = ({}, {}) if virtual else _slots(case)  # nothing is started that would need them
         return Scenario(
             label=scope.label,
             group=_group(scope),
