@@ -66,6 +66,7 @@ class _Together:
             else:
                 self._can(part, "injects", "it acts only while it is held", "hold")
             self._starts_again(part)
+            self._aims(part)
         for part in self.of("hold"):
             self._known_labels(part, "target", self.of("serve", "run"))
             self._can(part, "holds", "it acts at an instant, on a process that is there", "fault")
@@ -124,6 +125,19 @@ class _Together:
                 summary = f"{shown(part.facts.name)} can start only a served tool again"
                 hint = f"say which: target = {' or '.join(sorted(served))}" if served else "serve it: serve TOOL"
                 self.wrong("CAMP169", summary, span, hint)
+
+    def _aims(self, part: Part) -> None:
+        """Whether the target is the tool that the fault's model acts in."""
+        wanted = getattr(part.facts.provider, "aims_at", None)
+        if self.lost or wanted is None:
+            return
+        labels = {each.label for each in self.of("serve", "run") if each.facts.name == wanted}
+        target = part.engine.get("target")
+        for text, span in labels_of(target) if target is not None else ((None, part.placed.provider.span),):
+            if text not in labels:
+                summary = f"{shown(part.facts.name)} acts in a {wanted}, and in nothing else"
+                hint = f"say which: target = {' or '.join(sorted(labels))}" if labels else f"serve one: serve {wanted}"
+                self.wrong("CAMP168", summary, span, hint)
 
     def _known_labels(self, part: Part, setting: str, among: Sequence[Part]) -> None:
         expr = part.engine.get(setting)

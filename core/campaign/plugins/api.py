@@ -282,6 +282,8 @@ class Fault(Provider):
     #: Whether its target, which must be a served tool, is started again once the fault is over, with the same command
     #: in the same place; it is over at once where it is given no ``for``.  What is left of it then, ``clear`` ends.
     restarts: ClassVar[bool] = False
+    #: The full name of the served tool that its target must be: ``net.proxy``; None where it hits any process.
+    aims_at: ClassVar[str | None] = None
     #: Whether it can stand after ``fault``: it acts at an instant, while the run's processes are there.
     injects: ClassVar[bool] = True
     #: Whether it can stand after ``hold``: it acts before the run's processes are there, and aims at none of them.

@@ -39,6 +39,8 @@ _SHARE: Schema = {
 class ProxyFault(Fault):
     """A rule in a ``net.proxy``, which is the fault's target."""
 
+    aims_at = "net.proxy"
+
     def arm(self, injection: Injection) -> Mapping[str, Any]:
         """See that the target is a proxy, and name the rule."""
         target = injection.target
