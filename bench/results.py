@@ -38,14 +38,15 @@ pairs that are missed most are reports that syzkaller itself calls corrupted (`W
 for having no stack, where we go by the function that the headline names. Without those: precision 0.93, recall 0.81.
 """,
     "fingerprints of clusterfuzz": """
-The crash logs of ClusterFuzz's own tests, labelled by type and state. Not looked at while building; the first figures
-were precision 0.30 (30 wrong pairs of 30,609) and recall 0.68, then Go's frames after an unusual blank and assertions
-before an abort were added. Hard on precision: many are one stack with another address on purpose (a null dereference
-and a wild one).
+The crash logs of ClusterFuzz's own tests, labelled by type and state; hardly two of them are of one bug. Unseen, the
+figures were precision 0.30 (30 wrong pairs of 30,609) and recall 0.68; after Go's frames and assertions before an
+abort 0.41 and 0.74. Since then its confusions were looked at: a null pointer is told from a wild address. What is left
+are mostly messages that stand before an abort of one stack.
 """,
     "fingerprints of casr, sanitizers": """
-CASR's clustering tests, each report labelled by its crash line. Not looked at while building, and measured once. What
-is missed are crashes of one line with another type of error or from another caller.
+CASR's clustering tests, each report labelled by its crash line. Unseen, the figures were precision 1.00 and recall
+0.72: an access beyond an object was two bugs, as it hit the zone behind the object or memory that nobody has. Since
+then its confusions were looked at. What is missed are crashes of one line from another caller.
 """,
 }
 

@@ -20,6 +20,12 @@ _PLACE = re2.compile(
 )
 _SUMMARY = re2.compile(r"^SUMMARY: \w+: \S+ .* in (\S.*)$")
 
+_ADDRESS = re2.compile(r"address (?:0x)?([0-9a-fA-F]+)\b")
+_NEAR_NULL = 1 << 16
+_ACCESSES = frozenset({"SEGV", "BUS", "access-violation"})
+#: Whichever sanitizer reports them, they are the process's own end.
+_SIGNALS = frozenset({"ABRT", "ILL", "FPE", "TRAP"})
+
 NOISE = noise(
     starts="""
     interceptor_ wrap_ asan_ msan_ tsan_ lsan_ ubsan_ hwasan_ sanitizer_ asan:: msan:: tsan:: lsan:: ubsan::
@@ -40,8 +46,7 @@ def _read(lines: Sequence[str]) -> Found | None:
     head = _HEAD.search(lines[0])
     error = _UBSAN.search(lines[0])
     if head:
-        what = _REST.sub("", head.group(2).strip())
-        headline = f"{head.group(1)} {what}".strip()
+        headline = _what(head.group(1), head.group(2).strip())
         access = next((match for match in map(_ACCESS.search, lines[1:6]) if match), None)
         if access:
             headline += f" {(access.group(1) or access.group(2)).lower()}"
@@ -54,6 +59,21 @@ def _read(lines: Sequence[str]) -> Found | None:
         found = next((match for match in map(_SUMMARY.search, lines) if match), None)
         frames = (function(found.group(1)),) if found else ()
     return Found(headline, frames, NOISE)
+
+
+def _what(by: str, said: str) -> str:
+    """What happened: the sanitizer's own word, but for an access to memory and for what ended the process anyway.
+
+    Of one access beyond an object it is chance whether it hits the zone behind the object (``heap-buffer-overflow``) or
+    memory that nobody has (``SEGV``).  A null pointer is another mistake, and told by an address near zero.
+    """
+    what = _REST.sub("", said)
+    if what in _ACCESSES:
+        address = _ADDRESS.search(said)
+        return "null dereference" if address and int(address.group(1), 16) < _NEAR_NULL else "access out of bounds"
+    if what.endswith("-buffer-overflow"):
+        return "access out of bounds"
+    return f"signal {what}" if what in _SIGNALS else f"{by} {what}".strip()
 
 
 def stack_of(lines: Sequence[str]) -> list[str]:
