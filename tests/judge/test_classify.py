@@ -274,3 +274,16 @@ def test_a_reason_is_one_line_of_bounded_length(order: Any, ended: Any) -> None:
     decision = decide(order(oracles=ORACLE), ended(), said(ok=False, message=flood))
     assert len(decision.reason) <= 1000
     assert decision.reason.startswith("sqlite.integrity: first second xxx")
+
+
+def test_repeats_of_one_fault_fail_the_same_way_and_the_reason_says_which(order: Any, ended: Any) -> None:
+    def failing(index: int | None) -> Decision:
+        fault = FaultOrder("crash", "m.m", 1.0, sla_s=5.0, index=index)
+        seen = FaultExit("crash", "m.m", 1.0, 1.0, detected_at_s=2.0, recovered_at_s=9.0, index=index)
+        return decide(order(faults=(fault,)), ended(faults=(seen,)))
+
+    found = [failing(index) for index in (None, 1, 7)]
+    assert len({each.failure.fingerprint for each in found if each.failure}) == 1
+    assert [each.reason for each in found] == [
+        f"fault {name} recovered too late: its sla is 5 s" for name in ("crash", "crash[1]", "crash[7]")
+    ]

@@ -247,3 +247,44 @@ def test_a_division_by_zero_is_undecided(order: Any, ended: Any, expect: Any) ->
 def test_a_damaged_tree_is_undecided(order: Any, ended: Any, tree: bytes) -> None:
     broken = ExpectOrder(text="?", tree=msgspec.Raw(tree))
     assert evaluate_expectation(broken, Observation(order(), ended(), ())).holds is Holds.UNDECIDED
+
+
+TWICE: dict[str, Any] = {
+    "asked": {"faults": tuple(FaultOrder("crash", "m.m", float(at), sla_s=5.0, index=at) for at in (1, 2))},
+    "exit": {
+        "faults": tuple(
+            FaultExit("crash", "m.m", float(at), float(at), detected_at_s=at + 0.5, recovered_at_s=back, index=at)
+            for at, back in ((1, 4.0), (2, 9.0))
+        )
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fault.crash.detected", True),
+        ("fault.crash.within_sla", False),
+        ("fault.crash[1].within_sla", True),
+        ("fault.crash[2].within_sla", False),
+        ("fault.crash[1].recovery_time", parse_quantity("3s")),
+        ("fault.crash.recovery_time", parse_quantity("7s")),
+        ("faults.within_sla", False),
+    ],
+)
+def test_without_an_index_all_repeats_of_a_fault_are_meant(see: Any, name: str, value: Any) -> None:
+    assert see(name, **TWICE) == value
+
+
+def test_a_repeat_that_was_not_laid_out_is_none(see: Any) -> None:
+    with pytest.raises(NotApplicable):
+        see("fault.crash[3].detected", **TWICE)
+    asked, seen = FaultOrder("crash", "m.m", 1.0), FaultExit("crash", "m.m", 1.0, 1.0, detected_at_s=2.0)
+    assert see("fault.crash[1].detected", asked={"faults": (asked,)}, exit={"faults": (seen,)}) is True
+
+
+@pytest.mark.parametrize("name", ["exit.ok", "step.writer.exit.code", "oracle.ok", "output x", "metrics.n"])
+def test_the_virtual_clock_has_no_processes_to_ask(see: Any, name: str) -> None:
+    with pytest.raises(NotApplicable):
+        see(name, exit={"clock": "virtual", "steps": ()})
+    assert see("elapsed", exit={"clock": "virtual", "steps": (), "duration_s": 28_800.0}) == parse_quantity("8h")

@@ -46,7 +46,7 @@ class Objection(Struct, frozen=True):
 
     ``subject`` is what objects and how, the same in every run (an expectation as written, ``step writer exit 1``);
     it enters the fingerprint as it is, ``message`` only masked.  ``excerpt`` is what the output of what objects, or of
-    what it objects to, says of the cause.
+    what it objects to, says of the cause.  ``reason`` is what people read, where it tells which one of several it was.
     """
 
     verdict: Verdict
@@ -54,6 +54,7 @@ class Objection(Struct, frozen=True):
     subject: str
     message: str
     excerpt: Excerpt | None = None
+    reason: str | None = None
 
 
 def decide(order: Order, exit: Exit, oracles: Sequence[OracleRecord] = (), *, signature: str | None = None) -> Decision:
@@ -220,8 +221,8 @@ def _slas(order: Order, exit: Exit) -> Iterator[Objection]:
             yield Objection(Verdict.ERROR, FailureKind.ORACLE, f"fault {fault.label} not watched", message)
             continue
         what = _unkept(found)
-        message = f"fault {fault.name} {what}: its sla is {fault.sla_s:g} s"
-        yield Objection(Verdict.FAIL, FailureKind.SLA, f"fault {fault.label} {what}", message)
+        message, reason = (f"fault {name} {what}: its sla is {fault.sla_s:g} s" for name in (fault.label, fault.name))
+        yield Objection(Verdict.FAIL, FailureKind.SLA, f"fault {fault.label} {what}", message, reason=reason)
 
 
 def _unkept(fault: FaultExit) -> str:
@@ -328,7 +329,7 @@ def _own_names(order: Order) -> tuple[str, ...]:
 def _reason(objection: Objection, outcomes: Sequence[Outcome]) -> str:
     """The objection's message, or the author's own words where an expectation speaks of the same oracle."""
     if objection.kind is not FailureKind.ORACLE or objection.verdict is not Verdict.FAIL:
-        return objection.message
+        return objection.reason or objection.message
     names = {"oracle.ok", f"oracle.{objection.subject.partition(' ')[2]}.ok"}
     spoken = (each.sentence for each in outcomes if each.holds is Holds.NO and not names.isdisjoint(each.names))
     return next(spoken, objection.message)
