@@ -41,6 +41,7 @@ group db {{
   }}
   instance dies {{ fault kill: process.kill {{ after = nap; at = 600ms; sla = 50s; target = db }} }}
   instance shrugs {{ fault hup: process.signal {{ signal = "CONT"; after = nap; at = 600ms; sla = 1s; target = db }} }}
+  instance returns {{ fault back: process.restart {{ after = nap; at = 600ms; for = 700ms; sla = 50s; target = db }} }}
   instance rests {{ }}
 }}
 """
@@ -65,11 +66,14 @@ def test_a_server_that_hangs_is_found_again_and_one_that_is_dead_is_not(yard: Ya
         "db.hangs": "pass",
         "db.dies": "fail",
         "db.shrugs": "fail",
+        "db.returns": "pass",
         "db.rests": "pass",
     }, {name: run["reason"] for name, run in runs.items()}
     (stop,) = runs["db.hangs"]["faults"]
     assert in_order(*(stop[f"{what}_at_s"] for what in ("planned", "injected", "detected", "recovered"))), stop
     assert stop["within_sla"]
+    (back,) = runs["db.returns"]["faults"]
+    assert back["recovered_at_s"] >= back["injected_at_s"] + 0.7, "it was waited for beyond the last step"
     assert runs["db.dies"]["reason"] == "fault kill never recovered: its sla is 50 s"
     assert "was never detected" in runs["db.shrugs"]["reason"]
     assert runs["db.shrugs"]["faults"][0]["notes"].endswith("it broke nothing that a watch saw")

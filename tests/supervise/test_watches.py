@@ -120,7 +120,7 @@ def test_a_recovery_is_awaited_beyond_the_last_step_while_its_sla_runs(desk: Des
 
 def test_where_nothing_is_left_that_could_recover_nobody_waits(desk: Desk) -> None:
     kill = FaultOrder("k", "process.kill", 0.0, sla_s=60.0)
-    order, exit = watched(desk, "looked; exec sleep 100", calm(), faults=(kill,))
+    order, exit = watched(desk, "looked; exec sleep 100", calm(), faults=(kill,), timeout_s=120.0)
     assert exit.duration_s < 50
     assert decide(order, exit).reason.startswith("fault k was never detected")
 

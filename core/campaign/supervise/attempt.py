@@ -250,9 +250,9 @@ class Attempt:
         self._advance()
 
     def _await_recovery(self, scene: Scene) -> None:
-        """Wait while an ``sla`` runs, a watch looks, and something that may recover is there."""
+        """Wait while an ``sla`` runs, a watch looks, and something that may recover is there or is to come back."""
         left_s = self._watches.awaited_s(scene.faults.records(self._epoch)) if self._watches is not None else 0.0
-        if left_s > 0 and self._station.survivors():
+        if left_s > 0 and (self._station.survivors() or scene.faults.passing):
             if self._patience is None:
                 self._patience = self._later(left_s, self._patience_over)
         else:

@@ -101,6 +101,11 @@ class Faults:
         return any(run.state is State.INJECTING for run in self._runs)
 
     @property
+    def passing(self) -> bool:
+        """Whether one is in force that will be over by itself, after which its target may be started again."""
+        return any(run.state in _ACTED and (run.order.for_s is not None or run.order.restarts) for run in self._runs)
+
+    @property
     def settled(self) -> bool:
         """Whether all of them are over: the host owes no answer and nothing is in force."""
         return all(run.state is State.OVER for run in self._runs)

@@ -9,7 +9,6 @@ not ok either.  A watch whose host died is blind: it is asked no more, and the r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from campaign.judge.recovery import recovered
 from campaign.records import Evidence, FaultExit, Order, WatchExit, WatchOrder, fill_json
@@ -32,14 +31,14 @@ class WatchRun:
     def __init__(  # noqa: PLR0913, PLR0917 - what is watched, for whom, and who is told
         self,
         order: WatchOrder,
-        settings: dict[str, Any],
+        late: Mapping[str, str],
         station: Station,
         evidence: Callable[[], Evidence],
         secrets: tuple[str, ...],
         epoch: float,
         changed: Callable[[], None],
     ) -> None:
-        self.order, self._settings, self._evidence = order, settings, evidence
+        self.order, self._late, self._evidence = order, late, evidence
         self._loop: Loop = station.loop
         self._epoch, self._changed = epoch, changed
         self._silence: Timer | None = None
@@ -86,7 +85,8 @@ class WatchRun:
     def _ask(self, number: int) -> Ask:
         self._silence = self._loop.call_later(self.order.timeout_s, self._silent)
         required = self.order.required or bool(self.timeline.samples)  # whether it is there is asked once
-        return Ask(number, self.order.oracle, self._settings, required, self._evidence())
+        settings = fill_json(self.order.settings, self._late)  # a served tool that was started anew may export others
+        return Ask(number, self.order.oracle, settings, required, self._evidence())
 
     def _silent(self) -> None:
         self._add(False, f"no answer within {self.order.timeout_s:g} s")
@@ -147,15 +147,15 @@ class Watches:
         self._failed: Callable[[str], None] | None = None
 
     def start(self, late: Mapping[str, str], ready: Callable[[], None], failed: Callable[[str], None]) -> None:
-        """Ask each of them for the first time; ``late`` are the late values that their settings may hold."""
+        """Ask each of them for the first time; ``late`` are the late values known by then, which others add to."""
         self._ready, self._failed = ready, failed
         for order in self._order.watches:
             try:
-                settings = fill_json(order.settings, late)
+                fill_json(order.settings, late)
             except KeyError as error:
                 self._fail(f"watch {order.label}: {error.args[0]} is not known: no served tool exports it")
                 return
-            run = WatchRun(order, settings, self._station, self._evidence, self._secrets, self._epoch, self._changed)
+            run = WatchRun(order, late, self._station, self._evidence, self._secrets, self._epoch, self._changed)
             self._runs.append(run)
             run.sampler.start(self._order.plugins)
         self._changed()
