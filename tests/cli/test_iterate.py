@@ -123,3 +123,29 @@ def test_bad_wishes_are_refused_before_anything_runs(
     ended = in_process("iterate", "it.camp", *arguments)
     assert ended.exit_code == status, ended.output
     assert code in ended.stderr
+
+
+def test_a_campaign_that_still_runs_is_no_beginning(in_process: Any, recorded: Any) -> None:
+    row = recorded([("a", 0, ["running"])], state="running", finished_at=None, exit_status=None)
+    ended = in_process("iterate", row.id, "--target", "90%")
+    assert ended.exit_code == 2, ended.output
+    assert "CAMP523" in ended.stderr
+
+
+def test_it_begins_with_a_campaign_and_says_where_the_spec_has_lost_what_is_to_be_retried(
+    campaign: Any, spec: Any, tmp_path: Path
+) -> None:
+    spec()
+    assert campaign("exec", "it.camp").returncode == 1
+    assert campaign("iterate", "it", *WIDE, "--ask").returncode == 1
+    text = (tmp_path / "it.camp").read_text()
+    (tmp_path / "it.camp").write_text(text.replace("instance {mode}", "instance other.{mode}"))
+    gone = campaign("iterate", "--resume")
+    assert gone.returncode == 2
+    assert "CAMP594" in gone.stderr
+    assert "g.a[n=1]" in gone.stderr
+    (tmp_path / "it.camp").write_text(text)
+    (tmp_path / "a").touch()
+    ended = campaign("iterate", "--resume")
+    assert ended.returncode == 0, ended.stderr
+    assert [kind for kind, _ in kinds(tmp_path)] == ["full", "analyze", "ask", "retry", "full"]
