@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 from msgspec import Struct
 
@@ -35,6 +36,7 @@ class Simulated(Struct, frozen=True):
     trials: float
 
 
+@cache
 def simulated(rate: float, campaigns: int) -> Simulated:
     """The test after each trial, to its end; the same for the same arguments."""
     test, said, trials = sequential_test(GOAL), Counter[str](), 0

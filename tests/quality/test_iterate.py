@@ -29,6 +29,6 @@ def test_at_the_target_itself_it_decides_too_and_takes_the_longest() -> None:
 
 @pytest.mark.parametrize("name", CAMPAIGNS_OF)
 def test_trials_that_are_added_where_they_tell_most_make_no_false_success(name: str) -> None:
-    campaigns = 150
+    campaigns = 100
     found = driven(CAMPAIGNS_OF[name], campaigns)
-    assert found.said["reached"] / campaigns <= 0.05 + 0.054
+    assert found.said["reached"] / campaigns <= 0.05 + 0.066
