@@ -23,6 +23,8 @@ OTHERS = {
     instance {s}.z { sweep s = ["p", "q"]; sweep v = [1V, 2V]; sweep n = [1, 3]; combine zip; exclude n == 2; run t }""",
     "cover": """campaign "x" { }
     instance a { sweep n = 1..4; sweep k = [10, 20]; sweep v = [1000mV, 2V]; combine cover 2; run t }""",
+    "chained": """campaign "x" { }
+    instance a { sweep n = 1..4; seeds 1..2; chain seeds; cooldown 5s; run t; retry { attempts = 2; on = [timeout] } }""",
     "values of their own": """campaign "x" { }
     instance a { sweep n = 1..4; duration = n * 1s; run t; expect exit.code == 0 }""",
 }

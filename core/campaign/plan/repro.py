@@ -227,7 +227,10 @@ class Writer:
     # --- the instance
 
     def policies(self) -> Iterator[str]:
-        """When a run of the cell is tried again."""
+        """When a run of the cell is tried again, and whether its seeds go together."""
+        chain = self._merged.once.get("chain")
+        if chain is not None:
+            yield self._slice(chain.span)
         options = self._merged.options.get("retry", {})
         if options:
             settings = (f"{name} = {self._slice(each.value.span)}" for name, each in options.items())
