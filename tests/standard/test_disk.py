@@ -148,6 +148,20 @@ def test_holes_cost_nothing(work: Path) -> None:
 
 
 @mounting
+def test_equal_draws_share_no_disk(work: Path) -> None:
+    """The same run may be carried out in two workspaces at the same time."""
+    (work.parent / "other").mkdir()
+    (asked, undo), (also, other) = hold(work), hold(work.parent / "other")
+    Limited().inject(asked, undo)
+    Limited().inject(also, other)
+    with pytest.raises(UnableError, match="a disk already"):
+        hold(work)
+    clear(Limited(), other)
+    assert mounted_at(undo["source"]) == str(work / "data")
+    clear(Limited(), undo)
+
+
+@mounting
 def test_a_folder_that_holds_something_is_not_hidden(work: Path) -> None:
     (work / "data").mkdir()
     (work / "data/file").write_text("here")

@@ -15,7 +15,7 @@ from campaign_standard._beside import end_beside, start_beside
 from campaign_standard._faultrules import OPERATIONS, Rule, put_in, take_out
 from campaign_standard._inside import OWN, GoneError, leads_out, remove_within, write_within
 from campaign_standard._memo import forget, memo_of, recall, remember
-from campaign_standard._mounts import OURS, detach, make_folder, may_mount, mounted_at
+from campaign_standard._mounts import detach, make_folder, may_mount, mounted_at, new_source
 from campaign_standard._setting import seconds, texts
 
 _ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EMFILE", "ENOMEM", "EINTR")
@@ -44,7 +44,7 @@ class Faulty(Fault):
     def arm(self, injection: Injection) -> Mapping[str, Any]:
         """Where it will be, and what it will be known by."""
         path = str(injection.settings["path"])
-        return {**memo_of(injection), "path": path, "source": f"{OURS}{injection.random:016x}"}
+        return {**memo_of(injection), "path": path, "source": new_source(injection.workdir, path)}
 
     def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:  # noqa: ARG002 - armed with it
         """Start its server, and wait until it is mounted."""

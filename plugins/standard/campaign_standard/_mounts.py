@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 from contextlib import suppress
+from hashlib import blake2b
 
 from msgspec import Struct
 
@@ -54,6 +55,17 @@ def _mount(line: str) -> Mount:
     for escaped, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         path = path.replace(escaped, plain)
     return Mount(path, kind, source)
+
+
+def new_source(workdir: str, path: str) -> str:
+    """What a file system there will be known by: no two attempts on a machine share a working directory.
+
+    Raises UnableError where there is one already.
+    """
+    source = OURS + blake2b(f"{workdir}\0{path}".encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    if mounted_at(source) is not None:
+        raise UnableError(f"{path} is a disk already: a folder is held as one once")
+    return source
 
 
 def mounted_at(source: str) -> str | None:

@@ -24,7 +24,17 @@ from campaign.plugins.api import (
 )
 from campaign_standard._faulty import Error, Faulty, Slow, Torn
 from campaign_standard._inside import OWN, GoneError, leads_out, opened_parent
-from campaign_standard._mounts import OURS, copy_out, detach, make_folder, may_mount, mount_tmpfs, mounted_at, mounts
+from campaign_standard._mounts import (
+    OURS,
+    copy_out,
+    detach,
+    make_folder,
+    may_mount,
+    mount_tmpfs,
+    mounted_at,
+    mounts,
+    new_source,
+)
 from campaign_standard._setting import run_command
 
 api = 1
@@ -75,7 +85,7 @@ class Limited(Fault):
     def arm(self, injection: Injection) -> Mapping[str, Any]:
         """Where it will be, and what it will be known by."""
         path = str(injection.settings["path"])
-        return {"workdir": injection.workdir, "path": path, "source": f"{OURS}{injection.random:016x}"}
+        return {"workdir": injection.workdir, "path": path, "source": new_source(injection.workdir, path)}
 
     def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
         """Mount it, or have each tool mount one."""
