@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.plan.spec import TOOL, orders
+from msgspec.structs import replace
+from tests.plan.spec import TOOL, checked, orders
 
 from campaign.diagnostics import CampaignError
 from campaign.plan import schedule
-from campaign.plugins.api import Dimension, Placement, Quantity
+from campaign.plan.examine import examine
+from campaign.plan.plan import Options, make_plan
+from campaign.plugins.api import Dimension, Placement, Quantity, UnableError
+from campaign.plugins.registry import Registry
 from campaign.records import order_digest
 
 FAULTS = "fault crash: process.kill; fault hang: process.stop { for = 1s }"
@@ -62,8 +66,6 @@ def test_a_virtual_order_is_bound_to_what_decides_its_faults() -> None:
     (order,) = orders("instance a { clock virtual; fault r: synthetic.recovery { at = 1s; sla = 5s } }")
     assert order.clock == "virtual"
     assert order.steps == ()
-    from msgspec.structs import replace
-
     moved = replace(order, faults=(replace(order.faults[0], sequence=2),))
     assert order_digest(moved) != order.digest
 
@@ -88,6 +90,7 @@ def at(value: int, dimension: Dimension = Dimension.DURATION) -> Quantity:
     ("answer", "told"),
     [
         (ValueError("no"), "schedule.even raises in lay_out(): ValueError: no"),
+        (UnableError("no room"), "schedule.even cannot lay these faults out: no room"),
         ([Placement(2, at(1))], "something else than faults"),
         ([Placement(-1, at(1))], "something else than faults"),
         ([Placement(0, at(-1))], "something else than faults"),
@@ -101,3 +104,13 @@ def test_what_a_strategy_answers_is_checked(monkeypatch: pytest.MonkeyPatch, ans
     with pytest.raises(CampaignError) as raised:
         named(f"schedule even {{ over = 9s }}; {FAULTS}")
     assert told in raised.value.diagnostics[0].summary
+
+
+def test_what_cannot_be_laid_out_is_found_by_check_and_plan() -> None:
+    text = 'campaign "x" { clock virtual }\ninstance a { schedule storm { over = 1s; within = 2s }; fault synthetic.recovery }'
+    (found,) = examine(checked(text), Registry(), lambda path: b"")
+    assert found.summary.endswith("no room for 1 of its bursts in 1s: over is too short")
+    assert found.code == "CAMP112"
+    plan, wrong = make_plan("x.camp", lambda path: text.encode(), Options(), Registry)
+    assert plan is None
+    assert wrong == [replace(found, span=wrong[0].span)]

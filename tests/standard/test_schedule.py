@@ -72,7 +72,7 @@ def test_a_storm_overlaps_and_is_bounded(count: int, most: int, over_s: int, ran
 
 
 def test_a_storm_says_where_it_has_no_room() -> None:
-    with pytest.raises(UnableError, match="no room for 4 bursts"):
+    with pytest.raises(UnableError, match="no room for 4 of its bursts"):
         laid_out("storm", 10, seconds(7))
 
 

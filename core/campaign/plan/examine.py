@@ -13,6 +13,7 @@ from campaign.plan.duties import missing_oracles, skip
 from campaign.plan.limits import check_limits
 from campaign.plan.resources import check_holds
 from campaign.plan.ruled import Host, bind_rules
+from campaign.plan.schedule import check_layouts
 from campaign.plan.selection import Selected
 from campaign.plan.slas import unwatched
 from campaign.rules.structs import RuleBook
@@ -36,4 +37,5 @@ def examine(checked: Checked, providers: ProviderLookup, read: Reader, host: Hos
             seed = campaign_facts(checked, tier).seed
             found.update(dict.fromkeys(check_holds(selected, checked.name, seed, (host or Host()).place)))
             found.update(dict.fromkeys(check_limits(selected, checked.name, seed, book)))
+            found.update(dict.fromkeys(check_layouts(selected, checked.name, seed)))
     return list(found)

@@ -25,6 +25,7 @@ from campaign.plan.matrix import Cell, Run, cell_of, cells, chosen, run_of, runs
 from campaign.plan.resources import check_holds
 from campaign.plan.ruled import Host, bind_rules
 from campaign.plan.scenario import Exclusion, Scenario
+from campaign.plan.schedule import check_layouts
 from campaign.plan.selection import LeftOut, Providers, Selected, parse_filter, select
 from campaign.plan.slas import unwatched
 from campaign.plan.snapshot import Blobs, Snapshot, chosen_rules, reader
@@ -169,6 +170,7 @@ def make_plan(
     if plan is not None and not failed(more):
         place = host.place if host is not None else None
         more = [*more, *check_holds(plan.selected, plan.name, plan.seed, place)]
+        more = [*more, *check_layouts(plan.selected, plan.name, plan.seed)]
     return (None if failed(more) else plan), [*found, *wrong, *more]
 
 

@@ -6,7 +6,8 @@ The strategy is a plugin's; what it answers is checked here, at the border, and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -14,8 +15,11 @@ from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.language.items import labels_of
 from campaign.language.names import shown
 from campaign.plan.evaluation import Evaluation, as_json, refused
-from campaign.plan.program import Recipe
-from campaign.plugins.api import Placement, Schedule, Spread, Unplaced
+from campaign.plan.identity import draw
+from campaign.plan.matrix import runs
+from campaign.plan.program import Recipe, as_written
+from campaign.plan.selection import Selected
+from campaign.plugins.layout import Placement, Spread, UnableError, Unplaced
 from campaign.plugins.printing import printing_aside
 from campaign.records.order import ScheduleOrder, repeated
 from campaign.units import Dimension, Quantity, parse_quantity
@@ -82,6 +86,22 @@ def lay_out(schedule: Recipe, recipes: Sequence[Recipe], run: Evaluation, seed: 
     return tuple(_kept(schedule, found))
 
 
+def check_layouts(selected: Iterable[Selected], name: str, seed: int) -> Iterator[Diagnostic]:
+    """What is wrong with the schedules, as far as the first run of each instance tells."""
+    for each in selected:
+        program = each.scenario.program
+        run = next(runs(each.scenario, name, seed, each.leaves_out), None) if program.schedule is not None else None
+        if run is None or program.schedule is None:
+            continue
+        waiting = [recipe for recipe in program.recipes if waits(recipe) and recipe.applies(run.values)]
+        try:
+            environment = program.environment(run.values, run.seed, program.builtins)
+            evaluation = Evaluation(environment, as_written, partial(draw, seed, run.key))
+            lay_out(program.schedule, waiting, evaluation, run.seed)
+        except CampaignError as error:
+            yield from error.diagnostics
+
+
 def _kept(schedule: Recipe, found: Iterable[LaidOut]) -> Iterable[LaidOut]:
     expr = schedule.part.engine.get("faults")
     if expr is None:
@@ -91,7 +111,7 @@ def _kept(schedule: Recipe, found: Iterable[LaidOut]) -> Iterable[LaidOut]:
 
 
 def _asked(schedule: Recipe, recipes: Sequence[Recipe], run: Evaluation, seed: int) -> Sequence[Placement]:
-    strategy: Schedule = schedule.part.facts.provider
+    strategy = schedule.part.facts.provider
     spread = Spread(
         faults=tuple(_unplaced(each, run) for each in recipes),
         over=span_of(schedule, run),
@@ -102,6 +122,9 @@ def _asked(schedule: Recipe, recipes: Sequence[Recipe], run: Evaluation, seed: i
     try:
         with printing_aside():
             answer = list(strategy.lay_out(spread))
+    except UnableError as error:
+        summary = f"{shown(schedule.part.facts.name)} cannot lay these faults out: {error}"
+        raise refused("CAMP112", summary, schedule.part.placed.span) from None
     except (Exception, SystemExit) as error:  # a stranger's code: it must not take the plan down
         raise _broken(schedule, f"raises in lay_out(): {type(error).__name__}: {error}") from error
     if not all(_is_placement(each, len(recipes)) for each in answer):

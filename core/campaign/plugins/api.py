@@ -20,6 +20,7 @@ import pluggy
 from msgspec import Struct
 
 from campaign.plugins import traces
+from campaign.plugins.layout import Placement, Spread, UnableError, Unplaced
 from campaign.proc import Process, boot_id, identify, process_tree, running, send_signals
 from campaign.records import (
     Evidence,
@@ -48,13 +49,6 @@ hookimpl = pluggy.HookimplMarker("campaign")
 
 #: A cerberus schema with the language's types (``duration``, ``voltage``, …) registered, see ``Provider``.
 Schema = Mapping[str, Mapping[str, Any]]
-
-
-class UnableError(Exception):
-    """Raised by a provider that cannot do what it is asked; the text, one sentence, is shown as it stands.
-
-    An oracle raises it where it cannot judge, which makes the run an error, not a failure.
-    """
 
 
 class DisagreesError(UnableError):
@@ -385,35 +379,6 @@ class Reporter(Provider):
         A run that was attempted more than once comes once for each attempt, in order.
         """
         raise NotImplementedError(f"{type(self).__name__}.report")
-
-
-class Unplaced(Struct, frozen=True, kw_only=True):
-    """A fault that has no instant yet: its label, its model, how long it lasts (``for``), its model's settings."""
-
-    label: str
-    fault: str
-    duration: Quantity | None = None
-    settings: Mapping[str, Value] = {}
-
-
-class Spread(Struct, frozen=True, kw_only=True):
-    """What a schedule lays out: the faults, at least one, and the time span that they are spread ``over``.
-
-    ``random`` was drawn for this run from its key, ``seed`` is the run's, both 0 to 2^64-1.
-    """
-
-    faults: tuple[Unplaced, ...]
-    over: Quantity
-    random: int
-    seed: int
-    settings: Mapping[str, Value]
-
-
-class Placement(Struct, frozen=True):
-    """One injection: which of the faults, from 0, and when, from the start of the run."""
-
-    fault: int
-    at: Quantity
 
 
 class Schedule(Provider):

@@ -91,7 +91,7 @@ class Poisson(Schedule):
         wanted = spread.settings.get("mean")
         mean = _milliseconds(wanted) if isinstance(wanted, Quantity) else max(1, span // count)
         if span // mean > _MOST:
-            raise UnableError(f"would come to more than {_MOST:,} faults: mean is too short")
+            raise UnableError(f"there would be more than {_MOST:,}: mean is too short")
         arrivals: list[int] = []
         at = chance.exponential(mean)
         while at < span:
@@ -131,7 +131,7 @@ class Storm(Schedule):
         share = span // len(bursts)
         slack = share - within - longest
         if slack < 0:
-            raise UnableError(f"has no room for {len(bursts)} bursts in {spread.over}: over is too short")
+            raise UnableError(f"there is no room for {len(bursts)} of its bursts in {spread.over}: over is too short")
         found: list[Placement] = []
         for number, burst in enumerate(bursts):
             begin = number * share + chance.below(slack + 1)
