@@ -8,7 +8,21 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import check, dispatch, faults, iterate, limits, matrix, minimize, output, queue, reports, results, virtual
+from bench import (
+    analyze,
+    check,
+    dispatch,
+    faults,
+    iterate,
+    limits,
+    matrix,
+    minimize,
+    output,
+    queue,
+    reports,
+    results,
+    virtual,
+)
 from bench.measure import CAMPAIGN, machine, version_of
 
 PARTS = {
@@ -19,6 +33,7 @@ PARTS = {
     "limits": limits.measure,
     "output": output.measure,
     "reports": reports.measure,
+    "analyze": analyze.measure,
     "minimize": minimize.measure,
     "faults": faults.measure,
     "iterate": iterate.measure,

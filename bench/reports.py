@@ -11,6 +11,7 @@ from math import exp
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from bench.measure import CAMPAIGN, Result, run
 from campaign.ledger.rows import Admission, CampaignRow, CampaignState, Ending, Move
@@ -21,6 +22,8 @@ from campaign.records import (
     Exit,
     Failure,
     FailureKind,
+    FaultExit,
+    FaultOrder,
     MetricOrder,
     OracleOrder,
     OracleRecord,
@@ -63,8 +66,11 @@ def measure(*, short: bool) -> list[Result]:
     ]
 
 
-def fill(workspace: Path, runs: int, seed: int = 7) -> CampaignRow:
-    """A ledger with one finished campaign: voltage x frequency x temperature under two loads."""
+def fill(workspace: Path, runs: int, seed: int = 7, *, apart: bool = False) -> CampaignRow:
+    """A ledger with one finished campaign: voltage x frequency x temperature under two loads.
+
+    ``apart``: the worst that can be analyzed; every run is a cell of its own, has a fault, and fails in its own way.
+    """
     workspace.mkdir(parents=True)
     campaign = "margins-20261120T180000Z-ab12"
     row = CampaignRow(
@@ -87,7 +93,7 @@ def fill(workspace: Path, runs: int, seed: int = 7) -> CampaignRow:
     ends = [_BEGUN] * _PARALLEL
     for order, failed, number in _orders(row, runs, random.Random(seed)):
         slot = min(range(_PARALLEL), key=lambda index: ends[index])
-        changes += _story(order, failed, ends, slot, number)
+        changes += _story(_apart(order) if apart else order, failed or apart, ends, slot, number)
         if len(changes) >= _AT_ONCE:
             ledger.commit(changes)
             changes = []
@@ -141,6 +147,17 @@ def _orders(row: CampaignRow, runs: int, drawn: random.Random) -> Iterator[tuple
         yield order, failed, drawn.gauss(10, 0.8) + clock / 1000
 
 
+def _apart(order: Order) -> Order:
+    cell = f"{order.cell[:-1]},seed={order.seed}]"
+    return replace(
+        order, cell=cell, key=f"{cell}#{order.seed}", faults=(FaultOrder(label="kill", fault="process.kill", at_s=1.0),)
+    )
+
+
+def _injected(fault: FaultOrder) -> FaultExit:
+    return FaultExit(fault.label, fault.fault, 1.0, injected_at_s=1.0, detected_at_s=1.2, recovered_at_s=2.5)
+
+
 def _story(
     order: Order, failed: bool, ends: list[datetime], slot: int, number: float
 ) -> Iterator[Admission | Move | Ending]:
@@ -168,10 +185,12 @@ def _story(
         duration_s=seconds,
         boot_id="8d0e",
         steps=(step,),
+        faults=tuple(map(_injected, order.faults)),
         granted={"board": (slot,)},
         output=OutputRecord("output.log", 4000),
     )
-    failure = Failure(FailureKind.ORACLE, message, f"{_MESSAGES.index(message):016x}") if failed else None
+    mark = order.id if order.faults else f"{_MESSAGES.index(message):016x}"
+    failure = Failure(FailureKind.ORACLE, message, mark) if failed else None
     verdict = Verdict.FAIL if failed else Verdict.PASS
     yield Admission(order=order, data=_encode(order), cause="plan", at=begun)
     for source, target in (("admitted", "starting"), ("starting", "running"), ("running", "judging")):

@@ -48,8 +48,8 @@ def analyze(ledger: LedgerReader, campaign: CampaignRow, book: RuleBook, knowled
         rate=rate_of(found.total),
         flaky=found.flaky,
         quarantined=sum(each.runs for mark, each in failures if mark in spared),
-        groups=_rates((cell.group, cell.counts) for cell in cells if cell.group),
-        instances=_rates((cell.instance, cell.counts) for cell in cells),
+        groups=_rates((cell.kind.group, cell.counts) for cell in cells if cell.kind.group),
+        instances=_rates((cell.kind.instance, cell.counts) for cell in cells),
         faults=_rates(_by_fault(cells)),
         axes=tuple(_axes(cells)),
         cells=tuple(cell.record() for cell in bad[:MOST_CELLS]),
@@ -81,9 +81,9 @@ def _rates(pairs: Iterable[tuple[str, Counts]]) -> tuple[NamedRate, ...]:
 def _by_fault(cells: Iterable[Cell]) -> Iterator[tuple[str, Counts]]:
     """Each cell under every kind of fault that it has, those without any under ``none``; nothing without faults."""
     cells = list(cells)
-    if any(cell.faults for cell in cells):
+    if any(cell.kind.faults for cell in cells):
         for cell in cells:
-            for fault in cell.faults or (NO_FAULT,):
+            for fault in cell.kind.faults or (NO_FAULT,):
                 yield fault, cell.counts
 
 
@@ -105,9 +105,9 @@ def _axes(cells: Iterable[Cell]) -> Iterator[AxisRates]:
 def _counted(cells: Iterable[Cell]) -> list[Counted]:
     """The cells by their axes, the instance being one where there are several."""
     cells = list(cells)
-    several = len({cell.instance for cell in cells}) > 1
+    several = len({cell.kind.instance for cell in cells}) > 1
     return [
-        Counted({INSTANCE: cell.instance, **cell.axes} if several else cell.axes, cell.counts[1], cell.counts[0])
+        Counted({INSTANCE: cell.kind.instance, **cell.axes} if several else cell.axes, cell.counts[1], cell.counts[0])
         for cell in cells
     ]
 
@@ -128,8 +128,8 @@ def _group(
         cells=found.cells,
         classification="quarantined" if held else seen,
         quarantined=held,
-        rules=tuple(found.rules),
-        suspicious=tuple(found.doubts),
+        rules=found.rules,
+        suspicious=found.doubts,
         first=name,
         evidence=os.path.relpath(directory, campaign.run_root),
     )

@@ -11,9 +11,10 @@ from campaign.judge.triage import OF_FAILURES, TIMES, Lookup, lacking, said_of
 from campaign.language.expressions import Missing
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import Trial
+from campaign.ledger.trials import Shape
 from campaign.plugins.names import canonical
 from campaign.readable import read_bounded
-from campaign.records import Exit, OracleRecord, Order
+from campaign.records import Exit, FaultExit, OracleRecord, Order
 from campaign.records.analysis import Cause
 from campaign.rules.failures import Triager
 from campaign.rules.files import bind_paths
@@ -75,13 +76,14 @@ def combined(books: Iterable[RuleBook], notes: Iterable[str] = ()) -> Knowledge:
 class Parts:
     """The large parts of a trial, each read from the ledger when a rule asks for it; a lookup of its names."""
 
-    __slots__ = ("_absent", "_exit", "_ledger", "_lookup", "_order", "_trial")
+    __slots__ = ("_absent", "_exit", "_faults", "_ledger", "_lookup", "_order", "_trial")
 
     def __init__(self, ledger: LedgerReader, trial: Trial, absent: frozenset[str]) -> None:
         """``absent`` are names that it is known to lack, so that nothing is read for them."""
         self._ledger, self._trial, self._absent = ledger, trial, absent
         self._order: Order | None = None
         self._exit: Exit | None = None
+        self._faults: tuple[FaultExit, ...] | None = None
         said = said_of(trial.verdict or "", trial.kind, trial.message, trial.fingerprint)
         self._lookup = Lookup(said, self)
 
@@ -104,6 +106,13 @@ class Parts:
         if self._exit is None:
             self._exit = self._ledger.exit_of(self._trial)
         return self._exit
+
+    @property
+    def faults(self) -> tuple[FaultExit, ...]:
+        """The faults that happened."""
+        if self._faults is None:
+            self._faults = self._ledger.faults_of(self._trial)
+        return self._faults
 
     @property
     def oracles(self) -> tuple[OracleRecord, ...]:
@@ -162,13 +171,21 @@ class Experts:
         self._ledger = ledger
         self._explaining, self._suspicious = Triager(knowledge.explaining), Triager(knowledge.suspicious)
         self._names = self._explaining.names | self._suspicious.names
+        self._lacking: dict[tuple[tuple[str, ...], ...], frozenset[str]] = {}
         self._asked: dict[tuple[frozenset[str], bool, bool], _Asked] = {}
         self._tallies: dict[str, Tally] = {}
         self.suspected = 0
 
-    def lacking(self, order: Order) -> frozenset[str]:
-        """The names that no run of a cell has, by the order of one of them."""
-        return lacking(order, self._names)
+    def lacking(self, shape: Shape) -> frozenset[str]:
+        """The names that no run of a cell has."""
+        key = (
+            tuple([metric.name for step in shape.steps for metric in step.metrics]),
+            tuple([step.label for step in shape.steps]),
+            tuple([each.label for each in (*shape.oracles, *shape.watches)]),
+        )
+        if key not in self._lacking:
+            self._lacking[key] = lacking(self._names, *key)
+        return self._lacking[key]
 
     def ask(self, trial: Trial, lacks: frozenset[str]) -> tuple[list[str], list[str]]:
         """The ids of the rules that explain a trial that failed, and of those that doubt one, whatever it came to."""

@@ -5,7 +5,8 @@ Memory grows with the cells and the unique failures, to a bound; what is beyond 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from campaign.analysis.cells import label_of
 from campaign.analysis.knowledge import Experts
@@ -21,67 +22,87 @@ _PLACES = {"pass": 0, "fail": 1, "error": 2, "canceled": 3, "skipped": 4}
 _PASS, _FAIL, _ERROR, _OPEN = 0, 1, 2, 5
 
 Counts = list[int]
+Labels = tuple[str, ...]
+
+
+class Kind(NamedTuple):
+    """What many cells share: their instance, group, axes, and the providers of their faults."""
+
+    instance: str
+    group: str
+    axes: Labels
+    faults: Labels
 
 
 class Cell:
-    """What the trials of one cell came to; ``faults`` are the providers of its faults."""
+    """What the trials of one cell came to; there can be very many, so each takes little room."""
 
-    __slots__ = ("axes", "broken", "cell", "counts", "failing", "faults", "fingerprints", "group", "instance", "lacks")
+    __slots__ = ("_labels", "broken", "cell", "counts", "failing", "fingerprints", "kind", "lacks")
 
-    def __init__(self, instance: str, cell: str, group: str, axes: dict[str, str], faults: tuple[str, ...]) -> None:
-        self.instance, self.cell, self.group, self.axes, self.faults = instance, cell, group, axes, faults
+    def __init__(self, cell: str, kind: Kind, labels: Labels, lacks: frozenset[str]) -> None:
+        self.cell, self.kind, self._labels, self.lacks = cell, kind, labels, lacks
         self.counts: Counts = [0] * 6
-        self.lacks: frozenset[str] = frozenset()
-        self.failing: list[str] = []
-        self.broken: list[str] = []
-        self.fingerprints: list[str] = []
+        self.failing: Labels = ()
+        self.broken: Labels = ()
+        self.fingerprints: Labels = ()
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """Its values by axis."""
+        return dict(zip(self.kind.axes, self._labels, strict=True))
 
     def failed(self, trial: Trial) -> None:
         """Name a run that did not pass."""
-        keys = self.failing if trial.verdict == "fail" else self.broken
-        if len(keys) < MOST_KEYS:
-            keys.append(trial.key)
+        if trial.verdict == "fail" and len(self.failing) < MOST_KEYS:
+            self.failing += (trial.key,)
+        elif trial.verdict != "fail" and len(self.broken) < MOST_KEYS:
+            self.broken += (trial.key,)
         if trial.fingerprint and trial.fingerprint not in self.fingerprints and len(self.fingerprints) < MOST_PRINTS:
-            self.fingerprints.append(trial.fingerprint)
+            self.fingerprints += (trial.fingerprint,)
 
     def record(self) -> CellRate:
         """As the analysis tells it."""
         return CellRate(
-            instance=self.instance,
+            instance=self.kind.instance,
             cell=self.cell,
             axes=self.axes,
             rate=rate_of(self.counts),
-            failing=tuple(self.failing),
-            broken=tuple(self.broken),
-            fingerprints=tuple(self.fingerprints),
+            failing=self.failing,
+            broken=self.broken,
+            fingerprints=self.fingerprints,
         )
 
 
 class Failing:
     """The runs of one fingerprint; ``rules`` explain some of them, ``doubts`` are rules that find some suspicious."""
 
-    __slots__ = ("_cells", "doubts", "first", "message", "rules", "runs")
+    __slots__ = ("_cell", "_cells", "doubts", "first", "message", "rules", "runs")
 
     def __init__(self, trial: Trial) -> None:
         self.first = (trial.name, trial.directory, trial.verdict or "", trial.kind)
         self.message = (trial.message or trial.reason or "")[:LONGEST]
-        self.rules: list[str] = []
-        self.doubts: list[str] = []
+        self.rules: Labels = ()
+        self.doubts: Labels = ()
         self.runs = 0
-        self._cells: set[str] = set()
+        self._cell = trial.cell
+        self._cells: set[str] | None = None  # made for the second one: most failures of many come in one
 
     @property
     def cells(self) -> int:
         """In how many cells it came."""
-        return len(self._cells)
+        return 1 if self._cells is None else len(self._cells)
 
-    def add(self, cell: str, rules: list[str], doubts: list[str]) -> None:
+    def add(self, cell: str, rules: Sequence[str], doubts: Sequence[str]) -> None:
         """Count a run."""
         self.runs += 1
-        self._cells.add(cell)
-        for known, more in ((self.rules, rules), (self.doubts, doubts)):
-            if more and more != known:
-                known += [each for each in more if each not in known]
+        if self._cells is not None:
+            self._cells.add(cell)
+        elif cell != self._cell:
+            self._cells = {self._cell, cell}
+        if rules:
+            self.rules += tuple([each for each in rules if each not in self.rules])
+        if doubts:
+            self.doubts += tuple([each for each in doubts if each not in self.doubts])
 
 
 class Trials:
@@ -91,6 +112,8 @@ class Trials:
         self._ledger, self._experts = ledger, experts
         self.cells: dict[str, Cell] = {}
         self.failures: dict[str, Failing] = {}
+        self._kinds: dict[Kind, Kind] = {}
+        self._same: dict[str, str] = {}  # one text for each value, however many cells have it
         self.total: Counts = [0] * 6
         self.flaky = self.unexplained = self.uncounted = self.untold = 0
 
@@ -115,14 +138,16 @@ class Trials:
             name = f"\0{trial.instance}"
             if name in self.cells:
                 return self.cells[name]
-        order = self._ledger.order_of(trial)
-        axes = {} if name != trial.cell else {label_of(axis): label_of(value) for axis, value in order.axes.items()}
-        faults = tuple(sorted({fault.fault for fault in order.faults}))
-        cell = self.cells[name] = Cell(label_of(trial.instance), trial.cell, label_of(order.group), axes, faults)
-        cell.lacks = self._experts.lacking(order) if name == trial.cell else frozenset()
+        shape = self._ledger.shape_of(trial)
+        axes = shape.axes if name == trial.cell else {}
+        faults = tuple(sorted({fault.fault for fault in shape.faults}))
+        kind = Kind(label_of(trial.instance), label_of(shape.group), tuple(map(label_of, axes)), faults)
+        labels = tuple([self._same.setdefault(label, label) for label in map(label_of, axes.values())])
+        lacks = self._experts.lacking(shape) if name == trial.cell else frozenset()
+        cell = self.cells[name] = Cell(trial.cell, self._kinds.setdefault(kind, kind), labels, lacks)
         return cell
 
-    def _failed(self, trial: Trial, rules: list[str], doubts: list[str]) -> None:
+    def _failed(self, trial: Trial, rules: Sequence[str], doubts: Sequence[str]) -> None:
         mark = trial.fingerprint or f"{trial.kind}: {trial.message}"
         found = self.failures.get(mark)
         if found is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from campaign.judge.observed import NotApplicable, Observation, Undecided
 from campaign.language.expressions import Missing
 from campaign.language.observed import ROOTS, longest
 from campaign.plugins.names import canonical
-from campaign.records import Decision, Exit, OracleRecord, Order, Verdict
+from campaign.records import Decision, Exit, FaultExit, OracleRecord, Order, Verdict
 from campaign.rules.failures import Triager
 from campaign.rules.orders import read
 from campaign.rules.structs import RuleBook, Triage
@@ -35,6 +35,10 @@ class Evidence(Protocol):
         """What happened; None where nothing was started."""
 
     @property
+    def faults(self) -> Sequence[FaultExit]:
+        """The faults that happened, also part of ``exit``."""
+
+    @property
     def oracles(self) -> Sequence[OracleRecord]:
         """What the oracles said."""
 
@@ -46,16 +50,22 @@ class Told(Struct, frozen=True):
     exit: Exit | None
     oracles: Sequence[OracleRecord] = ()
 
+    @property
+    def faults(self) -> Sequence[FaultExit]:
+        """The faults that happened."""
+        return () if self.exit is None else self.exit.faults
+
 
 class Lookup:
     """The values of one attempt by the names that ``when`` may ask: those of an ``expect``, the verdict, settings."""
 
-    __slots__ = ("_evidence", "_observation", "_said")
+    __slots__ = ("_evidence", "_observation", "_said", "_times")
 
     def __init__(self, said: Mapping[str, Value], evidence: Evidence) -> None:
         """``said`` are the verdict and the failure, by name (``said_of``)."""
         self._said, self._evidence = said, evidence
         self._observation: Observation | None = None
+        self._times: dict[str, Value] = {}
 
     def __call__(self, name: str) -> Value:
         """The value of ``name``; raises Missing where the attempt has none."""
@@ -65,7 +75,7 @@ class Lookup:
             return self._output(name)
         root, _, rest = name.partition(".")
         if root == "faults" and rest in ("detect_times", "recovery_times"):
-            return self._times(rest)
+            return self._time(rest)
         if root in _OF_THE_RUN:
             return self._observed(name)
         value = None if root in ("verdict", "failure") else _setting(self._evidence.order, name)
@@ -93,13 +103,13 @@ class Lookup:
             raise Missing(name)
         return name in self._exit(name).matched
 
-    def _times(self, which: str) -> Value:
+    def _time(self, which: str) -> Value:
         """How long after its injection each fault was detected, or recovered from, where it was."""
-        instants = (
-            (fault.injected_at_s, fault.detected_at_s if which == "detect_times" else fault.recovered_at_s)
-            for fault in self._exit(which).faults
-        )
-        return tuple(seconds(seen - began) for began, seen in instants if began is not None and seen is not None)
+        if which not in self._times:
+            late, faults = which == "recovery_times", self._evidence.faults
+            ends = [(each.injected_at_s, each.recovered_at_s if late else each.detected_at_s) for each in faults]
+            self._times[which] = tuple([seconds(b - a) for a, b in ends if a is not None and b is not None])
+        return self._times[which]
 
 
 def triage(
@@ -115,23 +125,20 @@ def triage(
     return list(Triager(book.triage.values()).known(Lookup(said, Told(order, exit, oracles))))
 
 
-def lacking(order: Order, names: Iterable[str]) -> frozenset[str]:
-    """Of the names that rules ask for, those that no run of this one's cell can have: metrics, steps, oracles."""
-    return frozenset(name for name in names if _lacks(order, name))
+def lacking(
+    names: Iterable[str], metrics: Collection[str], steps: Collection[str], oracles: Collection[str]
+) -> frozenset[str]:
+    """Of the names that rules ask for, those that no run with only these metrics, steps and oracles can have."""
+    return frozenset(name for name in names if _lacks(name, metrics, steps, oracles))
 
 
-def _lacks(order: Order, name: str) -> bool:
+def _lacks(name: str, metrics: Collection[str], steps: Collection[str], oracles: Collection[str]) -> bool:
     root, _, rest = name.partition(".")
     if root == "metrics":
-        return all(metric.name != rest for step in order.steps for metric in step.metrics)
+        return rest not in metrics
     if root == "step":
-        return longest(rest, (step.label for step in order.steps)) is None
-    if root == "oracle" and rest != "ok":
-        return (
-            longest(rest, [*(oracle.label for oracle in order.oracles), *(watch.label for watch in order.watches)])
-            is None
-        )
-    return False
+        return longest(rest, steps) is None
+    return root == "oracle" and rest != "ok" and longest(rest, oracles) is None
 
 
 #: What only faults, and only failures, have.

@@ -38,6 +38,7 @@ from campaign.ledger.rows import (
     Trial,
     seed_of,
 )
+from campaign.ledger.trials import Faults, Shape
 from campaign.records import Decision, Exit, FaultExit, OracleRecord, Order, Remark, WatchExit
 from campaign.records.event import EventView
 
@@ -91,6 +92,8 @@ _exit = msgspec.json.Decoder(Exit).decode
 _oracles = msgspec.json.Decoder(tuple[OracleRecord, ...]).decode
 _decision = msgspec.json.Decoder(Decision).decode
 _axes_of = msgspec.json.Decoder(_AxesOf).decode
+_shape = msgspec.json.Decoder(Shape).decode
+_faults = msgspec.json.Decoder(Faults).decode
 _end_of = msgspec.json.Decoder(_EndOf).decode
 
 
@@ -311,6 +314,14 @@ class LedgerReader:
     def order_of(self, trial: Trial) -> Order:
         """What was to be done."""
         return self._decoded(_order, self._one(trials.ORDER, trial.order))
+
+    def shape_of(self, trial: Trial) -> Shape:
+        """The same, as far as it holds for every run of its cell."""
+        return self._decoded(_shape, self._one(trials.ORDER, trial.order))
+
+    def faults_of(self, trial: Trial) -> tuple[FaultExit, ...]:
+        """The faults that it had."""
+        return () if trial.exit is None else self._decoded(_faults, (trial.exit,)).faults
 
     def exit_of(self, trial: Trial) -> Exit | None:
         """What happened; None where nothing was started."""

@@ -4,9 +4,57 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from msgspec import Struct
+
 from campaign.ledger.rows import Trial
+from campaign.records import FaultExit
 
 _COLUMNS = ", ".join(f"a.{name}" for name in Trial.__struct_fields__[:-2])
+
+
+class Named(Struct, frozen=True):
+    """Something with a label."""
+
+    label: str
+
+
+class MetricName(Struct, frozen=True):
+    """A metric by its name."""
+
+    name: str
+
+
+class StepShape(Struct, frozen=True):
+    """A step by its label and its metrics."""
+
+    label: str
+    metrics: tuple[MetricName, ...] = ()
+
+
+class FaultName(Struct, frozen=True):
+    """A fault by its provider."""
+
+    fault: str
+
+
+class Shape(Struct, frozen=True):
+    """What an analysis reads of an order: the same for every run of a cell."""
+
+    axes: dict[str, Any] = {}
+    group: str = ""
+    steps: tuple[StepShape, ...] = ()
+    faults: tuple[FaultName, ...] = ()
+    oracles: tuple[Named, ...] = ()
+    watches: tuple[Named, ...] = ()
+
+
+class Faults(Struct, frozen=True):
+    """What is read of an exit record where only its faults are asked about."""
+
+    faults: tuple[FaultExit, ...] = ()
+
 
 #: The ids are sorted alone, as ``LedgerReader.glances`` does; orders, the largest parts, are not read.
 TRIALS = f"""
