@@ -71,7 +71,7 @@ class VirtualAttempt:
         try:
             self._claim = take(self.order, self._station.me)
             self._send(Started(self.order.token, self._started_at))
-            reach("attempt.started")
+            reach("virtual.started")
             os.close(open_folder(self.order.directories.public, self.order.campaign))
             request = self._request() if self._setup_error is None and self.order.faults else None
         except ClaimedError as error:
@@ -163,7 +163,9 @@ class VirtualAttempt:
             for name in names:
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=run)
+                reach("virtual.share.before")
                 os.link(name, name, src_dir_fd=folder, dst_dir_fd=run)
+                reach("virtual.share.after")
 
     # --- recording --------------------------------------------------------------------------------------------------
 
@@ -181,7 +183,7 @@ class VirtualAttempt:
         except OSError as error:
             record = replace(record, internal_error=f"the exit record could not be written: {error.strerror}")
         self._send(Exited(self.order.token, record))
-        reach("attempt.exited")
+        reach("virtual.exited")
         self._judged(record)
 
     def _exit(self) -> Exit:
@@ -216,7 +218,7 @@ class VirtualAttempt:
         self._ended = True
         if self._claim is not None:
             self._claim.release()
-        reach("attempt.over")
+        reach("virtual.over")
         self._over()
 
 
