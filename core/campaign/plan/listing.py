@@ -40,10 +40,11 @@ class PlannedFault(Struct, frozen=True):
     at: str
 
 
-class ListedRun(Struct, frozen=True):
+class ListedRun(Struct, frozen=True, omit_defaults=True):
     """One run, one JSON object a line; quantities are strings as in the language.
 
-    ``axes`` are those of the cell; a run's jitter shows in ``settings``.
+    ``axes`` are those of the cell; a run's jitter shows in ``settings``.  ``faults`` are there where a schedule lays
+    some of them out.
     """
 
     key: str
@@ -93,10 +94,10 @@ def planned_steps(run: Run, campaign_name: str, campaign_seed: int) -> tuple[Pla
 
 
 def planned_faults(run: Run, campaign_name: str, campaign_seed: int) -> tuple[PlannedFault, ...]:
-    """The faults of a run with the instants that were drawn for them, in the order of its order."""
+    """The faults of a run with the instants that were drawn for them; none where no schedule lays them out."""
     program = run.scenario.program
     recipes = [each for each in program.recipes if each.part.kind == "fault" and each.applies(run.values)]
-    if not recipes:
+    if not recipes or program.schedule is None:
         return ()
     known = {**program.builtins, **shared_builtins(run, campaign_name, program)}
     environment = program.environment(run.values, run.seed, known)
