@@ -174,6 +174,7 @@ class Truth:
         return tool
 
     def _limits(self, order: Order) -> None:
+        self.check()  # what is lost by now counts no more
         held: Counter[tuple[str, int]] = Counter()
         for each in self.running.values():
             held.update((name, index) for name, indexes in each.order.granted.items() for index in indexes)
