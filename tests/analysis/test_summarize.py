@@ -84,6 +84,13 @@ def test_a_finished_campaign_is_not_resumed(summed: Any) -> None:
     assert "4 runs were not carried out: stopped at the first failure" in summed(RUNS, total=9).next_steps
 
 
+def test_where_something_failed_it_can_be_analyzed(summed: Any) -> None:
+    failed = summed(RUNS)
+    assert any(step.endswith(f"campaign analyze {failed.campaign}") for step in failed.next_steps)
+    passed = summed([("crash.wal", 1, ["pass"])], number=5)
+    assert not any("analyze" in step for step in passed.next_steps)
+
+
 @pytest.mark.parametrize(
     ("verdicts", "interrupted", "status"),
     [

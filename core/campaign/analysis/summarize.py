@@ -172,6 +172,8 @@ def _next_steps(campaign: CampaignRow, tally: Tally, failures: Sequence[UniqueFa
         yield f"look at {failure.first}: campaign show {quote(f'{campaign.id}/{failure.first}')}"
     if len(bad) > _NAMED:
         yield f"{len(bad) - _NAMED} more unique failures: campaign failures {campaign.id}"
+    if campaign.finished and bad and total > len(bad):
+        yield f"which values and faults they come with, and why: campaign analyze {campaign.id}"
     if tally.verdicts[Verdict.ERROR]:
         yield "errors are neither pass nor fail: campaign could not tell; see the reasons above, and campaign doctor"
     if tally.flaky:
