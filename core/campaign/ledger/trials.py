@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from campaign.ledger.reading import DECIDES, Reading, decode_exit, decode_oracles, decode_order
 from campaign.ledger.rows import Trial
-from campaign.records import FaultExit
+from campaign.records import Exit, FaultExit, OracleRecord, Order
 
 _COLUMNS = ", ".join(f"a.{name}" for name in Trial.__struct_fields__[:-2])
 
@@ -57,16 +60,52 @@ class Faults(Struct, frozen=True):
 
 
 #: The ids are sorted alone, as ``LedgerReader.glances`` does; orders, the largest parts, are not read.
-TRIALS = f"""
+_TRIALS = f"""
 WITH s AS MATERIALIZED (SELECT id FROM attempt WHERE campaign = ? AND origin = 'plan' ORDER BY id LIMIT -1)
 SELECT {_COLUMNS}, a.order_blob, e.data FROM s CROSS JOIN attempt a ON a.id = s.id
 LEFT JOIN blob e ON e.id = a.exit_blob
-WHERE NOT EXISTS (SELECT 1 FROM attempt b WHERE b.campaign = a.campaign AND b.key = a.key AND b.origin = a.origin
-                  AND b.attempt > a.attempt)
+WHERE {DECIDES}
 """
-ORDER = "SELECT data FROM blob WHERE id = ?"
-ORACLES = "SELECT oracles FROM judgement WHERE token = ? AND source = 'exec' ORDER BY id DESC LIMIT 1"
+_ORDER = "SELECT data FROM blob WHERE id = ?"
+_ORACLES = "SELECT oracles FROM judgement WHERE token = ? AND source = 'exec' ORDER BY id DESC LIMIT 1"
 #: The campaign whose attempt was the first, by admission, to fail with a fingerprint.
-SEEN_FIRST = """
+_SEEN_FIRST = """
 SELECT campaign FROM attempt WHERE fingerprint = ? AND origin IN ('plan', 'repeat') ORDER BY id LIMIT 1
 """
+
+_shape = msgspec.json.Decoder(Shape).decode
+_faults = msgspec.json.Decoder(Faults).decode
+
+
+class TrialQueries(Reading):
+    """What an analysis asks."""
+
+    def trials(self, campaign: str) -> Iterator[Trial]:
+        """The attempt that decides each run of the plan, in the order of admission; half the price of ``glances``."""
+        return (Trial(*row) for row in self._rows(_TRIALS, campaign))
+
+    def order_of(self, trial: Trial) -> Order:
+        """What was to be done."""
+        return self._decoded(decode_order, self._one(_ORDER, trial.order))
+
+    def shape_of(self, trial: Trial) -> Shape:
+        """The same, as far as it holds for every run of its cell."""
+        return self._decoded(_shape, self._one(_ORDER, trial.order))
+
+    def faults_of(self, trial: Trial) -> tuple[FaultExit, ...]:
+        """The faults that it had."""
+        return () if trial.exit is None else self._decoded(_faults, (trial.exit,)).faults
+
+    def exit_of(self, trial: Trial) -> Exit | None:
+        """What happened; None where nothing was started."""
+        return None if trial.exit is None else self._decoded(decode_exit, (trial.exit,))
+
+    def oracles_of(self, trial: Trial) -> tuple[OracleRecord, ...]:
+        """What the oracles said when it was judged first."""
+        row = self._one(_ORACLES, trial.token)
+        return () if row is None else self._decoded(decode_oracles, row)
+
+    def seen_first_in(self, fingerprint: str) -> str | None:
+        """The campaign in which a failure was seen first."""
+        row = self._one(_SEEN_FIRST, fingerprint)
+        return str(row[0]) if row else None
