@@ -36,7 +36,6 @@ def test_it_runs_in_the_working_directory_with_nothing_to_read(tmp_path: Path) -
     [
         ("exit 1", {"exits": (0, 1)}, None),
         ("exit 1", {"exits": ()}, None),
-        ("kill -9 $$", {}, "killed by signal 9, not 0"),
         ("echo ok", {"wanted": "^ok$"}, None),
         ("echo nok", {"wanted": "^ok$"}, "its output lacks /^ok$/"),
         ("echo ok >&2", {"wanted": "ok", "forbidden": "Corruption"}, None),
@@ -53,6 +52,12 @@ def test_status_wanted_and_forbidden_together(
     found = check(tmp_path, script, **settings)
     assert found.ok is (message is None)
     assert message is None or found.message == message
+
+
+@pytest.mark.parametrize("settings", [{}, {"exits": ()}, {"forbidden": "CORRUPT"}, {"exits": (), "wanted": "fine"}])
+def test_a_program_that_a_signal_killed_judged_nothing(tmp_path: Path, settings: dict[str, Any]) -> None:
+    with pytest.raises(UnableError, match="was killed by signal 11: it judged nothing"):
+        check(tmp_path, "echo fine; echo CORRUPT; kill -SEGV $$", **settings)
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from campaign.plugins.api import Evidence, Exit, Step, UnableError, parse_quanti
 from campaign.plugins.parameters import defaults, validate
 from campaign.plugins.registry import Registry
 from campaign_rocksdb.signature import signature
+from campaign_rocksdb.toolchain import Toolchain
 
 
 @pytest.fixture
@@ -171,3 +172,11 @@ def test_failures_of_one_bug_are_one_failure(registry):
         message = f"acknowledged put {key} of key {key} is lost: it holds nothing"
         assert registry.fingerprint(None, None, message) == ("rocksdb: lost write", [])
     assert registry.fingerprint(None, None, "something else") == (None, [])
+
+
+def test_a_tool_that_a_signal_killed_judged_nothing(tmp_path):
+    tool = tmp_path / "ldb"
+    tool.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    tool.chmod(0o755)
+    with pytest.raises(UnableError, match="was killed by signal 11: it judged nothing"):
+        Toolchain({"ldb": str(tool)}, {}).ldb("checkconsistency")

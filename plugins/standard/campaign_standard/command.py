@@ -67,6 +67,8 @@ class Command(Oracle):
         argv = [str(each) for each in _tuple(settings["argv"])]
         outputs = Outputs(_matcher(settings, "wanted"), _matcher(settings, "forbidden"))
         code = _run(argv, evidence, outputs)
+        if code < 0:
+            raise UnableError(f"{argv[0]} was {_how(code)}: it judged nothing")
         return Judgement(
             ok=(wrong := _wrong(code, settings, outputs)) is None,
             message=wrong or _how(code),

@@ -7,6 +7,7 @@ that it has loaded is read and held against the history.
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -131,6 +132,8 @@ def _loaded(server: _Server) -> Connection | None:
 
 def _judge(server: _Server, history: History, promise: Persistence) -> Finding:
     connection = _loaded(server)
+    if connection is None and server.process.returncode == -signal.SIGKILL:  # no server does that to itself
+        raise UnreadableError("a server that loaded a copy of the data was killed by signal 9")
     if connection is None:
         transcript = _kept(server.log)
         return Finding(f"no server can load it: {_last_words(transcript)}", history.acknowledged, transcript=transcript)

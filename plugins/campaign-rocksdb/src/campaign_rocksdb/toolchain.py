@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from campaign.plugins.api import UnableError
+
 PROGRAMS = ("ldb", "sst_dump")
 HOW_TO_GET = "apt-get install rocksdb-tools, or say where RocksDB's tools are: ROCKSDB_PATH"
 #: What no tool prints of a sound database.
@@ -36,7 +38,7 @@ class Said(NamedTuple):
         if spoken or failed:
             return _short(spoken or failed or "")
         if self.status != 0:
-            how = f"exit status {self.status}" if self.status > 0 else f"killed by signal {-self.status}"
+            how = f"exit status {self.status}"
             reason = next((_short(line) for line in self.stderr.splitlines() if line.strip()), None)
             return f"{how}: {reason}" if reason else how
         if wanted is not None and wanted not in lines:
@@ -55,7 +57,10 @@ def _short(line: str) -> str:
 
 
 class Toolchain:
-    """The two tools; ``env`` is the environment that they get."""
+    """The two tools; ``env`` is the environment that they get.
+
+    Each run raises UnableError where a signal ended the tool.
+    """
 
     def __init__(self, paths: Mapping[str, str], env: Mapping[str, str]) -> None:
         self._paths, self._env = paths, env
@@ -70,6 +75,8 @@ class Toolchain:
 
     def _run(self, *argv: str) -> Said:
         ended = subprocess.run(argv, env=self._env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if ended.returncode < 0:
+            raise UnableError(f"{argv[0]} was killed by signal {-ended.returncode}: it judged nothing")
         return Said(
             argv, ended.returncode, ended.stdout.decode("utf-8", "replace"), ended.stderr.decode("utf-8", "replace")
         )
