@@ -13,8 +13,8 @@ from typing import Protocol, TextIO
 from urllib.parse import quote
 
 from campaign.diagnostics import CampaignError, ExitStatus
+from campaign.engine.audience import Watcher
 from campaign.engine.capacity import Capacity
-from campaign.engine.planner import Watcher
 from campaign.records import EventView, RunView
 
 #: These stay readable; a colon does not, so that no line can be taken for another tool's ``::command::``.

@@ -18,9 +18,10 @@ from campaign.analysis.beside import read_beside
 from campaign.analysis.recorded import results_of, write_report
 from campaign.analysis.reporting import Wanted
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.engine.audience import Watcher
 from campaign.engine.client import Connect, EngineLink
 from campaign.engine.host import describe_host
-from campaign.engine.planner import Errand, Outcome, Planner, Renderer, Watcher
+from campaign.engine.planner import Errand, Outcome, Planner, Renderer
 from campaign.engine.prepare import Prepared, plan_view
 from campaign.engine.project import HOST, Projector
 from campaign.engine.protocol import Lane

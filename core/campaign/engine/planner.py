@@ -1,82 +1,45 @@
-"""The planner of one campaign: expands the plan, renders orders, and writes down what the engine says.
+"""The planner of one campaign: expands the plan, renders orders, and has what the engine says written down.
 
 It holds no lock and no writing connection, so that it may run plugin code: tools' commands, event hooks.  Everything
-here is a reaction to one message of the engine.
+here is a reaction to one message of the engine; what people read of it is written in ``scribe.py``.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import signal
-import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from contextlib import suppress
 
 import msgspec
 from msgspec import Raw, Struct
 
-from campaign.analysis.beside import minimized
-from campaign.analysis.smallest import counts
 from campaign.analysis.summarize import counted, exit_status
-from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.diagnostics import CampaignError, ExitStatus
 from campaign.engine import protocol, repeat
+from campaign.engine.audience import Events, Watcher
 from campaign.engine.client import Connect, EngineDefectError
+from campaign.engine.interrupts import listening_to_interrupts
 from campaign.engine.lengthy import LOOK_S, Lengthy
-from campaign.engine.project import EVENTS, RUN, Projector
+from campaign.engine.project import Projector
 from campaign.engine.releasing import all_held
-from campaign.engine.replay import as_it_was
-from campaign.engine.script import NAME, Signals, replay_script
+from campaign.engine.scribe import Scribe
+from campaign.engine.script import Signals
 from campaign.engine.sidework import Ground, Maker, Sidework
 from campaign.engine.telling import Facts, Teller, facts_of
 from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import FINISHED, INTERRUPTED, PLAN, AttemptRecord, CampaignRow, RequestRow
 from campaign.plan.matrix import Run
-from campaign.records import Exit, Order, RunView, Verdict
+from campaign.records import Exit, Order, Verdict
 from campaign.records.event import EventView
 from campaign.rules.structs import Quarantine, RuleBook
 from campaign.supervise.loop import Loop
 
 _encode = msgspec.json.Encoder().encode
 _decode_exit = msgspec.json.Decoder(Exit | None).decode
-_MOST_COMPLAINTS = 5
 
 #: Renders attempt ``attempt`` of a run; raises CampaignError for a run that cannot be rendered.
 Renderer = Callable[[Run, int], Order]
-
-
-class Watcher(Protocol):
-    """Who shows a campaign's progress to a person."""
-
-    def begin(self, total: int | None, done: int) -> None:
-        """So many runs are planned, ``done`` of them were done before."""
-
-    def moved(self, event: EventView) -> None:
-        """An attempt changed its state; that is recorded."""
-
-    def finished(self, view: RunView, *, final: bool) -> None:
-        """An attempt is done; ``final``: it decides its run."""
-
-    def flush(self) -> None:
-        """Everything that is known by now was told."""
-
-    def note(self, text: str) -> None:
-        """A line for the person."""
-
-    def end(self) -> None:
-        """Nothing more comes."""
-
-
-class Events(Protocol):
-    """Who is told of events: the plugins' hooks."""
-
-    def hears(self, hook: str) -> bool:
-        """Whether anyone listens to this hook."""
-
-    def emit(self, hook: str, **arguments: Any) -> list[Diagnostic]:
-        """Tell everyone; what went wrong."""
 
 
 class Errand(Struct, frozen=True, kw_only=True):
@@ -123,9 +86,9 @@ class Planner:
     ) -> None:
         self._connect = connect
         self._seen = 0  # the number of the last event that was projected from the ledger
-        self._errand, self._projector = errand, projector
-        self._teller = Teller(errand.ledger, projector, errand.book, errand.quarantined)
-        self._watcher, self._events = watcher, events
+        self._errand, self._watcher = errand, watcher
+        teller = Teller(errand.ledger, projector, errand.book, errand.quarantined)
+        self._scribe = Scribe(projector, teller, events, signals=errand.signals, note=watcher.note)
         self._loop = Loop()
         self._render: Renderer | None = None
         self._iterators: dict[int, Iterator[Run]] = {}
@@ -134,14 +97,14 @@ class Planner:
         self._known: frozenset[str] = frozenset()
         self._side = Sidework(self._ground, errand.makers, errand.ledger, self._send)
         self._lengthy = Lengthy(errand.ledger, errand.campaign.id, self._loop.now)
-        self._interrupts = self._complaints = 0
+        self._interrupts = 0
         self._ready = False
         self._outcome: Outcome | None = None
         self._closed = False
 
     def run(self) -> Outcome:
         """Carry it out; raises CampaignError where that is impossible or the engine breaks down."""
-        with self._listening_to_interrupts():
+        with listening_to_interrupts(self._loop, self._interrupted):
             self._link = self._connect(self._loop, self._heard)
             try:
                 while not self._closed:
@@ -226,14 +189,14 @@ class Planner:
         self._look()
         errand, done = self._errand, 0
         if errand.resume:
-            self._catch_up()
+            self._seen = self._scribe.catch_up(errand.campaign.id)
             with LedgerReader(errand.ledger) as ledger:
                 self._known = frozenset(ledger.known_keys(errand.campaign.id))
                 done = sum(1 for _ in ledger.done_keys(errand.campaign.id))
         if errand.aside:
             return
         self._iterators = {number: runs for number, (_, runs) in errand.lanes.items()}
-        self._tell("campaign_planned", campaign=errand.campaign.id, runs=errand.campaign.total or 0)
+        self._scribe.tell("campaign_planned", campaign=errand.campaign.id, runs=errand.campaign.total or 0)
         self._watcher.begin(errand.campaign.total, done)
 
     def _look(self) -> None:
@@ -286,10 +249,10 @@ class Planner:
                 continue
             self._watcher.moved(event)
             if event.to_state == "running":
-                self._tell("campaign_run_started", campaign=event.campaign, key=event.key, attempt=event.attempt)
+                self._scribe.tell("campaign_run_started", campaign=event.campaign, key=event.key, attempt=event.attempt)
             elif event.seq in finished:
                 self._finished(finished[event.seq])
-        self._write(EVENTS, lambda: self._projector.append(events))
+        self._scribe.append(events)
         self._watcher.flush()
 
     def _send(self, message: protocol.ToEngine) -> None:
@@ -305,20 +268,8 @@ class Planner:
             find=self._errand.find,
             render=self._render,
             note=self._watcher.note,
-            show=lambda told: self._minimized(parent, told),
+            show=lambda told: self._scribe.minimized(parent, told),
         )
-
-    def _minimized(self, parent: AttemptRecord | None, told: dict[str, Any]) -> None:
-        """Write down what an attempt was minimized to."""
-        if parent is None:
-            return
-        with LedgerReader(self._errand.ledger) as ledger:
-            earlier = minimized(ledger, parent.row.token)
-            last = list(ledger.attempts(parent.row.campaign, parent.row.key))[-1].token
-        view = msgspec.structs.replace(
-            self._teller.view(facts_of(parent)), minimized=told if counts(told, earlier) else earlier
-        )
-        self._put(parent.row.directory, view, decides=parent.row.token == last)
 
     def _beside(self, event: EventView, message: protocol.Finished | None) -> None:
         """Something became of an attempt beside the plan: progress and hooks are those of the plan's runs."""
@@ -330,7 +281,7 @@ class Planner:
             record = ledger.record(message.token)
         if record is None:
             return
-        self._told(facts_of(record))
+        self._scribe.told(facts_of(record))
         self._side.finished(record.order, record.exit, message.oracles, message.decision)
 
     def _finished(self, message: protocol.Finished) -> None:
@@ -342,75 +293,16 @@ class Planner:
             order = msgspec.structs.replace(order, fallback_reason=message.fallback)
         facts = Facts(order, _decode_exit(message.exit), message.oracles, message.decision, cause, parent)
         final = message.again is None
-        view = self._told(facts)
+        view = self._scribe.told(facts)
         self._watcher.finished(view, final=final)
         if final:
             self._runs.pop(order.key, None)
-
-    def _told(self, facts: Facts) -> RunView:
-        """Write down what an attempt came to, and in other words by now what those before it came to."""
-        view = self._teller.view(facts)
-        self._put(facts.order.directories.public, view)
-        self._leave_script(facts)
-        for earlier, told in self._teller.retold(facts):
-            self._put(earlier, told, decides=False)
-        if facts.order.origin == PLAN:
-            self._tell("campaign_run_finished", campaign=facts.order.campaign, run=view)
-        return view
-
-    def _leave_script(self, facts: Facts) -> None:
-        """How it fails again without campaign."""
-        decision, ended = facts.decision, facts.exit
-        if facts.order.clock == "virtual":
-            return  # nothing was started that could be started again
-        if decision is not None and ended is not None and decision.verdict in {Verdict.FAIL, Verdict.ERROR}:
-            public = facts.order.directories.public
-            order = as_it_was(facts.order, ended, public, lambda _why: None)
-            text = replay_script(order, ended, decision, self._errand.signals)
-            self._write(os.path.join(public, NAME), lambda: self._projector.script(public, NAME, text))
-
-    def _put(self, public: str, view: RunView, *, decides: bool = True) -> None:
-        self._write(os.path.join(public, RUN), lambda: self._projector.run(public, view, decides=decides))
 
     def _recorded(self, token: str) -> tuple[Order, str, str | None] | None:
         """The order of an attempt that an earlier planner rendered."""
         with LedgerReader(self._errand.ledger) as ledger:
             record = ledger.record(token)
         return (record.order, record.row.cause, record.row.parent) if record else None
-
-    def _catch_up(self) -> None:
-        """Project what was recorded and perhaps not projected: an earlier planner's last moments."""
-        campaign, self._seen = self._errand.campaign.id, self._projector.last_event()
-        with LedgerReader(self._errand.ledger) as ledger:
-            for event in ledger.events(campaign, self._seen):
-                self._seen = event.seq
-                if event.to_state == "done":
-                    self._project(ledger, event)
-                self._write(EVENTS, lambda event=event: self._projector.append([event]))  # type: ignore[misc]
-
-    def _project(self, ledger: LedgerReader, event: EventView) -> None:
-        for row in ledger.attempts(event.campaign, event.key, event.origin):
-            record = ledger.record(row.token) if row.attempt == event.attempt else None
-            if record is not None:
-                self._told(facts_of(record))
-
-    def _write(self, file: str, projection: Callable[[], None]) -> None:
-        """A projection that fails costs a complaint and nothing else: the ledger has it all."""
-        try:
-            projection()
-        except OSError as error:
-            path = os.path.join(self._projector.folder, file)
-            self._complain(f"{path}, a file for readers, could not be written: {error.strerror}")
-
-    def _tell(self, hook: str, **arguments: Any) -> None:
-        if self._events.hears(hook):
-            for diagnostic in self._events.emit(hook, **arguments):
-                self._complain(str(diagnostic))
-
-    def _complain(self, text: str) -> None:
-        self._complaints += 1
-        if self._complaints <= _MOST_COMPLAINTS:
-            self._watcher.note(text)
 
     # --- the end ------------------------------------------------------------------------------------------------
 
@@ -446,37 +338,6 @@ class Planner:
         return Outcome(FINISHED, ExitStatus.CANCELED if idle.canceled and not unsafe else status)
 
     # --- Ctrl-C -------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _listening_to_interrupts(self) -> Iterator[None]:
-        """SIGINT and SIGTERM wake the loop instead of raising in the middle of something."""
-        read, write = socket.socketpair()
-        read.setblocking(False)
-        write.setblocking(False)
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before: list[Any] = [signal.signal(number, lambda *_: None) for number in numbers]
-        wakeup = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
-        self._loop.watch(read.fileno(), lambda: self._signalled(read))
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(wakeup)
-            if self._interrupts:  # impatient ones that follow must not end the ending, with its reports
-                before[0] = signal.SIG_IGN
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
-            self._loop.forget(read.fileno())
-            read.close()
-            write.close()
-
-    def _signalled(self, sock: socket.socket) -> None:
-        try:
-            arrived = sock.recv(64)
-        except BlockingIOError:
-            return
-        for number in arrived:
-            if number in {signal.SIGINT, signal.SIGTERM}:
-                self._interrupted()
 
     def _interrupted(self) -> None:
         self._interrupts += 1

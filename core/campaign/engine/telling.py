@@ -43,7 +43,7 @@ class Teller:
 
     def __init__(self, ledger: str, projector: Projector, book: RuleBook, quarantined: Quarantines) -> None:
         """``ledger`` is a path; what is ``quarantined`` was so on the day on which the campaign began."""
-        self._ledger, self._projector, self._book = ledger, projector, book
+        self.ledger, self._projector, self._book = ledger, projector, book
         self._classes = Classes(self._first, quarantined)
 
     def view(self, facts: Facts, *, recovered: bool = False) -> RunView:
@@ -59,7 +59,7 @@ class Teller:
         if facts.order.origin != PLAN or not may_have_failed_before(facts.order, facts.decision):
             return
         order = facts.order
-        with LedgerReader(self._ledger) as ledger:
+        with LedgerReader(self.ledger) as ledger:
             for row in ledger.attempts(order.campaign, order.key, order.origin):
                 if row.attempt < order.attempt and row.fingerprint:
                     record = ledger.record(row.token)
@@ -76,5 +76,5 @@ class Teller:
         return replace(view, failure=failure)
 
     def _first(self, fingerprint: str) -> Sighting | None:
-        with LedgerReader(self._ledger) as ledger:
+        with LedgerReader(self.ledger) as ledger:
             return ledger.first_of(fingerprint)
