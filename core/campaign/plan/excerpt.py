@@ -15,12 +15,11 @@ from msgspec import Struct
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.language.format import format_source
 from campaign.language.providers import ProviderLookup
-from campaign.language.resolve import check
 from campaign.language.source import Source
 from campaign.plan.identity import run_key
 from campaign.plan.matrix import Run, run_of
-from campaign.plan.plan import Options, Plan, plan_checked
-from campaign.plan.repro import Writer, joined
+from campaign.plan.plan import Plan
+from campaign.plan.repro import Writer, joined, planned_again
 
 FILE = "excerpt.camp"
 _UNUSED = "CAMP104"
@@ -129,17 +128,7 @@ def _wrong(
     text: str, plan: Plan, wanted: Mapping[str, tuple[int, ...]], providers: Callable[[], ProviderLookup]
 ) -> list[Diagnostic]:
     """What keeps the text from being a spec of just these runs."""
-
-    def read(path: str) -> bytes:
-        if path != FILE:
-            raise FileNotFoundError(2, "No such file", path)
-        return text.encode()
-
-    registry = providers()
-    checked, found = check(FILE, read, registry)
-    if checked is None or not checked.sound:
-        return found
-    again, found = plan_checked(checked, Options(), registry, plan.rules)
+    again, found = planned_again(FILE, text, plan, providers)
     if again is None:
         return found
     keys = {each.key for each in again.runs()}

@@ -102,21 +102,28 @@ def repro(  # noqa: PLR0913, PLR0917 - a run of a plan, and what is written abov
 
 def _wrong(text: str, plan: Plan, providers: Callable[[], ProviderLookup]) -> list[Diagnostic]:
     """What keeps the text from being a spec of one run."""
-
-    def read(path: str) -> bytes:
-        if path != FILE:
-            raise FileNotFoundError(2, "No such file", path)
-        return text.encode()
-
-    registry = providers()
-    checked, found = check(FILE, read, registry)
-    if checked is None or not checked.sound:
-        return found
-    again, found = plan_checked(checked, PlanOptions(), registry, plan.rules)
+    again, found = planned_again(FILE, text, plan, providers)
     if again is None:
         return found
     keys = [each.key for each in again.runs()]
     return [] if len(keys) == 1 else [Diagnostic("CAMP112", f"{len(keys)} runs are left where there should be one")]
+
+
+def planned_again(
+    file: str, text: str, plan: Plan, providers: Callable[[], ProviderLookup]
+) -> tuple[Plan | None, list[Diagnostic]]:
+    """The plan of a spec that was written from ``plan``, under its rules, or what keeps the text from being one."""
+
+    def read(path: str) -> bytes:
+        if path != file:
+            raise FileNotFoundError(2, "No such file", path)
+        return text.encode()
+
+    registry = providers()
+    checked, found = check(file, read, registry)
+    if checked is None or not checked.sound:
+        return None, found
+    return plan_checked(checked, PlanOptions(), registry, plan.rules)
 
 
 class Writer:

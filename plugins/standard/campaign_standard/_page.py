@@ -20,7 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 from msgspec import Struct
 
-from campaign.plugins.analyzed import in_report
+from campaign.plugins.analyzed import in_report, percent
 from campaign.plugins.api import UnableError, UniqueFailure, Value
 from campaign.plugins.results import Choice, Distribution, Panel, Results, Shmoo
 from campaign_standard import _pictures
@@ -89,7 +89,7 @@ def _environment(template: Value | None, linked: bool) -> ImmutableSandboxedEnvi
     )
     environment.filters |= {
         "count": lambda number: f"{number:,}",
-        "percent": _percent,
+        "percent": percent,
         "number": _pictures.short,
         "took": _pictures.took,
         "when": _when,
@@ -167,16 +167,6 @@ def _link(evidence: str) -> str | None:
         return "./" + quote(os.fsencode(evidence))
     except UnicodeEncodeError:  # no path of this system
         return None
-
-
-def _percent(rate: float) -> str:
-    """A rate for people: 100 % and 0 % only where they are exact."""
-    text = f"{rate:.1%}"
-    if rate < 1 and text == "100.0%":
-        text = "> 99.9%"
-    elif rate > 0 and text == "0.0%":
-        text = "< 0.1%"
-    return text.replace(".0%", "%").replace("%", " %")
 
 
 def _when(at: str | None) -> str:
