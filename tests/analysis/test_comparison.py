@@ -82,6 +82,16 @@ def test_the_whole_counts_common_cells_only() -> None:
     assert (overall.pairs, overall.fixed, overall.regressed, overall.chance) == (4, 1, 0, 1.0)
 
 
+def test_many_small_losses_are_one_regression() -> None:
+    """No cell shows it, for each failed before; all together they do."""
+    a = [glance for number in range(16) for glance in runs(f"c{number}", "ppppppppff")]
+    b = [glance for number in range(16) for glance in runs(f"c{number}", "ppppppffff")]
+    found = compare(a, b, (by_name, by_name))
+    assert found.changes == {Change.STILL_FAILING: 16}
+    assert found.overall.worse
+    assert not compare(b, a, (by_name, by_name)).overall.worse
+
+
 def test_what_takes_longer_is_found() -> None:
     a = [make_glance({}, cell=f"c{n}", seed=n, duration_s=1.0 + n / 100, metrics={"ops": "5"}) for n in range(30)]
     b = [make_glance({}, cell=f"c{n}", seed=n, duration_s=2.0 + n / 100, metrics={"ops": "5"}) for n in range(30)]

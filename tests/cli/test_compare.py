@@ -119,12 +119,13 @@ def test_the_history_of_no_cell(in_process: Callable[..., Any], both: tuple[str,
         ("ROW missing", [("fail", "crash.off#1@1")]),
         ("100 %", [("fail", "crash.wal#1@1")]),
         ("0_%", []),
-        ("flash card", [("note", None)]),
+        ("FLASH card", [("note", None)]),
+        ("GRÜN", [("note", None)]),
         ("", []),
     ],
 )
 def test_words_are_found(in_process: Callable[..., Any], both: tuple[str, str], words: str, what: list[Any]) -> None:
-    assert in_process("note", both[0], "on the old flash card").exit_code == 0
+    assert in_process("note", both[0], "on the old flash card, the grün one").exit_code == 0
     found = told(in_process, "list", "--search", words)
     assert [(each["what"], each["run"]) for each in found] == what
 

@@ -118,6 +118,11 @@ class Overall(Struct, frozen=True, kw_only=True):
     regressed: int
     chance: float | None
 
+    @property
+    def worse(self) -> bool:
+        """Whether more runs regressed than were fixed, by more than chance explains."""
+        return self.chance is not None and self.chance < LEVEL and self.regressed > self.fixed
+
 
 class Shift(Struct, frozen=True, kw_only=True):
     """A metric (``duration``: of the attempts) in one instance, of the runs that passed, in ``unit``.

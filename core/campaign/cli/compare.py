@@ -65,7 +65,8 @@ def command(
     """Compare campaign B with campaign A, the baseline, cell by cell and run by run.
 
     With one campaign, its baseline is the one of its name before it; with none, the newest one is meant.  Status 1
-    where a cell regressed: it passed, and fails now, or fails more often than chance explains.
+    where a cell regressed: it passed, and fails now, or fails more often than chance explains; and where all cells
+    together do.
     """
     with open_ledger(workspace) as ledger:
         sides, identities = _sides(ledger, a, b, variants)
@@ -129,6 +130,8 @@ def _before(ledger: LedgerReader, row: CampaignRow) -> CampaignRow:
 
 def _status(found: Comparison, fail_on: Sequence[str]) -> ExitStatus:
     bad = {change for word in fail_on for change in _FAIL_ON[word]}
+    if "regressed" in fail_on and found.overall.worse:
+        return ExitStatus.FAILED
     return ExitStatus.FAILED if any(each.change in bad for each in found.cells) else ExitStatus.PASSED
 
 
@@ -230,6 +233,8 @@ def _totals(found: Comparison, moved: int) -> list[str]:
             f"{overall.pairs:,} runs have the same cell and seed: {overall.fixed:,} fixed, "
             f"{overall.regressed:,} regressed{test}"
         )
+    if overall.worse:
+        lines.append("all together it is worse")
     still = len(found.shifts) - moved
     if still:
         lines.append(f"{still:,} more measured, without a difference that chance does not explain")

@@ -118,6 +118,11 @@ def follow(workspace: str, campaign: str, *, live: bool, tale: Tale | None = Non
         raise CampaignError([Diagnostic("CAMP526", summary, hint=hint, status=ExitStatus.SETUP)])
     try:
         ended = _look_on(line, row.id, Follower(workspace, row, sys.stderr, live=live, tale=tale))
+    except EOFError:
+        row = chosen(workspace, campaign)
+        if not row.finished:
+            raise gone() from None
+        ended = wire.Ended(row.state, row.exit_status or 0)  # an exec goes as soon as its campaign is over
     except KeyboardInterrupt:
         again = f"campaign wait {row.id} waits for its end, campaign cancel {row.id} ends it"
         tell(f"{row.id} goes on, carried out by process {line.pid}: {again}")
@@ -128,11 +133,9 @@ def follow(workspace: str, campaign: str, *, live: bool, tale: Tale | None = Non
 
 
 def _look_on(line: Line, campaign: str, follower: Follower) -> wire.Ended:
-    """Until it is over.  Raises CampaignError where whoever carries it out goes."""
+    """Until it is over.  Raises EOFError where whoever carries it out goes."""
     try:
         return line.ask("follow", wire.Name(campaign), wire.Ended, follower.show, follower.look)
-    except EOFError:
-        raise gone() from None
     finally:
         follower.end()
         line.close()

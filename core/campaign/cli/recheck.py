@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable
 from datetime import datetime
+from shlex import quote
 
 import click
 import msgspec
@@ -17,13 +18,14 @@ from campaign.cli.files import read_file
 from campaign.cli.here import this_host
 from campaign.cli.options import format_option, workspace_option
 from campaign.cli.queueing import chosen
-from campaign.cli.recorded import open_ledger
+from campaign.cli.recorded import is_served, open_ledger
 from campaign.cli.render import print_diagnostics
 from campaign.cli.tables import cut, table, utc_now
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.engine.asking import now
 from campaign.engine.host import processors
 from campaign.engine.recheck import Recheck, yardstick
+from campaign.ledger.rows import INTERRUPTED, left_alone
 
 _WIDTH = 70
 #: Runs that a table shows; ``--format json`` has them all.
@@ -46,7 +48,10 @@ def command(campaign: str | None, spec: str | None, parallel: int | None, output
     with open_ledger(workspace) as ledger:
         unfinished = not row.finished and any(True for _ in ledger.unfinished(row.id))
     if unfinished:
-        hint = "campaign wait waits for its end"
+        over = left_alone(row).state == INTERRUPTED and not is_served(workspace)
+        hint = (
+            f"campaign exec {quote(row.spec)} --resume goes on with it" if over else "campaign wait waits for its end"
+        )
         raise CampaignError([Diagnostic("CAMP523", f"{row.id} is not finished: it is {row.state}", hint=hint)])
     by = yardstick(row, workspace, spec, read_file, this_host(strict=False), os.environ, utc_now().date().isoformat())
     print_diagnostics(by.warnings, sys.stderr)

@@ -55,10 +55,13 @@ class Finding(Struct, frozen=True):
 
 
 def search(words: int) -> str:
-    """The query that finds all of so many words (``?1`` and so on, as ``pattern`` makes them), newest first."""
+    """The query that finds all of so many words (``?1`` and so on, casefolded), newest first.
+
+    ``folded`` is ``str.casefold``: what SQLite has of its own knows no capitals beyond ASCII.
+    """
 
     def held(column: str) -> str:
-        return " AND ".join(f"{column} LIKE ?{number + 1} ESCAPE '\\'" for number in range(words)) or "0"
+        return " AND ".join(f"instr(folded({column}), ?{number + 1})" for number in range(words)) or "0"
 
     there = "campaign IN (SELECT id FROM campaign)"
     return f"""
@@ -68,9 +71,3 @@ def search(words: int) -> str:
             WHERE {there} AND message IS NOT NULL AND origin = 'plan' AND {held("message")} GROUP BY campaign, message
         ORDER BY 3 DESC LIMIT {MOST_FOUND}
     """
-
-
-def pattern(word: str) -> str:
-    """A word as LIKE takes it, wherever it stands."""
-    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"

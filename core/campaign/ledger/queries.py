@@ -155,7 +155,8 @@ class LedgerReader(AttemptQueries, TrialQueries, SightingQueries):
 
     def search(self, words: Sequence[str]) -> list[lookback.Finding]:
         """Where notes, marks and failures' messages hold all of these words (small letters or not), newest first."""
-        wanted = [lookback.pattern(word) for word in words[: lookback.MOST_WORDS]]
+        wanted = [word.casefold() for word in words[: lookback.MOST_WORDS]]
+        self._db.create_function("folded", 1, str.casefold, deterministic=True)
         return [lookback.Finding(*row) for row in self._rows(lookback.search(len(wanted)), *wanted)]
 
     def iterations(self) -> list[IterationRow]:
