@@ -328,3 +328,20 @@ def test_a_daemon_writes_for_it_and_an_archive_is_judged_too(campaign: Campaign,
     done = campaign("import", "x.tar", env=other)
     assert done.returncode == 0, done.stderr
     assert outcomes(recheck(campaign, **other)) == ["same"] * 3
+
+
+def test_what_an_oracle_leaves_behind_is_ended_after_exec_and_recheck(campaign: Campaign, tmp_path: Path) -> None:
+    naptime = f"874.{os.getpid()}"
+    judge = f"sleep {naptime} & setsid sleep {naptime} & exit 0"
+    oracle = f'oracle command {{ argv = ["/bin/sh", "-c", "{judge}"] }}'
+    (tmp_path / "a.camp").write_text(SPEC.replace('oracle file.exists { path = "file" }', oracle))
+    assert campaign("exec", "a.camp").returncode == 1
+    assert naptime not in commands()
+    recheck(campaign)
+    assert naptime not in commands()
+
+
+def commands() -> str:
+    """Whatever runs on this machine, as it was called."""
+    asked = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return asked.stdout

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -370,6 +371,31 @@ def test_a_daemon_that_says_that_it_goes_and_stays_is_not_waited_for_for_ever(tm
         holder.communicate()
         ask_to_go(place, lock)  # nobody answers any more, and the lock is free
         lock.release()
+
+
+def test_a_client_waits_for_its_turn_and_nothing_is_lost(tmp_path: Path) -> None:
+    place = Workspace(str(tmp_path / "ws"))
+    place.prepare()
+    other = WorkspaceLock(place)
+    assert other.try_acquire()  # another client, or a daemon that is not there for clients yet
+    done = wire.Done(("c-1",), 1)
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(asking.ask, place.path, "pause", wire.Control(None), lambda _: done) for _ in range(3)]
+        finished, _ = wait(asked, timeout=0.3)
+        assert not finished, [each.exception() for each in finished]
+        other.release()
+        assert [each.result() for each in asked] == [(done, False)] * 3
+
+
+def test_whoever_does_not_let_go_is_named_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Workspace(str(tmp_path / "ws"))
+    place.prepare()
+    other = WorkspaceLock(place)
+    assert other.try_acquire()
+    monkeypatch.setattr(asking, "TURNS_S", 0.1)
+    with pytest.raises(CampaignError, match="CAMP524"):
+        asking.ask(place.path, "pause", wire.Control(None), lambda _: wire.Done((), 1))
+    other.release()
 
 
 def test_an_exec_is_not_asked_to_go(tmp_path: Path) -> None:

@@ -63,6 +63,10 @@ class Bad(Oracle):
             case "hang":
                 subprocess.Popen(["sleep", "1000"], start_new_session=True)
                 time.sleep(1000)
+            case "leave" | "leave-and-hang" as how:
+                script = "sleep 874 & setsid sleep 874 & exit 0"
+                subprocess.run(["/bin/sh", "-c", script], check=True, start_new_session=True)
+                time.sleep(1000 if how == "leave-and-hang" else 0)
             case "none":
                 return None
             case "types":

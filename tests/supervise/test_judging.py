@@ -111,6 +111,19 @@ def test_an_oracle_that_hangs_is_killed_with_what_it_started(desk: Desk) -> None
     assert len(_below(desk.handle.pid)) <= 1, "only the provider host may be there"
 
 
+@pytest.mark.parametrize("how", ["leave", "leave-and-hang"])
+def test_what_an_oracle_leaves_behind_ends_with_the_judging(desk: Desk, how: str) -> None:
+    order = desk.order(step("true"), oracles=(bad(how, timeout_s=0.7 if how != "leave" else None),), plugins=PLUGINS)
+    found = desk.carry_out(order)
+    for again in (False, True):
+        if again:
+            desk.send(Judge(order, found))
+        (record,) = desk.expect(Judged).oracles
+        assert record.ok is (True if how == "leave" else None)
+        left = {Path(f"/proc/{each.pid}/comm").read_text() for each in descendants(desk.handle.pid, table())}
+        assert "sleep\n" not in left
+
+
 def test_what_an_oracle_prints_disturbs_nothing(desk: Desk) -> None:
     order = desk.order(step("true"), oracles=(bad("stdout"), bad("flood")), plugins=PLUGINS)
     first, second = desk.judge(order)

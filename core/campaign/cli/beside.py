@@ -8,7 +8,7 @@ import sys
 from campaign.cli.files import read_file
 from campaign.cli.here import this_host
 from campaign.cli.progress import watcher
-from campaign.cli.queueing import chosen, hello, tell
+from campaign.cli.queueing import chosen, hello, persist, tell
 from campaign.cli.recorded import choose_run, open_ledger
 from campaign.cli.render import print_diagnostics
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
@@ -71,7 +71,7 @@ def carried_out(workspace: str, request: RequestRow, parallel: int | None, *, li
     if line is not None:
         line.close()
     asked = wire.Beside(request)
-    ask(workspace, "beside", asked, lambda desk: desk.beside(asked))
+    persist(asked, lambda it: ask(workspace, "beside", it, lambda desk: desk.beside(it))[0])
     if served is not None and (served.queue or campaign.id in served.campaigns):
         found = _awaited(workspace, request)
         if found is not None:

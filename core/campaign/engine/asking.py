@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -30,6 +31,9 @@ _LOOK_S = 1.0
 FAREWELL_S = 30.0
 #: A client without a daemon holds the workspace for its one write, and many of them may take turns.
 BRIEF_S = 5.0
+#: So long a client asks again while a workspace changes hands: of many clients each has its turn.
+TURNS_S = 30.0
+_SHORTEST_S, _LONGEST_S = 0.02, 1.0
 _CHUNK = 1 << 16
 
 
@@ -161,13 +165,37 @@ def call(workspace: str) -> Line | None:
 def ask(workspace: str, verb: str, args: Struct, directly: Callable[[Desk], wire.Done]) -> tuple[wire.Done, bool]:
     """Have a verb carried out by whoever serves the workspace, else do it ``directly``; whether a daemon will go on.
 
+    Where somebody only just takes or leaves the workspace it is asked again, ever more slowly, for ``TURNS_S``.
     Raises CampaignError.
     """
+    deadline, pause_s = time.monotonic() + TURNS_S, _SHORTEST_S
+    while True:
+        try:
+            answer = _ask_once(workspace, verb, args, directly)
+        except CampaignError as error:
+            if error.diagnostics[0].code != "CAMP524" or time.monotonic() > deadline:
+                raise
+        else:
+            if answer is not None:
+                return answer
+            if time.monotonic() > deadline:
+                raise gone()
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_S)
+
+
+def _ask_once(
+    workspace: str, verb: str, args: Struct, directly: Callable[[Desk], wire.Done]
+) -> tuple[wire.Done, bool] | None:
+    """None: who served the workspace left it before the verb was said."""
     line = call(workspace)
     if line is None:
         return _write(workspace, directly), False
     try:
-        live = line.ask("status", None, wire.Live)
+        try:
+            live = line.ask("status", None, wire.Live)
+        except EOFError:
+            return None
         return line.ask(verb, args, wire.Done), live.queue
     except EOFError:
         raise gone() from None

@@ -8,6 +8,8 @@ what was not yet written and leaves every recorded verdict as it was.
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -32,6 +34,7 @@ from campaign.plan.plan import Options, Plan, plan_checked
 from campaign.plan.render import RenderContext, render
 from campaign.plan.ruled import Host, bind_rules
 from campaign.plugins.registry import Registry
+from campaign.proc import Entry, descendants, send_all, table
 from campaign.records import Decision, Exit, Failure, FailureKind, OracleRecord, Order, Verdict, secrets_of
 from campaign.rules.failures import quarantined
 from campaign.rules.structs import Quarantine, RuleBook
@@ -39,10 +42,13 @@ from campaign.supervise.children import Children
 from campaign.supervise.evidence import doubts, searched_again
 from campaign.supervise.hostclient import HostClient
 from campaign.supervise.judging import Judging
+from campaign.supervise.launch import become_subreaper
 from campaign.supervise.loop import Loop
 
 #: Judgements that are written in one transaction, and runs that wait in front of a slow one.
 _AT_A_TIME, _AHEAD = 200, 64
+#: How long KILL is repeated to what oracles have left, and how often.
+_PATIENCE_S, _ROUND_S = 10.0, 0.02
 #: The names in a folder; raises OSError.
 Listing = Callable[[str], Sequence[str]]
 _GONE = "its cell is not in the plan any more: judged as it was ordered then"
@@ -200,6 +206,8 @@ class Recheck:
     ) -> None:
         self._campaign, self._workspace, self._by, self._now = campaign, workspace, by, now
         self._loop = Loop()
+        self._before = {(each.pid, each.start_time) for each in descendants(os.getpid(), table())}
+        become_subreaper()
         children = Children(self._loop)
         self._free = [_Bench(self._loop, children) for _ in range(parallel)]
         self._benches = tuple(self._free)
@@ -228,7 +236,20 @@ class Recheck:
         finally:
             for bench in self._benches:
                 bench.host.kill("it is over")
+            self._end_what_is_left()
             self._write()
+
+    def _end_what_is_left(self) -> None:
+        """Kill what oracles have left behind: as orphans they have become our children."""
+        deadline = self._loop.now() + _PATIENCE_S
+        while left := [each for each in descendants(os.getpid(), table()) if self._is_new(each)]:
+            send_all(left, signal.SIGKILL)
+            if self._loop.now() > deadline:
+                break
+            time.sleep(_ROUND_S)
+
+    def _is_new(self, process: Entry) -> bool:
+        return (process.pid, process.start_time) not in self._before
 
     def _cases(self, ledger: LedgerReader) -> Iterator[Case]:
         for row in ledger.deciding_attempts(self._campaign.id):

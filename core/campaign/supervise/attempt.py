@@ -154,13 +154,13 @@ class Attempt:
             self._record(bool(self._tree_empty))
         elif self._phase is Phase.JUDGING and self._judging is not None:
             judging, self._judging = self._judging, None
-            self._judged(judging.given_up(why), None)
+            self._tell(Judged(self.order.token, judging.given_up(why), None))
         else:
             self._finish()
 
     def children_changed(self) -> None:
         """Some process below the supervisor has ended."""
-        if self._phase is Phase.ENDING and self._stopper is not None:
+        if self._phase in {Phase.ENDING, Phase.JUDGING} and self._stopper is not None:
             self._stopper.poke()
         self._advance()
 
@@ -330,8 +330,11 @@ class Attempt:
             scene.holds.end()
 
     def _stop_tree(self, grace_s: float) -> None:
+        self._stop_below(grace_s, self._tree_stopped)
+
+    def _stop_below(self, grace_s: float, done: Callable[[bool], None]) -> None:
         tree = AttemptTree(self._station, lambda: self._scene.started if self._scene else ())
-        self._stopper = Stopper(self._loop, tree, self._tree_stopped)
+        self._stopper = Stopper(self._loop, tree, done)
         self._stopper.start(grace_s)
 
     def _tree_stopped(self, empty: bool) -> None:
@@ -445,8 +448,21 @@ class Attempt:
         self._judging.start()
 
     def _judged(self, oracles: tuple[OracleRecord, ...], fingerprint: str | None) -> None:
+        """End what those who judged have left behind, then say what they said."""
         reach("attempt.judged")
-        self._send(Judged(self.order.token, oracles, fingerprint))
+        judged = Judged(self.order.token, oracles, fingerprint)
+        if self.stuck:  # something of the run is there for good, and was told
+            self._tell(judged)
+            return
+
+        def ended(empty: bool) -> None:
+            self.stuck = not empty
+            self._tell(judged)
+
+        self._stop_below(0.0, ended)
+
+    def _tell(self, judged: Judged) -> None:
+        self._send(judged)
         self._finish()
 
     def _finish(self) -> None:
