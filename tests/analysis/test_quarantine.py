@@ -71,11 +71,11 @@ def test_what_has_not_failed_in_enough_runs_is_gone(recorded: Any, told: Any, tm
     assert told(few, book(mark)) == []
     assert told(few, book(mark, runs=4)) == []
     (step,) = told(few, book(mark, runs=3))
-    assert f"{mark} (D-1) is in quarantine and has not failed in 3 runs: take it out of rules/z.yaml:7" in step
+    assert f"{mark} (D-1) is in quarantine and has not failed in its last 3 runs: take it out of rules/z.yaml:7" in step
     more = recorded([("a", 1, ["pass"]), ("a", 2, ["error: it hung"])], number=4)
     assert told(more, book(mark)) == []
     last = recorded([("a", 1, ["pass"])], number=6)
-    assert any("has not failed in 5 runs" in step for step in told(last, book(mark)))
+    assert any("has not failed in its last 5 runs" in step for step in told(last, book(mark)))
     assert told(few, book(mark)) == [], "what came later says nothing of an earlier campaign"
 
 

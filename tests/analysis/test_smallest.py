@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from campaign.analysis.smallest import counts, in_words, smallest
+from campaign.analysis.smallest import counts, in_runs, in_words, smallest
 
 
 def told(result: Any, by: str = "parameters", *, smaller: bool = True) -> dict[str, Any]:
@@ -61,3 +61,7 @@ def test_what_it_came_to_in_words() -> None:
     assert in_words({"faults": ["a", "b"]}) == "faults = a, b"
     assert in_words({"operations": 3, "of": 1200, "trace": "/a/b"}) == "3 of 1,200 operations"
     assert in_words({"parameter": "input", "lines": 2, "of": 16, "file": "/a"}) == "2 of 16 lines of input"
+
+
+def test_runs_are_counted_in_words() -> None:
+    assert [in_runs(each) for each in (1, 2, 1000)] == ["1 run", "2 runs", "1,000 runs"]

@@ -130,6 +130,7 @@ def test_on_demand_with_an_order_and_bounds(campaign: Any, spec: Any, tmp_path: 
     assert (larger.returncode, "found a smaller one" in larger.stdout) == (0, True)
     (repro,) = tmp_path.glob(".campaign/runs/*/*/*/*/*/repro.camp")
     assert "keys = 37" in repro.read_text()
+    assert "# The original failed with: " in repro.read_text()
     assert minimized(tmp_path)[0]["result"] == {"keys": 37}
     assert ": keys = 37" in campaign("show", "g.bad#0").stdout
     with LedgerReader(str(tmp_path / ".campaign" / "ledger.sqlite")) as ledger:

@@ -46,11 +46,16 @@ def remarks(
         elif over:
             yield f"the quarantine of {_named(rule)} was over on {rule.until}, and it did not fail: {_take_out(rule)}"
         elif (runs := _runs_without(ledger, campaign, rule)) is not None:
-            yield f"{_named(rule)} is in quarantine and has not failed in {runs:,} runs: {_take_out(rule)}"
+            yield f"{_named(rule)} is in quarantine and has not failed in {_last(runs)}: {_take_out(rule)}"
 
 
 def _named(rule: Quarantine) -> str:
     return f"{rule.fingerprint} ({rule.issue})"
+
+
+def _last(runs: int) -> str:
+    """At least so many were looked at, the newest first: not all there were."""
+    return "its last run" if runs == 1 else f"its last {runs:,} runs"
 
 
 def _take_out(rule: Quarantine) -> str:

@@ -16,6 +16,7 @@ from campaign.analysis.overview import only_shmoo, overview_of
 from campaign.analysis.quarantine import remarks
 from campaign.analysis.reporting import Wanted
 from campaign.analysis.ruled import quarantined_in, rule_book
+from campaign.analysis.smallest import in_runs
 from campaign.analysis.summarize import summarize
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.failpoints import reach
@@ -93,7 +94,7 @@ def _repros(ledger: LedgerReader, campaign: CampaignRow) -> Iterator[str]:
     for token in dict.fromkeys(each.parent for each in asked if each.parent is not None):
         told = minimized(ledger, token)
         if told is not None and told.get("repro") and told.get("smaller"):
-            yield f"the smallest failure found in {told['attempts']} runs: campaign exec {quote(told['repro'])}"
+            yield f"the smallest failure found in {in_runs(told['attempts'])}: campaign exec {quote(told['repro'])}"
 
 
 def _repeats(ledger: LedgerReader, campaign: CampaignRow) -> Repeats | None:

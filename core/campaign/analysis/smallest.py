@@ -55,6 +55,11 @@ def _size(value: Any) -> Any:
     return len(value) if isinstance(value, list) else value
 
 
+def in_runs(number: int) -> str:
+    """A number of runs, for people."""
+    return "1 run" if number == 1 else f"{number:,} runs"
+
+
 def in_words(result: Told) -> str:
     """What a minimization came to, for people: ``threads = 1, keys = 111``, ``3 of 120 operations``."""
     for name in ("operations", "lines"):

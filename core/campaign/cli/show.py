@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from campaign.analysis.recorded import Views, summary_of
-from campaign.analysis.smallest import in_words
+from campaign.analysis.smallest import in_runs, in_words
 from campaign.cli import complete
 from campaign.cli.history import history_of, history_record, history_text
 from campaign.cli.options import format_option, workspace_option
@@ -188,7 +188,7 @@ def _minimized(view: RunView) -> str | None:
     if told is None:
         return None
     result = in_words(told["result"]) if told["smaller"] else ""
-    return cut(f"in {told['attempts']} runs: {result or told['stopped']}", 2 * _WIDTH)
+    return cut(f"in {in_runs(told['attempts'])}: {result or told['stopped']}", 2 * _WIDTH)
 
 
 def _why(view: RunView) -> str | None:

@@ -14,7 +14,7 @@ import msgspec
 from campaign.analysis.beside import minimized
 from campaign.analysis.minimizing import Bounds, Minimized, Step, minimizing
 from campaign.analysis.minimizing import Trial as Asked
-from campaign.analysis.smallest import counts, in_words
+from campaign.analysis.smallest import counts, in_runs, in_words
 from campaign.diagnostics import CampaignError
 from campaign.engine.prepare import Prepared
 from campaign.engine.sidework import Came, Ground, Trial, Work
@@ -254,8 +254,8 @@ class _Minimization:
     def _summary(self, told: dict[str, Any]) -> str:
         name = self._parent.row.name
         if not told["smaller"]:
-            return f"{name} was not made smaller in {told['attempts']} runs: {told['stopped']}"
-        return f"{name} was made smaller in {told['attempts']} runs: {in_words(told['result'])}"
+            return f"{name} was not made smaller in {in_runs(told['attempts'])}: {told['stopped']}"
+        return f"{name} was made smaller in {in_runs(told['attempts'])}: {in_words(told['result'])}"
 
     def _step(self, step: Step) -> dict[str, Any]:
         name, old, new = self._subject.change(step.before, step.candidate)
@@ -287,9 +287,10 @@ class _Minimization:
     def _remarks(self, found: Minimized) -> list[str]:
         repeats = found.repeats
         often = "" if repeats.reliable else f" (in {repeats.failed} of {repeats.runs} runs of the original)"
+        said = self._failure.message.splitlines()[0] if self._failure.message else "no message"
         return [
-            f"{self._parent.row.name} of {self._parent.row.campaign}, made smaller in {found.attempts} runs "
+            f"{self._parent.row.name} of {self._parent.row.campaign}, made smaller in {in_runs(found.attempts)} "
             f"({in_words(self._subject.result(found.smallest))}): {found.stopped.value}.",
-            f"It fails with: {self._failure.message.splitlines()[0] if self._failure.message else 'no message'}{often}",
+            f"The original failed with: {said}{often}",
             "Run it: campaign exec repro.camp",
         ]

@@ -63,3 +63,9 @@ def test_what_is_told_apart_goes_by_its_values() -> None:
     assert of("a", cell="y") != of("a")
     assert of("a") == of("a", settings={"other": 1})
     assert len(of("a")) == 16
+
+
+def test_nothing_is_told_apart_by_what_a_run_does_not_have() -> None:
+    rules = book(apart=(("a", "nosuchaxis"), ("b", "nosuchaxis"), ("b", "cell")))
+    assert regrouped("a", order(rules)) == "a"
+    assert regrouped("b", order(rules)) == regrouped("b", order(book(apart=(("b", "cell"),))))

@@ -15,11 +15,11 @@ def regrouped(fingerprint: str, order: Order) -> str:
     if order.rules is None:
         return fingerprint
     one = order.rules.merged.get(fingerprint, fingerprint)
-    names = order.rules.split.get(one, ())
-    if not names:
+    names, values = order.rules.split.get(one, ()), _values(order)
+    told = [[name, values[name]] for name in names if name in values]
+    if not told:  # nothing is told apart by what this run does not have
         return one
-    values = _values(order)
-    parts = [one, [[name, values.get(name)] for name in names]]
+    parts = [one, told]
     return blake2b(msgspec.json.encode(parts), digest_size=8).hexdigest()
 
 
