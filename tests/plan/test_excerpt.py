@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from tests.plan.spec import context
 from tests.plan.test_variants import SPECS, plan_of
 
@@ -67,6 +69,51 @@ def test_cells_that_differ_in_plain_axes_become_one_sweep() -> None:
     text, _ = excerpt(plan, cells, "/spec/root", [], Registry)
     assert text.count("instance ") == 1
     assert "sweep (s, v, n) = [" in text
+
+
+#: Axes by name, some with values of which one is the start of another; ``chaos`` is one of providers, ``v`` has jitter.
+AXES = {
+    "n": "[1, 2, 12]",
+    "m": '["a", "b", "o p", "x<y>&\'\\"|z"]',
+    "s": '["on", "off", "o"]',
+    "v": "[1V, 2V] jitter 10mV",
+    "d": "[1s, 90s, 2m]",
+    "chaos": "fault { kill: process.kill { at = 1s; target = t }; none }",
+}
+OWN = '\ntool w { command "w" "{m}" "{d:s}"; param m: string = "a"; param d: duration = 1s }'
+LABELS = ["c", "c.{n}", "c.{n}.{s}", "{s}.{n}", "c.{s}.{chaos}"]
+EXTRAS = [
+    "",
+    "chain seeds",
+    "duration = n * 1s",
+    'exclude n == 2 and s == "off"',
+    "combine cover 2",
+]
+
+
+@settings(max_examples=15, deadline=None, phases=[Phase.generate])
+@given(st.data())
+def test_any_cells_with_any_seeds_of_any_instance_become_a_sound_spec(data: st.DataObject) -> None:
+    label, extra = data.draw(st.sampled_from(LABELS)), data.draw(st.sampled_from(EXTRAS))
+    more = data.draw(st.sets(st.sampled_from(sorted(AXES))))
+    names = data.draw(st.permutations(sorted({"n", "s", *more, *(name for name in AXES if f"{{{name}}}" in label)})))
+    sweeps = "; ".join(f"sweep {name} = {AXES[name]}" for name in names)
+    plan = plan_of(f'campaign "x" {{ }}\ninstance {label} {{ {sweeps}; seeds 1..3; {extra}; run t; run w }}{OWN}')
+    every = [cell.name for cell in plan.cells()]
+    chosen = data.draw(st.lists(st.sampled_from(every), min_size=1, max_size=12, unique=True))
+    seeds = st.sampled_from([(1, 2, 3), (1, 2, 3, 4), (7,)])
+    wanted = {name: data.draw(seeds) for name in chosen}
+    text, _ = excerpt(plan, wanted, "/", [], Registry)
+    assert {run.key for run in again(text).runs()} == {f"{name}#{seed}" for name in chosen for seed in wanted[name]}
+
+
+def test_cells_of_one_label_with_other_seeds_each_are_parted_and_no_more_than_that() -> None:
+    plan = plan_of("""campaign "x" { }
+    instance c.{n}.{s} { sweep k = [10, 20, 50]; sweep n = [1, 2]; sweep s = ["on", "off"]; run t }""")
+    wanted = {cell.name: (1, 2) if "k=50" in cell.name else (1,) for cell in plan.cells()}
+    text, _ = excerpt(plan, wanted, "/", [], Registry)
+    assert text.count("\ninstance ") == 2
+    assert len(list(again(text).runs())) == 8 + 2 * 4
 
 
 def test_cells_that_are_gone_are_named_and_none_at_all_is_refused() -> None:

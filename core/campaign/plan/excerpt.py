@@ -45,7 +45,7 @@ def excerpt(
         summary = f"none of the cells to be carried out is in the spec any more: {', '.join(absent[:3])}"
         raise CampaignError([Diagnostic("CAMP594", summary, hint="campaign iterate SPEC --anew begins anew")])
     wanted = {name: cells[name] for name in found}
-    blocks = _blocks({name: Writer(plan, run, root, any_seed=True) for name, run in found.items()}, wanted)
+    blocks = _blocks(found, {name: Writer(plan, run, root, any_seed=True) for name, run in found.items()}, wanted)
     wrong: list[Diagnostic] = []
     for _ in range(_MOST_PRUNED):
         text = format_source(Source(FILE, "\n".join(_lines(blocks, remarks))))
@@ -83,17 +83,68 @@ class _Block(Struct, frozen=True):
         return [f"sweep {joined(names)} = [{', '.join(map(joined, texts))}]"]
 
 
-def _blocks(writers: Mapping[str, Writer], wanted: Mapping[str, tuple[int, ...]]) -> list[_Block]:
-    """The cells of one instance with the same seeds together, where all but their axes is the same."""
-    found: dict[tuple[object, ...], _Block] = {}
+class _Excerpted(Struct, frozen=True):
+    """A cell as it is written; ``point`` are its axes' values, None where not all axes are plain."""
+
+    name: str
+    writer: Writer
+    point: Mapping[str, str] | None
+    alike: object
+
+
+def _blocks(
+    runs: Mapping[str, Run], writers: Mapping[str, Writer], wanted: Mapping[str, tuple[int, ...]]
+) -> list[_Block]:
+    """Cells of one instance together, where all but their axes is the same."""
+    instances: dict[int, list[_Excerpted]] = {}
     for name, writer in writers.items():
         point = writer.point()
-        alike = name if point is None else (*(axis for axis, _ in point), "\n".join(writer.framed(writer.rest(()))))
-        block = found.setdefault((alike, wanted[name]), _Block([], [], [], wanted[name], set()))
-        block.writers.append(writer)
-        block.names.append(name)
-        block.points.append(point)
-    return list(found.values())
+        alike = name if point is None else (wanted[name], tuple(writer.framed(writer.rest(()))))
+        cell = _Excerpted(name, writer, None if point is None else dict(point), alike)
+        instances.setdefault(id(runs[name].scenario), []).append(cell)
+    return [
+        _Block(
+            [each.writer for each in part],
+            [each.name for each in part],
+            [None if each.point is None else tuple(each.point.items()) for each in part],
+            wanted[part[0].name],
+            set(),
+        )
+        for cells in instances.values()
+        for part in _parted(cells)
+    ]
+
+
+def _parted(cells: Sequence[_Excerpted]) -> Iterator[Sequence[_Excerpted]]:
+    """Cells of one instance, parted by the values of axes until those that are together are alike.
+
+    So any two parts have an axis of which they share no value, from which the check proves their names distinct.
+    """
+    if len({each.alike for each in cells}) == 1:
+        yield cells
+        return
+    if cells[0].point is None:
+        yield from ([each] for each in cells)
+        return
+    values = min((_by_value(cells, axis) for axis in cells[0].point), key=_least_parts)
+    parts: dict[object, list[_Excerpted]] = {}
+    for value, there in values.items():
+        kinds = {each.alike for each in there}
+        parts.setdefault(kinds.pop() if len(kinds) == 1 else value, []).extend(there)
+    for part in parts.values():
+        yield from _parted(part)
+
+
+def _by_value(cells: Sequence[_Excerpted], axis: str) -> dict[str, list[_Excerpted]]:
+    values: dict[str, list[_Excerpted]] = {}
+    for each in cells:
+        values.setdefault((each.point or {})[axis], []).append(each)
+    return values
+
+
+def _least_parts(values: Mapping[str, Sequence[_Excerpted]]) -> tuple[bool, int]:
+    """How good an axis is to part by, the least the best; one that does not part at all comes last."""
+    return len(values) == 1, sum(len({each.alike for each in there}) for there in values.values())
 
 
 def _runs(plan: Plan, cells: Container[str]) -> dict[str, Run]:
