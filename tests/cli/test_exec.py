@@ -177,6 +177,15 @@ def test_what_cannot_run_is_refused_before_anything_runs(
     assert not (tmp_path / ".campaign" / "ledger.sqlite").exists()
 
 
+def test_a_variable_that_is_not_set_hides_no_absent_program(campaign: Campaign, tmp_path: Path) -> None:
+    tools = 'tool t { command "/no/such/tool" "{env.NOT_SET_1}" }\ntool u { command "{env.NOT_SET_2}/bin" }\n'
+    (tmp_path / "s.camp").write_text(f'campaign "x" {{ }}\n{tools}instance a {{ run t }}\ninstance b {{ run u }}\n')
+    done = campaign("exec", tmp_path / "s.camp")
+    assert done.returncode == 3
+    assert re.findall(r"error\[(\w+)\]", done.stderr) == ["CAMP180", "CAMP180", "CAMP511"]
+    assert "/no/such/tool does not exist" in done.stderr
+
+
 LACKING = """
 use nosuch
 campaign "x" { }

@@ -22,7 +22,7 @@ from campaign.plan.render import RenderContext, render
 from campaign.plan.scenario import Scenario
 from campaign.plan.selection import Selected
 from campaign.plan.supported import not_yet
-from campaign.plan.variables import environment_problems
+from campaign.plan.variables import environment_problems, unset_variables
 from campaign.plugins.parameters import from_json
 from campaign.plugins.registry import Kind, Registry
 from campaign.records import (
@@ -41,6 +41,8 @@ from campaign.supervise.processes import StartError, find_program
 
 #: A check that looks at the machine has that long.
 DEADLINE_S = 5.0
+#: Stands for a variable that is not set and was told as such, so that all else can be looked at.
+_UNSET = "<not set>"
 _KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "oracle": "oracle", "watch": "oracle"}
 
 
@@ -144,6 +146,8 @@ def _missing_programs(plan: Plan, registry: Registry, context: RenderContext, *,
     ``broken``: something else is missing already, and what cannot be rendered for it is not told once more.
     """
     found: dict[str, Diagnostic] = {}
+    unset = unset_variables((scenario.program for scenario in plan.scenarios), context.env)
+    context = replace(context, env={**context.env, **dict.fromkeys(unset, _UNSET)})
     for selected in plan.selected:
         order = _first_order(plan, selected, context, broken=broken)
         if order is not None and order.clock == "real":
@@ -153,6 +157,8 @@ def _missing_programs(plan: Plan, registry: Registry, context: RenderContext, *,
                 *_unjudged(order, selected.scenario, registry),
             )
             for each in lacking:
+                if _UNSET in each.summary:
+                    continue  # where it would lead is not known
                 shown = replace(each, summary=mask_text(each.summary, secrets_of(order)))
                 found[shown.summary] = shown
     return list(found.values())

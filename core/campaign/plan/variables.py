@@ -29,6 +29,12 @@ def environment_problems(programs: Iterable[Program], env: Mapping[str, str]) ->
     return [found[name] for name in sorted(found)]
 
 
+def unset_variables(programs: Iterable[Program], env: Mapping[str, str]) -> set[str]:
+    """The variables that ``environment_problems`` tells of."""
+    asked = (name for program in programs for name in program.builtins if name.startswith("@env."))
+    return {name.removeprefix("@env.") for name in asked} - set(env)
+
+
 def _place(program: Program, name: str) -> Span | None:
     """Where a text of a program names ``name``."""
     case = program.case
