@@ -13,7 +13,7 @@ from campaign.language.syntax import Expr
 from campaign.plan.evaluation import Evaluation, as_json, refused
 from campaign.plan.identity import drawn_instant, instant_purpose
 from campaign.plan.program import Recipe
-from campaign.plan.resources import resources_of, shared
+from campaign.plan.resources import overlap_of, resources_of, shared, shares_of
 from campaign.plan.schedule import lay_out, waits
 from campaign.records import FaultOrder, HoldOrder, OracleOrder, WatchOrder
 from campaign.records.order import repeated
@@ -77,6 +77,8 @@ def _fault(
         resources=resources_of(recipe, values),
         index=index,
         restarts=bool(getattr(part.facts.provider, "restarts", False)),
+        overlaps=overlap_of(recipe),
+        shares=shares_of(recipe, values),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from typing import get_args
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.language.expressions import EvaluationError
@@ -14,6 +15,7 @@ from campaign.plan.program import Recipe
 from campaign.plan.selection import Selected
 from campaign.plugins.names import canonical
 from campaign.plugins.printing import printing_aside
+from campaign.records.order import Overlap
 from campaign.units import Value
 
 #: Runs of an instance that are asked, where what its holds change depends on axes.
@@ -22,13 +24,30 @@ _MOST_ASKED = 100
 
 def resources_of(recipe: Recipe, values: Mapping[str, Value]) -> tuple[str, ...]:
     """What a fault or hold changes: absolute paths, or names; whatever its plugin does wrong names it."""
+    return _named(recipe, values, "resources")
+
+
+def shares_of(recipe: Recipe, values: Mapping[str, Value]) -> tuple[str, ...]:
+    """What a fault changes within the run, by name, for others of its model to overlap on."""
+    return _named(recipe, values, "shares")
+
+
+def overlap_of(recipe: Recipe) -> Overlap:
+    """How a fault overlaps with others, as its model says."""
+    overlap: Overlap = recipe.part.facts.provider.overlaps
+    if overlap not in get_args(Overlap):
+        raise _broken(recipe, f"overlaps in a way that is none of {', '.join(get_args(Overlap))}")
+    return overlap
+
+
+def _named(recipe: Recipe, values: Mapping[str, Value], method: str) -> tuple[str, ...]:
     try:
         with printing_aside():
-            named = recipe.part.facts.provider.resources(values)
+            named = getattr(recipe.part.facts.provider, method)(values)
     except (Exception, SystemExit) as error:  # a stranger's code: it must not take the plan down
-        raise _broken(recipe, f"raises in resources(): {type(error).__name__}: {error}") from error
+        raise _broken(recipe, f"raises in {method}(): {type(error).__name__}: {error}") from error
     if not isinstance(named, tuple) or not all(isinstance(name, str) and name for name in named):
-        raise _broken(recipe, "answers resources() with something else than names")
+        raise _broken(recipe, f"answers {method}() with something else than names")
     return named
 
 

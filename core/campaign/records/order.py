@@ -119,6 +119,10 @@ class ServiceOrder(Struct, frozen=True, omit_defaults=True):
     trace: TraceOrder | None = None
 
 
+#: Of faults that overlap: each goes by itself, the last injected goes first, or all go with the last that is over.
+Overlap = Literal["adds", "stacks", "counts"]
+
+
 class FaultOrder(Struct, frozen=True, omit_defaults=True):
     """A fault to inject: ``at_s`` after the start of step ``after`` (the first one unless said), into ``target``.
 
@@ -129,6 +133,9 @@ class FaultOrder(Struct, frozen=True, omit_defaults=True):
 
     Of one that a schedule laid out, ``sequence`` is its number there, by instants from 1, and ``index`` (from 1) tells
     the repeats of one label apart; both stay as they are where others are left out.
+
+    ``overlaps`` says how it gets on with others in force that change the same: one of ``resources``, or of ``shares``
+    where they are of its model; where it names neither, its target.
     """
 
     label: str
@@ -145,6 +152,8 @@ class FaultOrder(Struct, frozen=True, omit_defaults=True):
     index: int | None = None
     sequence: int = 0
     restarts: bool = False
+    overlaps: Overlap = "stacks"
+    shares: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -6,12 +6,15 @@ import signal
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
+from msgspec.structs import replace
+
 from campaign.proc import Process
 from campaign.records import FaultExit, FaultOrder, Order, fill_json
 from campaign.supervise import undo
 from campaign.supervise.claim import Claim
 from campaign.supervise.hostmessages import Acted, Arm, Armed, Failed, Inject, Reply
 from campaign.supervise.loop import Timer
+from campaign.supervise.overlaps import InForce, awaited
 from campaign.supervise.running import Running
 from campaign.supervise.station import Station
 from campaign.supervise.takeback import DEADLINE_S, journal, strike, take_back
@@ -51,11 +54,24 @@ class FaultRun:
         self.journalled = False
         self.hit: tuple[Process, ...] = ()
         self.timer: Timer | None = None
+        #: Its number among those that were injected, and whether its time is up.
+        self.rank: int | None = None
+        self.expired = False
+        self.waited_for: dict[str, None] = {}
         self.injected_at: float | None = None
         self.cleared_at: float | None = None
         self.notes: str | None = None
         self.error: str | None = None
         self.undo_failed: str | None = None
+
+    @property
+    def standing(self) -> InForce:
+        """How others see it while it is in force; what has no inverse is in nobody's way."""
+        order, target = self.order, self.target.name if self.target else self.order.target
+        own = order.shares or (() if order.resources else (f"@{target}",))
+        shares = frozenset({*order.resources, *(f"{order.fault} {each}" for each in own)})
+        undoable = self.undo is not None and bool(self.undo.undo)
+        return InForce(order.overlaps, shares if undoable else frozenset(), self.expired)
 
     def fail(self, why: str) -> None:
         """It was not injected, and will not be."""
@@ -87,6 +103,7 @@ class Faults:
         self._changed = changed
         self._runs = [FaultRun(each) for each in order.faults]
         self._closed = self._ending = False
+        self._injections = 0
         #: Starts a served tool again, and calls back once it is ready.
         self.restart: Callable[[Running, Callable[[], None]], None] = _not_at_all
 
@@ -103,7 +120,12 @@ class Faults:
     @property
     def passing(self) -> bool:
         """Whether one is in force that will be over by itself, after which its target may be started again."""
-        return any(run.state in _ACTED and (run.order.for_s is not None or run.order.restarts) for run in self._runs)
+        return any(
+            run.state in _ACTED
+            and (run.order.for_s is not None or run.order.restarts)
+            and not (run.state is State.IN_FORCE and run.expired)  # it waits for another one
+            for run in self._runs
+        )
 
     @property
     def settled(self) -> bool:
@@ -144,8 +166,8 @@ class Faults:
         for run in self._runs:
             if run.timer is not None:
                 run.timer.cancel()
-            if run.state is State.IN_FORCE:
-                self._clear(run)
+            run.expired = True
+        self._take_back()
         self._changed()
 
     def close(self) -> None:
@@ -206,20 +228,21 @@ class Faults:
         elif self._closed or run.due is None:
             run.miss(_too_late(run))
         else:
-            self._journal(run, reply)
+            self._journal(run, reply, run.due)
             if run.state is State.ARMING:
                 run.state = State.ARMED
                 delay = max(0.0, run.due - self._station.loop.now())
                 run.timer = self._station.loop.call_later(delay, lambda: self._inject(run, target, request, reply))
         self._changed()
 
-    def _journal(self, run: FaultRun, armed: Armed) -> None:
+    def _journal(self, run: FaultRun, armed: Armed, at: float) -> None:
+        """Write its inverse down; ``at`` is its injection: of a dead run's, the last one is carried out first."""
         run.undo = undo.UndoEntry(
             label=run.order.name,
             fault=run.order.fault,
             undo=armed.undo,
             plugins=self._order.plugins,
-            at=self._station.loop.now(),
+            at=at,
             workdir=self._order.directories.work,
         )
         if not armed.undo:
@@ -231,7 +254,7 @@ class Faults:
             run.fail(f"its inverse could not be journalled: {error.strerror}")
 
     def _inject(self, run: FaultRun, target: Running, arm: Arm, armed: Armed) -> None:
-        if self._comes_back(target):  # it is aimed anew then, and late
+        if self._comes_back(target) or self._is_going(run):  # of the first it is aimed anew then; both make it late
             run.timer = self._station.loop.call_later(_LOOK_AGAIN_S, lambda: self._inject(run, target, arm, armed))
             return
         if target.ended:
@@ -239,7 +262,48 @@ class Faults:
             self._strike(run)
             self._changed()
             return
-        run.state = State.INJECTING
+        run.state, run.rank = State.INJECTING, self._injections
+        self._injections += 1
+        if run.order.overlaps == "stacks" and self._overlapped(run):
+            self._arm_anew(run, arm)
+        else:
+            self._act(run, arm, armed)
+
+    def _is_going(self, run: FaultRun) -> bool:
+        """Whether one that this would overlap with is being taken back right now."""
+        return any(each.state is State.CLEARING for each in self._overlapped(run)) and not self._ending
+
+    def _overlapped(self, run: FaultRun) -> list[FaultRun]:
+        """Those in force that it comes on top of."""
+        beneath = [each for each in self._in_force() if each is not run]
+        return [each for each in beneath if awaited((each.standing, run.standing), 0)]
+
+    def _in_force(self) -> list[FaultRun]:
+        """By their injection."""
+        acted = [(run.rank, run) for run in self._runs if run.rank is not None and run.state in _ACTED]
+        return [run for _, run in sorted(acted, key=lambda pair: pair[0])]
+
+    def _arm_anew(self, run: FaultRun, arm: Arm) -> None:
+        """What it found when it was armed is not what is there now: its inverse is to put back what is beneath it."""
+        again = replace(arm, id=self._station.host.next_id())
+
+        def armed(reply: Reply) -> None:
+            if self._ending:
+                run.miss(_too_late(run))
+            elif not isinstance(reply, Armed):
+                run.fail(_why(reply))
+            else:
+                self._journal(run, reply, self._station.loop.now())
+                if run.state is State.INJECTING:
+                    self._act(run, again, reply)
+                    return
+            self._strike(run)  # it has not acted
+            self._take_back()
+            self._changed()
+
+        self._station.host.ask(again, DEADLINE_S, armed)
+
+    def _act(self, run: FaultRun, arm: Arm, armed: Armed) -> None:
         request = Inject(
             id=self._station.host.next_id(),
             label=arm.label,
@@ -263,13 +327,30 @@ class Faults:
         if isinstance(reply, Acted):
             run.injected_at, run.hit, run.notes = reply.at, reply.hit, reply.notes
             if run.order.for_s is not None and not self._ending:
-                run.timer = self._station.loop.call_later(run.order.for_s, lambda: self._clear(run))
+                run.timer = self._station.loop.call_later(run.order.for_s, lambda: self._expire(run))
         else:
             run.error = _why(reply)
         over = run.order.restarts and run.order.for_s is None
         if self._ending or over or run.error is not None:
-            self._clear(run)  # it may have acted in part before it failed
+            self._expire(run)  # it may have acted in part before it failed
         self._changed()
+
+    def _expire(self, run: FaultRun) -> None:
+        run.expired = True
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Clear what is over and waits for no other one."""
+        in_force = self._in_force()
+        standing = [each.standing for each in in_force]
+        for index, run in reversed(list(enumerate(in_force))):
+            if run.state is not State.IN_FORCE or not run.expired:
+                continue
+            others = awaited(standing, index)
+            if not others:
+                self._clear(run)
+            elif not self._ending:
+                run.waited_for.update((in_force[each].order.name, None) for each in others)
 
     def _clear(self, run: FaultRun) -> None:
         run.state = State.CLEARING
@@ -282,8 +363,11 @@ class Faults:
             run.undo_failed = problem
         else:
             run.cleared_at = self._station.loop.now()
+            if run.waited_for:
+                run.note(f"taken back only after {', '.join(run.waited_for)}")
             self._strike(run)
             self._start_again(run)
+        self._take_back()
         self._changed()
 
     def _start_again(self, run: FaultRun) -> None:

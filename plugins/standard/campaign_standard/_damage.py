@@ -40,6 +40,8 @@ _RESTORE: Schema = {
 class Damage(Fault):
     """What all of them share: the choice of a file, and the memo of what was there."""
 
+    overlaps = "adds"
+
     def missing(self, settings: Mapping[str, Value]) -> str | None:
         """A path within the working directory."""
         return leads_out(str(settings["path"]))

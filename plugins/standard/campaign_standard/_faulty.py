@@ -72,6 +72,7 @@ class Ruled(Fault):
     """What all faults of a faulty disk share: a rule, in force from one instant to another, or as long as held."""
 
     holds = True
+    overlaps = "adds"
 
     def available(self) -> str | None:
         """What the disk needs."""

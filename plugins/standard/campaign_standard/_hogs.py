@@ -16,6 +16,8 @@ from campaign_standard._memo import forget, memo_of, recall, remember
 class Hog(Fault):
     """The program takes while the fault is in force; it dies with the provider host, and ``clear`` ends it."""
 
+    overlaps = "adds"
+
     def available(self) -> str | None:
         """What ties the program to the provider host."""
         return None if shutil.which("setpriv") else "setpriv was not found: apt-get install util-linux"

@@ -40,6 +40,7 @@ class ProxyFault(Fault):
     """A rule in a ``net.proxy``, which is the fault's target."""
 
     aims_at = "net.proxy"
+    overlaps = "adds"
 
     def arm(self, injection: Injection) -> Mapping[str, Any]:
         """See that the target is a proxy, and name the rule."""

@@ -108,6 +108,7 @@ class Jump(Fault):
     """``clock.jump { offset = 1h; at = 2s; for = 5s }``: the clock goes an hour ahead, and 5 seconds later back."""
 
     name = "jump"
+    overlaps = "adds"
     about = "have the time of day jump under running tools that a `clock.offset` is held for"
     parameters: ClassVar[Schema] = {
         "offset": {"type": "duration", "required": True, "meta": {"help": "how far it goes ahead; `0s - 1h` is back"}}

@@ -56,6 +56,10 @@ class Edit(Fault):
             return _bad_json(str(settings[asked[0]]), settings.get("value"))
         return None
 
+    def shares(self, settings: Mapping[str, Value]) -> tuple[str, ...]:
+        """The file."""
+        return (os.path.normpath(str(settings["path"])),)
+
     def arm(self, injection: Injection) -> Mapping[str, Any]:
         """Where to write down what the file holds, once it is changed."""
         return memo_of(injection)

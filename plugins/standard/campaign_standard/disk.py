@@ -130,6 +130,7 @@ class Full(Fault):
     """
 
     name = "full"
+    overlaps = "adds"
     about = "fill what is left of a small disk that is held, and free it when it is over"
     parameters: ClassVar[Schema] = {
         **_PATH,

@@ -70,6 +70,7 @@ class Error(Fault):
     """
 
     name = "error"
+    overlaps = "counts"
     about = "have calls of a process fail: EIO from fsync, ENOSPC from write, EMFILE from open (libfiu)"
     holds = True
     after_tools = True
@@ -150,6 +151,7 @@ class Slow(Fault):
     """``io.slow { calls = ["fsync"]; delay = 200ms }``: each of these calls takes that much longer."""
 
     name = "slow"
+    overlaps = "adds"
     about = "have calls of a running process take longer (strace)"
     parameters: ClassVar[Schema] = {
         "calls": {

@@ -38,6 +38,7 @@ class Shape(Fault):
     """``net.shape { interface = "eth0"; rate = 10MB; delay = 20ms }``: ``tbf`` for a rate alone, else ``netem``."""
 
     name = "shape"
+    overlaps = "counts"
     about = "make a network interface slow (tbf), or late and lossy too (netem), with tc"
     holds = True
     parameters: ClassVar[Schema] = {

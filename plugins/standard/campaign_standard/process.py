@@ -72,6 +72,7 @@ class Stop(Fault):
     """SIGSTOP, and SIGCONT when it is over: a process that hangs."""
 
     name = "stop"
+    overlaps = "counts"
     about = "stop a process with SIGSTOP for a while, then let it go on"
     parameters = _SCOPE
 
@@ -103,6 +104,7 @@ class Restart(Fault):
     """A served tool dies, stays away for a while, and is started again by the supervisor, as it was at first."""
 
     name = "restart"
+    overlaps = "adds"  # each waits until the target is there again
     about = "end a served tool and all that belongs to it, and start it again: at once, or after `for`"
     parameters: ClassVar[Schema] = {
         "signal": {

@@ -10,6 +10,7 @@ from msgspec import Struct
 from campaign.plugins.layout import UnableError
 from campaign.plugins.providers import Provider
 from campaign.proc import Process
+from campaign.records.order import Overlap
 from campaign.units import Value
 
 
@@ -114,6 +115,9 @@ class Fault(Provider):
     restarts: ClassVar[bool] = False
     #: The full name of the served tool that its target must be: ``net.proxy``; None where it hits any process.
     aims_at: ClassVar[str | None] = None
+    #: What becomes of two in force that change the same: ``adds``, each is taken back by itself; ``stacks``, one on
+    #: which another was injected is taken back after that one; ``counts``, all once the last of them is over.
+    overlaps: ClassVar[Overlap] = "stacks"
     #: Whether it can stand after ``fault``: it acts at an instant, while the run's processes are there.
     injects: ClassVar[bool] = True
     #: Whether it can stand after ``hold``: it acts before the run's processes are there, and aims at none of them.
@@ -134,6 +138,13 @@ class Fault(Provider):
 
         No two attempts on this machine hold or fault one of them at the same time: the second one waits.  Called in
         the planner for every run: quick, pure, no I/O.
+        """
+        return ()
+
+    def shares(self, settings: Mapping[str, Value]) -> tuple[str, ...]:
+        """What it changes within the run, by name: faults of this model that name the same overlap.
+
+        Where it names nothing here and nothing in ``resources``, it is its target.  Called in the planner likewise.
         """
         return ()
 
