@@ -80,6 +80,8 @@ def test_arrivals_are_as_many_as_their_mean_says() -> None:
     counts = [len(laid_out("poisson", 2, seconds(1000), random, mean=seconds(10))) for random in range(100)]
     assert 95 <= sum(counts) / len(counts) <= 105
     assert len(set(counts)) > 10
+    counts = [len(laid_out("poisson", 1, seconds("1.5"), random, mean=seconds("0.001"))) for random in range(20)]
+    assert 1450 <= sum(counts) / len(counts) <= 1550
     with pytest.raises(UnableError, match="mean is too short"):
         laid_out("poisson", 1, seconds(1000), mean=seconds("0.001"))
 

@@ -93,10 +93,10 @@ class Poisson(Schedule):
         if span // mean > _MOST:
             raise UnableError(f"there would be more than {_MOST:,}: mean is too short")
         arrivals: list[int] = []
-        at = chance.exponential(mean)
-        while at < span:
-            arrivals.append(at)
-            at += chance.exponential(mean)
+        at = chance.exponential(mean * _FINE)
+        while at < span * _FINE:
+            arrivals.append(at // _FINE)
+            at += chance.exponential(mean * _FINE)
         arrivals += [chance.below(span) for _ in range(count - len(arrivals))]
         first = list(range(count))
         chance.shuffle(first)
@@ -141,6 +141,8 @@ class Storm(Schedule):
 
 #: As many as the kernel takes in one run.
 _MOST = 10_000
+#: Parts of a millisecond in which waiting times add up: rounded each by itself, short ones would come too often.
+_FINE = 1_000_000
 
 
 def _turns(spread: Spread) -> list[int]:
