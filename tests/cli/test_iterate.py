@@ -108,6 +108,7 @@ def test_a_command_that_fails_ends_its_round_with_its_log(campaign: Any, spec: A
         (CLAUSE, ("--target", "101%"), 2, "at most 100%"),
         (CLAUSE, ("--rounds", "0"), 2, "--rounds"),
         (CLAUSE, ("--confidence", "20%"), 2, "--confidence"),
+        (CLAUSE, ("--margin", "70%"), 2, "nothing to tell apart"),
         (CLAUSE, ("--hook", ""), 2, "it is empty"),
         (CLAUSE, ("--resume", "--rounds", "3"), 2, "goes on as it began"),
         (CLAUSE, ("--resume",), 2, "CAMP598"),

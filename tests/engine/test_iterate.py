@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -232,6 +233,25 @@ def test_a_command_that_fails_ends_the_round(tmp_path: Path, before: Any, why: s
     last = stage.go()
     assert (last.status, last.paused) == (1, None)
     assert "2 rounds and no more" in (last.iteration.result or {})["why"]
+
+
+def test_what_a_command_leaves_behind_is_ended_with_it(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    stage = Stage(tmp_path / "x", hook=("sh", "-c", f"exec 3> {fifo}; sleep 600 & true"))
+    assert stage.go().status == 0
+    assert select.select([reader], [], [], 10)[0], "who held the other end is gone"
+    os.close(reader)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    folder = Path(stage.place.path) / "iterations"
+    folder.write_text("in the way")
+    with pytest.raises(CampaignError) as refused:
+        stage.go()
+    assert (refused.value.diagnostics[0].code, refused.value.status) == ("CAMP506", 3)
 
 
 def test_a_hook_gets_the_analysis_and_where_it_is(tmp_path: Path) -> None:

@@ -240,6 +240,9 @@ def _settings(
         raise CampaignError([Diagnostic("CAMP597", f"{spec} names no target to iterate to", hint=hint)])
     if not 0.5 <= wishes.get("confidence", 0.95) < 1:
         raise click.BadParameter("it is 50% or more, and less than 100%", param_hint="--confidence")
+    if wishes.get("margin", 0.0) >= wishes["target"]:
+        told = f"it is less than the target, {wishes['target']:.0%}: else there is nothing to tell apart"
+        raise click.BadParameter(told, param_hint="--margin")
     settings = Settings(**wishes, campaign=base.id if base is not None else None, options=options)
     _refuse_missing(settings)
     return settings

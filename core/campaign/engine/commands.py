@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 _PR_SET_PDEATHSIG = 1
 _GRACE_S = 5.0
+_REST_GRACE_S, _PAUSE_S = 1.0, 0.02
 _TAIL_LINES, _TAIL_BYTES = 20, 8_192
 
 
@@ -35,7 +37,8 @@ def carry_out(  # noqa: PLR0913 - what is run, where, with what, and for how lon
     """Run a command in ``folder`` to its end, its output behind what ``log`` holds, ``given`` on its standard input.
 
     It gets our environment and ``environment``.  After ``timeout_s`` its process group is ended, as when we are
-    interrupted; should we die, it gets SIGTERM.  Raises OSError where the log cannot be written.
+    interrupted; should we die, it gets SIGTERM.  What it leaves behind in its group is ended with it.
+    Raises OSError where the log cannot be written.
     """
     with open(log, "ab") as out, tempfile.TemporaryFile() as source:
         out.write(f"$ {' '.join(argv)}\n".encode("utf-8", "surrogateescape"))
@@ -74,6 +77,7 @@ def _waited(process: subprocess.Popen[bytes], name: str, timeout_s: float) -> st
     except BaseException:
         _end(process)
         raise
+    _end_rest(process.pid)
     if code < 0:
         return f"{name} was ended by signal {-code}"
     return f"{name} left with status {code}" if code else ""
@@ -91,6 +95,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             continue
     process.wait()
+
+
+def _end_rest(group: int) -> None:
+    """End what a command that is over has left in its group: politely, then not."""
+    try:
+        os.killpg(group, signal.SIGTERM)
+        until_s = time.monotonic() + _REST_GRACE_S
+        while time.monotonic() < until_s:
+            time.sleep(_PAUSE_S)
+            os.killpg(group, 0)
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # nothing is left
 
 
 def _tail(path: str) -> str:

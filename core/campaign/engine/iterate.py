@@ -42,7 +42,7 @@ from campaign.analysis.sequential import MARGIN, Goal, sequential_test
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine.commands import Ran, carry_out
 from campaign.engine.policies import persistently, rounds
-from campaign.engine.workspace import Workspace
+from campaign.engine.workspace import Workspace, WorkspaceError
 from campaign.failpoints import reach
 from campaign.ledger.opening import sync_directory
 from campaign.ledger.queries import LedgerReader
@@ -369,9 +369,12 @@ def evaluation(taken: Sequence[Taken], kind: str, cells: Cells) -> dict[str, Any
 
 @contextmanager
 def _alone(folder: str) -> Iterator[None]:
-    """Hold an iteration for this process; raises CampaignError where another one does."""
-    os.makedirs(folder, 0o700, exist_ok=True)
-    fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold an iteration for this process; raises CampaignError where another one does, or it cannot be written."""
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise WorkspaceError(f"cannot write {folder}: {error.strerror}") from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

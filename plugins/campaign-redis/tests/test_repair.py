@@ -44,6 +44,12 @@ def test_the_pause_doubles_up_to_its_longest_and_starts_again_once_it_is_well():
     ] == [4, 5]
 
 
+def test_it_may_wait_whether_trouble_goes_by_itself():
+    policy = Policy(confirm_s=1)
+    assert _repairs(policy, (0, State.DOWN), (0.5, State.WELL), (0.9, State.DOWN), (1.8, State.DOWN)) == []
+    assert _repairs(policy, (0, State.DOWN), (0.5, State.DOWN), (1, State.DOWN), (1.2, State.DOWN)) == [1]
+
+
 def test_one_outage_is_one_detection_however_many_repairs_it_takes():
     repairer = Repairer(Policy(backoff_s=1))
     for at, state in enumerate([State.DOWN, State.DOWN, State.DOWN, State.HUNG, State.WELL, State.DOWN]):

@@ -17,6 +17,7 @@ class Policy(NamedTuple):
 
     It asks every ``interval_s``.  What does not answer within ``patience_s`` hangs, which it may or may not notice.  It
     repairs at most ``attempts`` times (0: as often as it takes), for the second time in a row after ``backoff_s``.
+    Before the first it waits ``confirm_s``, in which trouble may go by itself.
     """
 
     interval_s: float = 0.05
@@ -24,6 +25,7 @@ class Policy(NamedTuple):
     notices_hangs: bool = True
     attempts: int = 0
     backoff_s: float = 0.5
+    confirm_s: float = 0.0
 
 
 def read_policy(path: Path) -> Policy:
@@ -62,8 +64,9 @@ class Repairer:
     def decide(self, state: State, now_s: float) -> bool:
         """Whether to repair now; counts what it notices and what it orders."""
         if state is State.DOWN or (state is State.HUNG and self._policy.notices_hangs):
-            self.detections += not self._in_trouble
-            self._in_trouble = True
+            if not self._in_trouble:
+                self.detections += 1
+                self._in_trouble, self._not_before_s = True, now_s + self._policy.confirm_s
             return self._repair(now_s)
         if state is State.WELL:
             self._in_trouble = False

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--notices-hangs", choices=["true", "false"])
     parser.add_argument("--attempts", type=int)
     parser.add_argument("--backoff-s", type=float)
+    parser.add_argument("--confirm-s", type=float)
     return parser
 
 
