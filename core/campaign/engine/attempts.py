@@ -98,9 +98,12 @@ class Attempts:
         attempts = course.count(flight.order.key)
         return policies.retry(flight.order.retry, decision, attempts.get("plan", 1) + attempts.get("policy", 0))
 
-    def _end(self, flight: Flight, decision: Decision, again: policies.Again | None = None) -> None:
+    def _end(
+        self, flight: Flight, decision: Decision, again: policies.Again | None = None, *, held: str | None = None
+    ) -> None:
+        """``held`` says why its slots stay held, where its exit record does not."""
         exit_ = flight.exit
-        held = "; ".join(map(one_line, exit_.left)) if exit_ is not None and not exit_.cleared else None
+        held = "; ".join(map(one_line, exit_.left)) if exit_ is not None and not exit_.cleared else held
         holding = held is not None
         cause = again.cause if again else None
         self.out.changes.append(flight.end(decision, self._now(), again=cause, held=held))

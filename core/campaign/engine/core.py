@@ -125,6 +125,7 @@ class Core(Takeover):
             return
         if not flight.planned:
             course.told_idle = False
+            course.beside.setdefault(flight.order.request or "", set()).add(message.lane)
         self._offered[flight.token] = flight
         self._schedule(campaign, scheduler.Returned(message.lane, flight.token, campaign))
 

@@ -254,7 +254,7 @@ class Scheduler:
             have = self._capacity.get(name, 0)
             if count > have:
                 self._capacity[name] = count
-                self._free.setdefault(name, []).extend(set(range(have, count)) - self._taken(name))
+                self._free[name] = sorted({*self._free.get(name, ()), *range(have, count)} - self._taken(name))
 
     def _taken(self, name: str) -> set[int]:
         placed = {index for _, granted in self._placed.values() for index in granted.get(name, ())}
@@ -413,7 +413,8 @@ class Scheduler:
             self._share(campaign).held.subtract({name: len(indexes) for name, indexes in granted.items()})
             self._placed[token] = (campaign, {})
         for name, indexes in granted.items():
-            self._free[name] = sorted({*self._free.get(name, ()), *indexes} - self._taken(name))
+            known = {index for index in indexes if index < self._capacity.get(name, 0)}  # its owner may have had more
+            self._free[name] = sorted({*self._free.get(name, ()), *known} - self._taken(name))
 
     # --- the window ---------------------------------------------------------------------------------------------
 

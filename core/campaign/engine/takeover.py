@@ -95,7 +95,8 @@ class Takeover(Attempts):
 
     def _lose(self, flight: Flight, why: str) -> None:
         if flight.state is State.JUDGING:
-            self._end(flight, error_of(flight.order, Reason.LOST, FailureKind.LOST, why))
+            # Whether all of it was gone when its record was made, nobody knows any more.
+            self._end(flight, error_of(flight.order, Reason.LOST, FailureKind.LOST, why), held=why)
             return
         if flight.state is State.ADMITTED:
             self.out.changes += flight.catch_up(State.STARTING, self._now())
