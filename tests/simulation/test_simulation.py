@@ -16,6 +16,8 @@ from .mutations import MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 _SEEDS, _PARTS = 1000, 8
+#: Stories in which a defect once showed that the first thousand do not tell.
+_SHOWED = (5206, 31983, 39918, 40712, 45339)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,7 @@ def stage() -> Any:
 
 @pytest.mark.parametrize("part", range(_PARTS))
 def test_nothing_is_lost_run_twice_or_unfair_whatever_goes_wrong(part: int) -> None:
-    for seed in range(part, _SEEDS, _PARTS):
+    for seed in (*range(part, _SEEDS, _PARTS), *_SHOWED[part::_PARTS]):
         try:
             simulate(seed)
         except Failure as failure:

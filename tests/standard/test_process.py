@@ -82,6 +82,11 @@ def test_any_signal(tool: subprocess.Popen[bytes]) -> None:
 
 
 def test_one_process_by_name(tool: subprocess.Popen[bytes]) -> None:
+    leader = identify(tool.pid, boot_id())
+    assert leader is not None
+    _wait_for(
+        lambda: "sleep" in [_comm(each.pid) for each in process_tree(leader)]
+    )  # the shell has forked, and it is exec'd
     for name in ("sleep", "sl*p", "*"):
         asked = injection(Stop(), tool.pid, process=name)
         undo = json.loads(json.dumps(Stop().arm(asked)))
