@@ -58,19 +58,6 @@ def test_the_weak_watchdog_fails_where_it_is_weak_and_only_there(executed, campa
             assert fault["within_sla"] == (run is not failed)
 
 
-@needs_redis
-def test_what_is_wrong_with_the_weak_one_can_be_mended_in_its_policy(executed, tmp_path) -> None:
-    shutil.copytree(SPECS.parent / "rules", tmp_path / "rules")
-    shutil.copytree(SPECS / "redis-watchdog", tmp_path / "specs" / "redis-watchdog")
-    shutil.copy(SPECS / "redis-chaos.camp", tmp_path / "specs")
-    weak = tmp_path / "specs" / "redis-watchdog" / "weak.toml"
-    weak.write_text(weak.read_text().replace("notices_hangs = false", "notices_hangs = true"))
-    ended, runs = executed("--tier", "quick", "--set", "variant=weak", "--set", "chaos=hang", specs=tmp_path / "specs")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert list(runs) == ["process.by-log.weak.hang#1"]
-    assert _metrics(runs["process.by-log.weak.hang#1"])["commands"] == 1
-
-
 def test_without_redis_nothing_runs_and_it_says_how_to_get_it(executed, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     ended, runs = executed("--tier", "quick", env={"PATH": str(tmp_path / "empty")})
