@@ -153,6 +153,25 @@ def test_a_fault_whose_effect_is_in_the_trace_that_is_replayed_may_come_too_late
     assert told(decide(asked, broken))[0] == "error"
 
 
+def test_a_fault_that_ended_early_is_an_error_and_no_sla_is_held_against_it(order: Any, ended: Any) -> None:
+    asked = order(faults=(FaultOrder("kill", "process.kill", 1.5, sla_s=2.0),))
+    early = FaultExit("kill", "process.kill", 1.5, injected_at_s=1.5, error="ended early: its helper is gone")
+    assert told(decide(asked, ended(faults=(early,)))) == (
+        "error",
+        "setup",
+        "fault kill ended early: its helper is gone",
+    )
+
+
+def test_a_hold_that_ended_early_leaves_nothing_to_judge(order: Any, ended: Any, step: Any) -> None:
+    early = (HoldExit("data", "disk.faulty", put_on_at_s=0.1, error="ended early: its helper is gone"),)
+    failed = ended(step(code=1), holds=early)
+    assert told(decide(order(), failed)) == ("error", "setup", "the hold data ended early: its helper is gone")
+    hot = (GuardExit("hot", "host.temperature", 3, "cpu is at 99C", breached_at_s=2.0),)
+    stopped = ended(holds=early, guards=hot, stopped=Stop.SAFETY)
+    assert told(decide(order(), stopped)) == ("fail", "guard", "guard hot stopped the run: cpu is at 99C")
+
+
 def test_an_undo_that_failed_fails_the_run(order: Any, ended: Any) -> None:
     stuck = (FaultExit("kill", "process.kill", 1.5, injected_at_s=1.5, undo_failed="EBUSY"),)
     assert told(decide(order(faults=KILL), ended(faults=stuck)))[0] == "fail"

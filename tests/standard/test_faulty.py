@@ -199,8 +199,10 @@ def test_equal_draws_make_equal_faults(disk: Disk) -> None:
 @fuse
 def test_a_server_that_is_killed_leaves_nothing(disk: Disk) -> None:
     assert disk.write("a", b"x") == "ok 1"
+    assert Faulty().lapsed(disk.undo) is None
     os.kill(disk.server.pid, signal.SIGKILL)
     wait_for(lambda: not running(disk.server, boot_id()))
+    assert Faulty().lapsed(disk.undo) == "its helper was killed by SIGKILL"
     with pytest.raises(OSError, match=r"not connected|connection abort"):
         os.listdir(disk.work / "data")
     clear(Faulty(), disk.undo)

@@ -113,6 +113,25 @@ def test_processors_are_taken_and_given_back(tmp_path: Path, target: subprocess.
     assert not any(running(each, boot_id()) for each in everybody)
 
 
+@pytest.mark.parametrize(
+    ("whom", "why"), [(0, "its helper was killed by SIGKILL"), (1, "its helper ended with status 1")]
+)
+def test_who_is_ended_by_somebody_else_is_told(
+    tmp_path: Path, target: subprocess.Popen[bytes], whom: int, why: str
+) -> None:
+    asked = injection(Starve(), tmp_path, target, workers=2, load="1%")
+    undo = armed(Starve(), asked)
+    assert Starve().lapsed(undo) is None, "nothing has acted"
+    Starve().inject(asked, undo)
+    assert Starve().lapsed(undo) is None
+    everybody = process_tree(hog(tmp_path))
+    os.kill(everybody[whom].pid, 9)
+    until(lambda: Starve().lapsed(undo) == why)
+    Starve().clear(undo)
+    assert not any(running(each, boot_id()) for each in everybody)
+    assert Starve().lapsed(undo) is None
+
+
 def test_who_starves_dies_with_whoever_started_it(tmp_path: Path) -> None:
     script = f"""
 import json, os, sys

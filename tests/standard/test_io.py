@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,6 +82,13 @@ def calling(work: Path, env: Mapping[str, str] = {}) -> Iterator[Caller]:
         process.communicate()
 
 
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 @libfiu
 def test_calls_fail_from_the_start(tmp_path: Path) -> None:
     asked = injection(Error(), tmp_path, calls=["fsync", "rename"], error="ENOSPC")
@@ -128,11 +136,27 @@ def test_calls_take_long(tmp_path: Path) -> None:
         done, undo = inject(Slow(), tmp_path, caller.pid, calls=["fsync"], delay="300ms")
         assert done.notes == "fsync 0.3 s later"
         assert caller.lasted_s("fsync") >= 0.3
-        tracer = Process(*recall(undo))
+        tracer = Process(*recall(undo)[0])
+        assert Slow().lapsed(undo) is None
         clear(Slow(), undo)
         assert not running(tracer, boot_id())
         assert caller.call("fsync") == "ok", "it goes on"
         assert "TracerPid:\t0" in Path(f"/proc/{caller.pid}/status").read_text()
+
+
+@strace
+def test_who_ends_strace_is_told_and_strace_ends_with_its_target(tmp_path: Path) -> None:
+    with calling(tmp_path) as caller:
+        _, undo = inject(Slow(), tmp_path, caller.pid, delay="1ms")
+        os.kill(recall(undo)[0][0], signal.SIGKILL)
+        wait_for(lambda: Slow().lapsed(undo) == "its helper was killed by SIGKILL")
+        clear(Slow(), undo)
+        _, undo = inject(Slow(), tmp_path, caller.pid, delay="1ms")
+        tracer = Process(*recall(undo)[0])
+        caller.process.kill()
+        wait_for(lambda: not running(tracer, boot_id()))
+        assert Slow().lapsed(undo) is None
+        clear(Slow(), undo)
 
 
 @strace
@@ -152,10 +176,7 @@ def test_whoever_slows_dies_with_the_host(tmp_path: Path) -> None:
         host.kill()
         host.communicate()
         assert caller.call("fsync") == "ok"
-        end = time.monotonic() + 30
-        while "TracerPid:\t0" not in Path(f"/proc/{caller.pid}/status").read_text():
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_for(lambda: "TracerPid:\t0" in Path(f"/proc/{caller.pid}/status").read_text())
 
 
 @strace

@@ -118,6 +118,16 @@ class Trace(Fault):
             time.sleep(1000)
         return Injected(notes=f"made a file {undo['how']}".strip())
 
+    def lapsed(self, undo: Mapping[str, Any]) -> Any:
+        match undo["how"]:
+            case "lapsed":
+                return "somebody\nended it"
+            case "lapsed-raise":
+                raise RuntimeError("no idea")
+            case "lapsed-nonsense":
+                return 3
+        return None
+
     def clear(self, undo: Mapping[str, Any]) -> None:
         if undo["how"] == "clear":
             raise UnableError("cannot be taken back")

@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from campaign.records import FaultOrder, ServiceOrder, Stop, late
@@ -166,6 +167,42 @@ def test_a_fault_that_cannot_be_injected(desk: Desk, how: str) -> None:
     assert exit.faults[0].error
     assert exit.faults[0].injected_at_s is None
     assert not Path(order.directories.work, "in-force").exists(), "what it did before it failed is taken back"
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("lapsed", "somebody ended it"),
+        ("lapsed-raise", "whether it lasted cannot be told: no idea"),
+        ("lapsed-nonsense", "whether it lasted cannot be told: strangers.trace answered int, not a text"),
+    ],
+)
+def test_a_fault_that_ended_early_is_told_and_taken_back(desk: Desk, how: str, why: str) -> None:
+    order = desk.order(shell("sleep 0.4"), faults=(trace(how, for_s=0.1),), plugins=PLUGINS)
+    (fault,) = desk.carry_out(order).faults
+    assert fault.error == f"ended early: {why}"
+    assert fault.lapsed
+    assert fault.undo_failed is None
+    assert fault.cleared_at_s is not None
+    assert not Path(order.directories.work, "in-force").exists()
+
+
+def test_a_helper_that_somebody_kills_ends_its_fault_early(desk: Desk) -> None:
+    hog = FaultOrder("hog", "memory.pressure", 0.0, settings={"size": "1MiB"}, random=1)
+    until_killed = "while [ ! -e killed ]; do sleep 0.02; done"
+    order = desk.start(desk.order(shell(until_killed), faults=(hog,)))
+    memo = Path(order.directories.work, ".campaign-hog-0000000000000001.json")
+    end = time.monotonic() + 60
+    while not memo.exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    pid, *_ = msgspec.json.decode(memo.read_bytes())
+    os.kill(pid, signal.SIGKILL)
+    Path(order.directories.work, "killed").touch()
+    (fault,) = desk.exit(order).faults
+    assert fault.error == "ended early: its helper was killed by SIGKILL"
+    assert fault.injected_at_s is not None
+    assert not memo.exists()
 
 
 def test_an_undo_that_fails_stays_in_the_journal(desk: Desk) -> None:

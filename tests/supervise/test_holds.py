@@ -183,6 +183,16 @@ def test_one_that_cannot_be_put_on_keeps_the_tools_from_starting(desk: Desk, rai
     assert text(rail) == "1000", "the one that was on is off"
 
 
+def test_one_that_ended_early_is_told(desk: Desk) -> None:
+    exit = desk.run(
+        step("true"), holds=(HoldOrder("t", "strangers.trace", settings={"how": "lapsed"}),), plugins=["strangers"]
+    )
+    (hold,) = exit.holds
+    assert hold.lapsed
+    assert hold.error == "ended early: somebody ended it"
+    assert (hold.undo_failed, exit.cleared) == (None, True)
+
+
 def test_a_read_back_that_disagrees_is_loud_and_keeps_what_it_has(desk: Desk, rail: Path) -> None:
     deaf = command(rail, set=["/bin/sh", "-c", f"echo 900 > {rail}"])
     order = desk.order(step("true"), holds=(deaf,))

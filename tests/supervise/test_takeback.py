@@ -14,7 +14,7 @@ from campaign.supervise import undo
 from campaign.supervise.hostclient import Answer
 from campaign.supervise.hostmessages import Clear, Done, Failed, Load, Reply, Request
 from campaign.supervise.station import Station
-from campaign.supervise.takeback import SILENT, take_back
+from campaign.supervise.takeback import SILENT, Outcome, take_back
 
 ENTRY = undo.UndoEntry(label="v", fault="rails.sysfs", undo={})
 
@@ -30,30 +30,34 @@ class Silent:
 
     def ask(self, request: Request, deadline_s: float, answer: Answer) -> None:
         self.asked += 1
-        answer(Failed(1, "no", **self.failures.pop(0)) if self.failures else Done(1))
+        answer(Failed(1, "no", **self.failures.pop(0)) if self.failures else Done(1, "it is gone"))
 
 
-def outcome(host: Any) -> list[str | None]:
-    said = list[str | None]()
+def outcome(host: Any) -> list[Outcome]:
+    said = list[Outcome]()
     take_back(host, ENTRY, said.append)
     return said
 
 
 def test_a_host_that_was_silent_has_a_new_one_asked() -> None:
     host = Silent({"overdue": True}, {"gone": True})
-    assert outcome(host) == [None]
+    assert outcome(host) == [Outcome()], "what died with the first host did not lapse before"
     assert host.asked == 3
+
+
+def test_what_had_lapsed_is_told() -> None:
+    assert outcome(Silent()) == [Outcome(lapsed="it is gone")]
 
 
 def test_it_is_given_up_after_a_few_silent_hosts() -> None:
     host = Silent(*[{"overdue": True}] * 100)
-    assert outcome(host) == ["no"]
+    assert outcome(host) == [Outcome("no")]
     assert host.asked == SILENT
 
 
 def test_a_provider_that_failed_has_had_its_chance() -> None:
     host = Silent({})
-    assert outcome(host) == ["no"]
+    assert outcome(host) == [Outcome("no")]
     assert host.asked == 1
 
 
@@ -87,11 +91,11 @@ def test_a_hung_host_is_killed_and_a_new_one_puts_the_rail_back(station: Station
     assert isinstance(late, Failed)
     assert late.overdue
 
-    said = list[str | None]()
+    said = list[Outcome]()
     entry = undo.UndoEntry(label="v", fault="rails.sysfs", undo=inverse, workdir=str(tmp_path))
     take_back(host, entry, said.append)
     while not said:
         station.loop.run_once()
-    assert said == [None]
+    assert said == [Outcome()]
     assert host.pid not in {None, hung}
     assert rail.read_text() == "777\n"

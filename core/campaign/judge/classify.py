@@ -108,6 +108,10 @@ def _broken(exit: Exit) -> Iterator[Objection]:
         yield Objection(Verdict.ERROR, FailureKind.GUARD, "limits", exit.setup_error)
     elif exit.setup_error is not None:
         yield Objection(Verdict.ERROR, FailureKind.SETUP, "setup", exit.setup_error)
+    lapsed = next((hold for hold in exit.holds if hold.lapsed), None)
+    if lapsed is not None and exit.stopped is not Stop.SAFETY:  # what it stood on was gone
+        message = f"the hold {lapsed.label} {lapsed.error}"
+        yield Objection(Verdict.ERROR, FailureKind.SETUP, f"hold {lapsed.label}", message)
     if exit.internal_error is not None:
         yield Objection(Verdict.ERROR, FailureKind.INTERNAL, "internal", exit.internal_error)
 
@@ -188,11 +192,13 @@ def _faults(order: Order, exit: Exit) -> Iterator[Objection]:
 
 
 def _not_injected(order: Order, exit: Exit) -> Iterator[tuple[str, str]]:
-    """The faults that never happened, and why: such a run is no valid trial."""
+    """The faults that never happened, or not for their time, and why: such a run is no valid trial."""
     seen = {fault.name: fault for fault in exit.faults}
     for fault in order.faults:
         found = seen.get(fault.name)
-        if found is not None and found.error is not None:
+        if found is not None and found.lapsed:
+            yield fault.name, found.error or ""
+        elif found is not None and found.error is not None:
             yield fault.name, f"could not be injected: {found.error}"
         elif (found is None or found.injected_at_s is None) and fault.in_trace is None:
             yield fault.name, f"was to come at {fault.at_s:g} s, after the tools had ended"
@@ -215,6 +221,8 @@ def _slas(order: Order, exit: Exit) -> Iterator[Objection]:
         found = seen.get(fault.name)
         if fault.sla_s is None or found is None or found.injected_at_s is None or within_sla(fault, found):
             continue
+        if found.lapsed:
+            continue  # told already: nobody knows what there was to recover from
         untold = blind(order, exit, fault.label)
         if untold is not None:
             message = f"cannot tell whether fault {fault.name} was recovered from: {untold}"

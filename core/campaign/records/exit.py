@@ -80,6 +80,7 @@ class StepExit(Struct, frozen=True, omit_defaults=True):
 class FaultExit(Struct, frozen=True, omit_defaults=True):
     """A fault: seconds from the attempt's start; ``injected_at_s`` missing where it was not injected, ``error`` why.
 
+    Of one that was injected ``error`` says that it ended before it was taken back: a helper of it was killed.
     ``detected_at_s`` and ``recovered_at_s`` are what the watches saw, missing where they saw nothing.
     """
 
@@ -101,10 +102,16 @@ class FaultExit(Struct, frozen=True, omit_defaults=True):
         """As the language writes it: ``crash[2]`` where it was laid out more than once."""
         return self.label if self.index is None else f"{self.label}[{self.index}]"
 
+    @property
+    def lapsed(self) -> bool:
+        """Whether it was injected, and ended before it was taken back."""
+        return self.injected_at_s is not None and self.error is not None
+
 
 class HoldExit(Struct, frozen=True, omit_defaults=True):
     """A held condition: seconds from the attempt's start; without ``put_on_at_s`` it was not put on, ``error`` why.
 
+    Of one that was put on ``error`` says that it ended before it was taken off.
     ``disagreed``: what was read back is not what was set.  ``undo_failed``: it may still be in force, and why.
     """
 
@@ -122,6 +129,11 @@ class HoldExit(Struct, frozen=True, omit_defaults=True):
     def returned(self) -> bool:
         """Whether it was put back although what was set did not read back: a person looks before it is used again."""
         return self.disagreed and self.undo_failed is None
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether it was put on, and ended before it was taken off."""
+        return self.put_on_at_s is not None and self.error is not None
 
 
 class GuardExit(Struct, frozen=True, omit_defaults=True):

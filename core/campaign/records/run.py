@@ -54,7 +54,8 @@ class StepView(Struct, frozen=True, kw_only=True):
 
 
 class FaultView(Struct, frozen=True, kw_only=True):
-    """One fault; instants in seconds from the start of the attempt; ``error`` why it was not injected or undone.
+    """One fault; instants in seconds from the start of the attempt; ``error`` why it was not injected or undone,
+    or that it ended early.
 
     ``index`` (from 1) tells the repeats of a label apart that a schedule laid out.
     """
@@ -74,7 +75,9 @@ class FaultView(Struct, frozen=True, kw_only=True):
 
 
 class HoldView(Struct, frozen=True, kw_only=True):
-    """One held condition; instants in seconds from the start of the attempt; ``error`` why it failed or stayed on."""
+    """One held condition; instants in seconds from the start of the attempt; ``error`` why it failed, stayed on
+    or ended early.
+    """
 
     name: str
     label: str

@@ -83,7 +83,7 @@ class Clearing:
         elif isinstance(reply, Failed):
             self._cleared(entry, reply.error)
         else:
-            take_back(self._host, entry, lambda problem: self._cleared(entry, problem))
+            take_back(self._host, entry, lambda outcome: self._cleared(entry, outcome.problem))
 
     def _cleared(self, entry: undo.UndoEntry, problem: str | None) -> None:
         if problem is not None:

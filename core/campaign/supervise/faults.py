@@ -17,7 +17,7 @@ from campaign.supervise.loop import Timer
 from campaign.supervise.overlaps import InForce, awaited
 from campaign.supervise.running import Running
 from campaign.supervise.station import Station
-from campaign.supervise.takeback import DEADLINE_S, journal, strike, take_back
+from campaign.supervise.takeback import DEADLINE_S, Outcome, journal, lapse, strike, take_back
 
 #: How often a fault looks whether its target is there again.
 _LOOK_AGAIN_S = 0.02
@@ -355,12 +355,14 @@ class Faults:
     def _clear(self, run: FaultRun) -> None:
         run.state = State.CLEARING
         entry = run.undo or undo.UndoEntry(label=run.order.name, fault=run.order.fault, undo={})
-        take_back(self._station.host, entry, lambda problem: self._cleared(run, problem))
+        take_back(self._station.host, entry, lambda outcome: self._cleared(run, outcome))
 
-    def _cleared(self, run: FaultRun, problem: str | None) -> None:
+    def _cleared(self, run: FaultRun, outcome: Outcome) -> None:
         run.state = State.OVER
-        if problem is not None:
-            run.undo_failed = problem
+        if run.injected_at is not None and outcome.lapsed is not None:
+            run.error = lapse(outcome.lapsed)
+        if outcome.problem is not None:
+            run.undo_failed = outcome.problem
         else:
             run.cleared_at = self._station.loop.now()
             if run.waited_for:

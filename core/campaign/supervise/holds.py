@@ -18,7 +18,7 @@ from campaign.supervise.claim import Claim
 from campaign.supervise.hostmessages import Acted, Arm, Armed, Failed, Inject, Reply
 from campaign.supervise.resources import held_twice
 from campaign.supervise.station import Station
-from campaign.supervise.takeback import DEADLINE_S, journal, strike, take_back
+from campaign.supervise.takeback import DEADLINE_S, Outcome, journal, lapse, strike, take_back
 
 
 class State(Enum):
@@ -219,18 +219,20 @@ class Holds:
         if run is None:
             self._changed()
         elif run.undo is None:
-            self._taken_off(run, None)
+            self._taken_off(run, Outcome())
         else:
             run.state = State.CLEARING
-            take_back(self._station.host, run.undo, lambda problem: self._taken_off(run, problem))
+            take_back(self._station.host, run.undo, lambda outcome: self._taken_off(run, outcome))
 
     def _may_go(self, run: HoldRun) -> bool:
         return run.state is State.HELD and (self._tools_gone or not run.after_tools)
 
-    def _taken_off(self, run: HoldRun, problem: str | None) -> None:
+    def _taken_off(self, run: HoldRun, outcome: Outcome) -> None:
         run.state = State.OVER
-        if problem is not None:
-            run.undo_failed = problem
+        if run.put_on_at is not None and outcome.lapsed is not None:
+            run.error = lapse(outcome.lapsed)
+        if outcome.problem is not None:
+            run.undo_failed = outcome.problem
         else:
             run.taken_off_at = self._station.loop.now()
             if run.undo is not None and not run.disagreed:  # else a person has to look at it first

@@ -104,9 +104,7 @@ class Host:
             case Inject():
                 return self._inject(request)
             case Clear():
-                with _marked(request.workdir):
-                    self._find("fault", Fault, request.fault).clear(request.undo)
-                return Done(request.id)
+                return self._clear(request)
             case Ask():
                 return self._ask(request)
             case Simulate():
@@ -148,6 +146,13 @@ class Host:
         if not _is_text_mapping(done.env) or not all(isinstance(word, str) for word in done.wrap):
             raise NonsenseError(f"{request.fault} answered an environment or a command that is not of texts")
         return Acted(request.id, at, done.hit, done.notes, dict(done.env), tuple(done.wrap))
+
+    def _clear(self, request: Clear) -> Reply:
+        fault = self._find("fault", Fault, request.fault)
+        with _marked(request.workdir):
+            lapsed = _lapsed(fault, request)
+            fault.clear(request.undo)
+        return Done(request.id, lapsed)
 
     def _ask(self, request: Ask) -> Reply:
         if (request.unseen or not request.required) and (why := self._unavailable(request)):
@@ -199,6 +204,17 @@ def _injection(fault: Fault, request: Arm | Inject) -> Injection:
         random=request.random,
         duration_s=request.duration_s,
     )
+
+
+def _lapsed(fault: Fault, request: Clear) -> str | None:
+    """Why it is not in force any more; whatever a plugin does here, it is cleared after."""
+    try:
+        found = fault.lapsed(request.undo)
+    except BaseException as error:  # as everywhere
+        return _one_line(f"whether it lasted cannot be told: {error}")
+    if found is not None and not isinstance(found, str):
+        return f"whether it lasted cannot be told: {request.fault} answered {type(found).__name__}, not a text"
+    return None if found is None else _one_line(_readable(found))
 
 
 def _checked(name: str, judgement: Judgement) -> Judgement:

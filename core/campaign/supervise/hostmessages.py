@@ -121,9 +121,10 @@ Request: TypeAlias = Load | Probe | Arm | Inject | Clear | Ask | Sign | Simulate
 
 
 class Done(Struct, frozen=True, tag="done"):
-    """Loaded, or cleared."""
+    """Loaded, or cleared; ``lapsed`` says why what was cleared had not been in force until then."""
 
     id: int
+    lapsed: str | None = None
 
 
 class Probed(Struct, frozen=True, tag="probed"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from campaign.records import Judgement, mask_json, mask_text
-from campaign.supervise.hostmessages import Acted, Answered, Failed, Reply, Signed, Skipped
+from campaign.supervise.hostmessages import Acted, Answered, Done, Failed, Reply, Signed, Skipped
 
 
 def redacted(reply: Reply, secrets: tuple[str, ...]) -> Reply:
@@ -20,6 +20,8 @@ def redacted(reply: Reply, secrets: tuple[str, ...]) -> Reply:
             return replace(reply, error=mask_text(error, secrets))
         case Skipped(why=why):
             return replace(reply, why=mask_text(why, secrets))
+        case Done(lapsed=str(lapsed)):
+            return replace(reply, lapsed=mask_text(lapsed, secrets))
         case Acted(notes=str(notes)):
             return replace(reply, notes=mask_text(notes, secrets))
         case Signed(fingerprint=str(fingerprint)):

@@ -12,6 +12,8 @@ from campaign.plugins.api import Process, UnableError, boot_id, identify, runnin
 
 _LOOK_AGAIN_S = 0.01
 _PATIENCE_S = 10.0
+#: Those that this process has started and not ended.
+_started: dict[Process, subprocess.Popen[bytes]] = {}
 
 
 def start_beside(argv: Sequence[str], up: Callable[[int], bool]) -> Process:
@@ -39,7 +41,33 @@ def start_beside(argv: Sequence[str], up: Callable[[int], bool]) -> Process:
     found = identify(beside.pid, boot_id())
     if found is None:
         raise UnableError(f"{argv[0]} ended at once")
+    if beside.stderr is not None:
+        beside.stderr.close()  # nobody reads it any more
+    _started[found] = beside
     return found
+
+
+def ended_early(process: Process, serves: Process | None = None) -> str | None:
+    """How it ended though nobody has ended it here, in words; None while it runs.
+
+    ``serves`` is whom it has to do with, where it ends by itself once that one has ended.
+    """
+    if running(process, boot_id()):
+        return None
+    started = _started.get(process)
+    code = started.poll() if started is not None else None
+    if not code and serves is not None and not running(serves, boot_id()):
+        return None
+    if code is None:
+        return "its helper is gone"  # it was another process's, and died with that
+    return f"its helper was killed by {_signal(-code)}" if code < 0 else f"its helper ended with status {code}"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def end_beside(process: Process) -> None:
@@ -49,3 +77,6 @@ def end_beside(process: Process) -> None:
         if time.monotonic() > end:
             raise UnableError(f"process {process.pid} cannot be killed")
         time.sleep(_LOOK_AGAIN_S)
+    started = _started.pop(process, None)
+    if started is not None:
+        started.wait()

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from campaign.plugins.api import Fault, Injected, Injection, Process, Quantity, Schema, UnableError, Value
-from campaign_standard._beside import end_beside, start_beside
+from campaign_standard._beside import end_beside, ended_early, start_beside
 from campaign_standard._faultrules import OPERATIONS, Rule, put_in, take_out
 from campaign_standard._inside import OWN, GoneError, leads_out, remove_within, write_within
 from campaign_standard._memo import forget, memo_of, recall, remember
@@ -55,6 +55,11 @@ class Faulty(Fault):
         server = start_beside([*argv, f"{workdir}/{_rules_of(path)}", source], lambda _: mounted_at(source) is not None)
         remember(undo, [server.pid, server.start_time, server.boot_id])
         return Injected(notes=f"{path}, through FUSE")
+
+    def lapsed(self, undo: Mapping[str, Any]) -> str | None:
+        """Whether its server was ended, or it was unmounted, which ends that too."""
+        server = recall(undo)
+        return None if server is None else ended_early(Process(*server))
 
     def clear(self, undo: Mapping[str, Any]) -> None:
         """Unmount it, end its server; what had reached the disk is there."""

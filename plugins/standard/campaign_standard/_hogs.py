@@ -9,7 +9,7 @@ from typing import Any
 
 from campaign.plugins.api import Fault, Injected, Injection, Process, process_tree
 from campaign_standard import _hog
-from campaign_standard._beside import end_beside, start_beside
+from campaign_standard._beside import end_beside, ended_early, start_beside
 from campaign_standard._memo import forget, memo_of, recall, remember
 
 
@@ -36,6 +36,11 @@ class Hog(Fault):
             raise
         return Injected(notes=notes)
 
+    def lapsed(self, undo: Mapping[str, Any]) -> str | None:
+        """Whether somebody has ended it: the kernel, where memory ran out, or a person."""
+        known = recall(undo)
+        return None if known is None else ended_early(Process(*known))
+
     def clear(self, undo: Mapping[str, Any]) -> None:
         """End it, and all that it has started."""
         known = recall(undo)
@@ -45,7 +50,7 @@ class Hog(Fault):
 
 
 def _end(process: Process) -> None:
-    for each in process_tree(process):
+    for each in (*process_tree(process), process):
         end_beside(each)
 
 

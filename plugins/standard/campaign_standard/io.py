@@ -22,7 +22,7 @@ from campaign.plugins.api import (
     running,
 )
 from campaign_standard import _fiu as fiu
-from campaign_standard._beside import end_beside, start_beside
+from campaign_standard._beside import end_beside, ended_early, start_beside
 from campaign_standard._memo import forget, memo_of, recall, remember
 from campaign_standard._setting import seconds, texts
 
@@ -192,13 +192,18 @@ class Slow(Fault):
         argv = ["strace", "-qqq", "-f", "-o", os.devnull, "-p", str(target.pid)]
         argv += ["-e", f"trace={calls}", "-e", f"inject={calls}:delay_enter={delay_us}"]
         tracer = start_beside(argv, lambda pid: _traced_by(target.pid, pid))
-        remember(undo, [tracer.pid, tracer.start_time, tracer.boot_id])
+        remember(undo, [[each.pid, each.start_time, each.boot_id] for each in (tracer, target)])
         return Injected(notes=f"{', '.join(texts(injection.settings['calls']))} {delay_us / 1e6:g} s later")
+
+    def lapsed(self, undo: Mapping[str, Any]) -> str | None:
+        """Whether strace was ended, or ended before the one that it slows."""
+        known = recall(undo)
+        return None if known is None else ended_early(*(Process(*each) for each in known))
 
     def clear(self, undo: Mapping[str, Any]) -> None:
         """End strace, which lets it go."""
-        if (tracer := recall(undo)) is not None:
-            end_beside(Process(*tracer))
+        if (known := recall(undo)) is not None:
+            end_beside(Process(*known[0]))
         forget(undo)
 
 

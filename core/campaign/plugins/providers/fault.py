@@ -163,6 +163,14 @@ class Fault(Provider):
         """Act, now."""
         raise NotImplementedError(f"{type(self).__name__}.inject")
 
+    def lapsed(self, undo: Mapping[str, Any]) -> str | None:
+        """Why it has not been in force until now, in a few words: «its helper was killed by SIGKILL»; None if it was.
+
+        Asked once, right before ``clear``, where it is taken back because its time or the run is over.  What has lapsed
+        is an error of the run: nobody knows how long it lasted.  Looks only, and acts on nothing.
+        """
+        return None
+
     def clear(self, undo: Mapping[str, Any]) -> None:
         """Take it back; idempotent; raises where that failed."""
 
