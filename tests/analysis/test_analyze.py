@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from campaign.analysis import analyze as analyzing
 from campaign.analysis import trials
 from campaign.analysis.analyze import analyze
 from campaign.analysis.knowledge import Knowledge, combined, knowledge_of
+from campaign.cli.analysis_shown import shown
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import Admission, CampaignRow, Ending, Move
 from campaign.ledger.store import Ledger
@@ -64,9 +65,10 @@ class Past:
         failure: Failure | None = None,
         said: tuple[OracleRecord, ...] = (),
         exit: dict[str, Any] | None = None,
+        meanwhile: Callable[[], None] | None = None,
         **changes: Any,
     ) -> None:
-        """Record a run; ``exit`` changes its exit record, the rest its order."""
+        """Record a run; ``exit`` changes its exit record, the rest its order; ``meanwhile`` is done before its end."""
         self._runs += 1
         step = StepOrder(label="w", tool="t", argv=("w",), metrics=(MetricOrder("commands", "c", "int"),))
         where = f"{self.row.run_root}/{self._runs}"
@@ -102,18 +104,19 @@ class Past:
         changes_: list[Any] = [Admission(order=order, data=msgspec.json.encode(order), cause="plan", at=AT)]
         moves = (("admitted", "starting"), ("starting", "running"), ("running", "judging"))
         changes_ += [Move(order=order, source=source, target=target, cause="plan", at=AT) for source, target in moves]
-        changes_.append(
-            Ending(
-                order=order,
-                source="judging",
-                cause="plan",
-                at=AT,
-                decision=Decision(Verdict(verdict), "", failure),
-                exit=msgspec.json.encode(told),
-                oracles=said,
-            )
-        )
         self._ledger.commit(changes_)
+        if meanwhile is not None:
+            meanwhile()
+        end = Ending(
+            order=order,
+            source="judging",
+            cause="plan",
+            at=AT,
+            decision=Decision(Verdict(verdict), "", failure),
+            exit=msgspec.json.encode(told),
+            oracles=said,
+        )
+        self._ledger.commit([end])
 
     def analyzed(self, knowledge: Knowledge, book: RuleBook | None = None) -> Analysis:
         with LedgerReader(self._path) as ledger:
@@ -232,6 +235,35 @@ def test_what_explains_is_asked_of_failures_alone_and_one_of_your_own_goes_first
     found = past.analyzed(combined([mine, rules("  - {id: IDLE, when: 'true', cause: theirs}")]))
     assert [(each.rule, each.cause, each.runs, each.passed) for each in found.causes] == [("idle", "mine", 1, 0)]
     assert not past.analyzed(knowledge_of(mine)).suspicious  # taken out of the standard set
+
+
+def test_a_rule_says_of_how_many_runs_it_knows_the_cause(past: Past) -> None:
+    for number in range(10):
+        step = metric("0" if number in (0, 4) else "7")
+        past.add(f"c{number}", "fail", Failure(FailureKind.ORACLE, "torn", "1" * 16), exit=step)
+    past.add("d", "fail", Failure(FailureKind.ORACLE, "gone", "2" * 16), exit=metric("0"))
+    idle = rules("  - {id: idle, when: metrics.commands == 0, cause: nobody asked}")
+    found = past.analyzed(combined([idle]))
+    some, whole = found.failures  # what is not explained in every run stands first, as what is not explained at all
+    assert (some.runs, some.explained, some.rules, some.rule_runs) == (10, 2, ("idle",), {"idle": 2})
+    assert (whole.runs, whole.explained, whole.first_unexplained) == (1, 1, None)
+    assert some.first_unexplained == "c1#2@1"
+    assert found.unexplained == 8
+    text = shown(found)
+    assert "idle (2 of 10), 8 unexplained" in text
+    assert "nothing knows yet why 8 of 10 runs failed so" in text
+    assert "c1#2@1'" in text
+
+
+def test_a_failure_is_new_where_it_was_judged_first_whoever_began_before(past: Past) -> None:
+    other = msgspec.structs.replace(past.row, id="other")
+    past._ledger.begin_campaign(other, {})
+    torn = Failure(FailureKind.ORACLE, "torn", "1" * 16)
+    past.add("a", "fail", torn, meanwhile=lambda: past.add("a", "fail", torn, campaign="other"))
+    past.add("b", "fail", Failure(FailureKind.ORACLE, "gone", "2" * 16))
+    found = past.analyzed(Knowledge())
+    assert {each.message: each.classification for each in found.failures} == {"torn": "known", "gone": "new"}
+    assert "new in this workspace: 1 of 2 fingerprints" in shown(found)
 
 
 def test_what_is_quarantined_is_said_and_stands_behind(past: Past) -> None:

@@ -40,9 +40,11 @@ def _doubts(analysis: Analysis) -> Iterator[str]:
 
 
 def _unexplained(analysis: Analysis) -> Iterator[str]:
-    found = [each for each in analysis.failures if each.verdict == "fail" and not each.rules and not each.quarantined]
+    found = [each for each in analysis.failures if each.verdict == "fail" and each.unexplained and not each.quarantined]
     for each in found[:_NAMED]:
-        yield f"nothing knows yet why {_runs(each.runs, 'failed')} so: {_show(analysis, each.first)}"
+        some = f"{each.unexplained:,} of " if each.explained else ""
+        run = each.first_unexplained or each.first
+        yield f"nothing knows yet why {some}{_runs(each.runs, 'failed')} so: {_show(analysis, run)}"
     if found:
         yield (
             "a cause that you find belongs into a rule set (triage:), so that it is named from then on; try it with: "

@@ -33,7 +33,7 @@ def analyze(ledger: LedgerReader, campaign: CampaignRow, book: RuleBook, knowled
     spared = frozenset(quarantined(book, campaign.created_at[:10]))
     cells = list(found.cells.values())
     bad = sorted((cell for cell in cells if cell.counts[1] or cell.counts[2]), key=_worst)
-    failures = sorted(found.failures.items(), key=lambda item: (bool(item[1].rules), item[0] in spared, -item[1].runs))
+    failures = sorted(found.failures.items(), key=lambda item: (_known(item[1]), item[0] in spared, -item[1].runs))
     analysis = Analysis(
         campaign=campaign.id,
         name=campaign.name,
@@ -66,6 +66,11 @@ def analyze(ledger: LedgerReader, campaign: CampaignRow, book: RuleBook, knowled
         notes=(*knowledge.notes, *_notes(found)),
     )
     return next_steps(analysis)
+
+
+def _known(each: Failing) -> bool:
+    """Whether rules explain every run of it."""
+    return each.explained == each.runs
 
 
 def _worst(cell: Cell) -> tuple[float, int, int]:
@@ -117,10 +122,10 @@ def _group(
 ) -> FailureGroup:
     name, directory, verdict, kind = found.first
     held = mark in spared
-    first_in = ledger.seen_first_in(mark)
-    seen = None if first_in is None else "new" if first_in == campaign.id else "known"
+    first = ledger.first_of(mark)
+    seen = None if first is None else "new" if first.campaign == campaign.id else "known"
     return FailureGroup(
-        fingerprint=None if first_in is None else mark,
+        fingerprint=None if first is None else mark,
         verdict=verdict,
         kind=kind,
         message=found.message,
@@ -128,9 +133,12 @@ def _group(
         cells=found.cells,
         classification="quarantined" if held else seen,
         quarantined=held,
-        rules=found.rules,
-        suspicious=found.doubts,
+        rules=tuple(found.rules),
+        suspicious=tuple(found.doubts),
+        explained=found.explained,
+        rule_runs={**found.rules, **found.doubts},
         first=name,
+        first_unexplained=found.unexplained,
         evidence=os.path.relpath(directory, campaign.run_root),
     )
 

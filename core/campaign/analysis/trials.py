@@ -5,7 +5,7 @@ Memory grows with the cells and the unique failures, to a bound; what is beyond 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from campaign.analysis.cells import label_of
@@ -19,6 +19,7 @@ from campaign.records.analysis import CellRate, WinRate
 MOST_CELLS, MOST_FAILURES, LONGEST, MOST_KEYS, MOST_PRINTS = 200_000, 100_000, 300, 50, 5
 CONFIDENCE = 0.95
 _PLACES = {"pass": 0, "fail": 1, "error": 2, "canceled": 3, "skipped": 4}
+_NONE: Mapping[str, int] = {}
 _PASS, _FAIL, _ERROR, _OPEN = 0, 1, 2, 5
 
 Counts = list[int]
@@ -74,16 +75,20 @@ class Cell:
 
 
 class Failing:
-    """The runs of one fingerprint; ``rules`` explain some of them, ``doubts`` are rules that find some suspicious."""
+    """The runs of one fingerprint: by rule how many it explains (``rules``), and how many it doubts (``doubts``).
 
-    __slots__ = ("_cell", "_cells", "doubts", "first", "message", "rules", "runs")
+    ``explained`` are the runs that some rule explains; ``unexplained`` is the name of the first that none does.
+    """
+
+    __slots__ = ("_cell", "_cells", "doubts", "explained", "first", "message", "rules", "runs", "unexplained")
 
     def __init__(self, trial: Trial) -> None:
         self.first = (trial.name, trial.directory, trial.verdict or "", trial.kind)
         self.message = (trial.message or trial.reason or "")[:LONGEST]
-        self.rules: Labels = ()
-        self.doubts: Labels = ()
-        self.runs = 0
+        self.rules: Mapping[str, int] = _NONE
+        self.doubts: Mapping[str, int] = _NONE
+        self.unexplained: str | None = None
+        self.runs = self.explained = 0
         self._cell = trial.cell
         self._cells: set[str] | None = None  # made for the second one: most failures of many come in one
 
@@ -92,17 +97,26 @@ class Failing:
         """In how many cells it came."""
         return 1 if self._cells is None else len(self._cells)
 
-    def add(self, cell: str, rules: Sequence[str], doubts: Sequence[str]) -> None:
+    def add(self, trial: Trial, rules: Sequence[str], doubts: Sequence[str]) -> None:
         """Count a run."""
+        cell = trial.cell
         self.runs += 1
         if self._cells is not None:
             self._cells.add(cell)
         elif cell != self._cell:
             self._cells = {self._cell, cell}
         if rules:
-            self.rules += tuple([each for each in rules if each not in self.rules])
+            self.explained += 1
+            self.rules = _with(self.rules, rules)
+        elif self.unexplained is None:
+            self.unexplained = trial.name
         if doubts:
-            self.doubts += tuple([each for each in doubts if each not in self.doubts])
+            self.doubts = _with(self.doubts, doubts)
+
+
+def _with(counts: Mapping[str, int], names: Iterable[str]) -> Mapping[str, int]:
+    """Counts with one more of each name; a new mapping, for most failures share the empty one."""
+    return {**counts, **{name: counts.get(name, 0) + 1 for name in names}}
 
 
 class Trials:
@@ -155,7 +169,7 @@ class Trials:
                 self.untold += 1
                 return
             found = self.failures[mark] = Failing(trial)
-        found.add(trial.cell, rules, doubts)
+        found.add(trial, rules, doubts)
 
 
 def counted(ledger: LedgerReader, trials: Iterable[Trial], experts: Experts) -> Trials:

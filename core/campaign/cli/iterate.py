@@ -359,8 +359,8 @@ def _told(found: Analysis) -> Iterator[str]:
         where = f" ({', '.join(cause.where)})" if cause.where else ""
         yield f"{cause.runs}x {cause.cause or cause.rule} {cause.fix or ''}{where}"
     for each in found.failures:
-        if not each.rules and not each.quarantined:
-            yield f"{each.runs}x {cut(each.message, _WIDTH)} ({each.first})"
+        if each.unexplained and not each.quarantined:
+            yield f"{each.unexplained}x {cut(each.message, _WIDTH)} ({each.first_unexplained or each.first})"
     for explanation in found.explained.explanations:
         conditions = " and ".join(map(str, explanation.conditions))
         yield f"where {conditions}: {explanation.failed} of {explanation.trials} failed"

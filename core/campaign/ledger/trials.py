@@ -68,10 +68,6 @@ WHERE {DECIDES}
 """
 _ORDER = "SELECT data FROM blob WHERE id = ?"
 _ORACLES = "SELECT oracles FROM judgement WHERE token = ? AND source = 'exec' ORDER BY id DESC LIMIT 1"
-#: The campaign whose attempt was the first, by admission, to fail with a fingerprint.
-_SEEN_FIRST = """
-SELECT campaign FROM attempt WHERE fingerprint = ? AND origin IN ('plan', 'repeat') ORDER BY id LIMIT 1
-"""
 
 _shape = msgspec.json.Decoder(Shape).decode
 _faults = msgspec.json.Decoder(Faults).decode
@@ -104,8 +100,3 @@ class TrialQueries(Reading):
         """What the oracles said when it was judged first."""
         row = self._one(_ORACLES, trial.token)
         return () if row is None else self._decoded(decode_oracles, row)
-
-    def seen_first_in(self, fingerprint: str) -> str | None:
-        """The campaign in which a failure was seen first."""
-        row = self._one(_SEEN_FIRST, fingerprint)
-        return str(row[0]) if row else None

@@ -67,7 +67,9 @@ def _failures(analysis: Analysis) -> Iterator[Section]:
     if not analysis.failures:
         return
     left = len(analysis.failures) - MOST_ROWS + analysis.failures_left_out
+    new = sum(each.classification == "new" for each in analysis.failures)
     lines = [f"no rule knows why {analysis.unexplained:,} runs failed"] if analysis.unexplained else []
+    lines += [f"new in this workspace: {new:,} of {len(analysis.failures):,} fingerprints"]
     lines += [f"{left:,} further fingerprints are not shown"] if left > 0 else []
     yield Section(
         title="Failures, the unexplained first",
@@ -79,10 +81,19 @@ def _failures(analysis: Analysis) -> Iterator[Section]:
 
 
 def _failure(each: FailureGroup) -> tuple[str, ...]:
-    known = ", ".join((*each.rules, *each.suspicious)) or "unexplained"
+    known = ", ".join(_known_as(each)) or "unexplained"
     counts = f"{each.runs:,}", f"{each.cells:,}"
     kind = each.kind or each.verdict
     return each.fingerprint or "", each.classification or "", kind, *counts, _cut(each.message), known, each.first
+
+
+def _known_as(each: FailureGroup) -> Iterator[str]:
+    """The rules that know it, each with how many of its runs where it is not all of them."""
+    for rule in (*each.rules, *each.suspicious):
+        runs = each.rule_runs.get(rule, each.runs)
+        yield rule if runs == each.runs else f"{rule} ({runs:,} of {each.runs:,})"
+    if each.rules and each.unexplained:
+        yield f"{each.unexplained:,} unexplained"
 
 
 def _causes(analysis: Analysis) -> Iterator[Section]:

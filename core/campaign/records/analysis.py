@@ -85,8 +85,11 @@ class Cause(Struct, frozen=True, kw_only=True):
 class FailureGroup(Struct, frozen=True, kw_only=True):
     """The runs of one fingerprint: how many, in how many cells, and the first (``key@attempt``) with its evidence.
 
-    ``rules`` are the triage rules that know the cause, none where it is unexplained; ``suspicious`` those that doubt
-    the trial.  ``evidence`` is relative to the campaign's folder.
+    ``first_unexplained`` is the first that no rule knows.
+
+    ``rules`` are the triage rules that know the cause of some of them, ``explained`` how many they know together;
+    ``suspicious`` are rules that doubt the trial.  ``rule_runs`` says of each of these rules how many runs it is that
+    it knows.  ``evidence`` is relative to the campaign's folder.
     """
 
     fingerprint: str | None = None
@@ -99,8 +102,16 @@ class FailureGroup(Struct, frozen=True, kw_only=True):
     quarantined: bool = False
     rules: tuple[str, ...] = ()
     suspicious: tuple[str, ...] = ()
+    explained: int = 0
+    rule_runs: dict[str, int] = {}
     first: str
+    first_unexplained: str | None = None
     evidence: str
+
+    @property
+    def unexplained(self) -> int:
+        """The runs that no rule knows."""
+        return self.runs - self.explained
 
 
 class AxisCondition(Struct, frozen=True):
@@ -157,9 +168,9 @@ class Explained(Struct, frozen=True, kw_only=True):
 class Analysis(Struct, frozen=True, kw_only=True):
     """A campaign analyzed, as far as it had come ``at`` (RFC 3339).
 
-    ``cells`` lists those that did not all pass, the worst first; ``failures`` the unexplained ones first, then the most
-    frequent; ``causes`` and ``suspicious`` what triage rules know, the most frequent first.  What lists lack is
-    counted in ``…_left_out``.  ``unexplained`` counts the runs that failed and no rule knows.
+    ``cells`` lists those that did not all pass, the worst first; ``failures`` those first that are not explained in
+    every run, then the most frequent; ``causes`` and ``suspicious`` what triage rules know, the most frequent first.
+    What lists lack is counted in ``…_left_out``.  ``unexplained`` counts the runs that failed and no rule knows.
     """
 
     schema: str = ANALYSIS_SCHEMA
