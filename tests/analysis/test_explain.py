@@ -31,7 +31,7 @@ def test_what_was_planted_is_found_and_nothing_else(fails: dict[str, str], want:
     found = explain(grid(fails))
     assert (said(found), found.left_failed, found.why) == ([want], 0, None)
     only = found.explanations[0]
-    assert (only.precision, only.support, only.other_failed) == (1, 1, 0)
+    assert (only.failed, only.other_failed) == (only.trials, 0)
     assert only.p < 0.001
 
 

@@ -8,19 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaign.analysis.ranks import EXACT, mann_whitney, median
+from campaign.analysis.ranks import EXACT, mann_whitney
 from campaign.analysis.statistics import (
-    benjamini_hochberg,
     binomial_test,
-    chi_squared_tail,
-    clopper_pearson,
     fisher,
     holm,
     independence,
     log_likelihood,
-    log_likelihood_ratio,
     newcombe,
-    wald_bounds,
     wilson,
 )
 
@@ -107,11 +102,10 @@ class TestOfADifference:
 
 class TestEmptyAndOneSided:
     def test_of_nothing_nothing_is_known(self) -> None:
-        assert clopper_pearson(0, 0) is None
-        assert median([]) is mann_whitney([], [1.0]) is mann_whitney([1.0], []) is None
+        assert mann_whitney([], [1.0]) is mann_whitney([1.0], []) is None
         assert fisher(0, 0, 3, 4) == binomial_test(0, 0, 0.5) == 1.0
         assert independence(0, 0, 3, 4) == 0.0
-        assert holm([]) == benjamini_hochberg([]) == []
+        assert holm([]) == []
 
     @pytest.mark.parametrize("side", ["two-sided", ""])
     def test_a_side_that_there_is_not_is_refused(self, side: str) -> None:
@@ -138,13 +132,6 @@ class TestLikelihoods:
         seen = log_likelihood(passes, trials - passes, passes / trials)
         assert log_likelihood(passes, trials - passes, rate) <= seen + 1e-9 * trials
 
-    def test_a_ratio_is_the_difference_and_adds_up_trial_by_trial(self) -> None:
-        one_by_one = 3 * log_likelihood_ratio(1, 0, 0.9, 0.8) + 2 * log_likelihood_ratio(0, 1, 0.9, 0.8)
-        assert log_likelihood_ratio(3, 2, 0.9, 0.8) == pytest.approx(one_by_one)
-
-    def test_the_bounds_of_a_sequential_test_are_walds(self) -> None:
-        assert wald_bounds(0.05, 0.05) == pytest.approx((-2.944439, 2.944439), abs=1e-6)
-
 
 class TestMany:
     def test_holm_as_in_a_textbook(self) -> None:
@@ -152,16 +139,11 @@ class TestMany:
 
     @FEW
     @given(CHANCES)
-    def test_corrections_raise_keep_the_order_and_stay_below_one(self, chances: list[float]) -> None:
-        for raised in (holm(chances), benjamini_hochberg(chances)):
-            assert all(before <= after <= 1 for before, after in zip(chances, raised, strict=True))
-            ranked = [raised[index] for index in sorted(range(len(chances)), key=chances.__getitem__)]
-            assert all(one <= next_ for one, next_ in pairwise(ranked))
-
-    @FEW
-    @given(CHANCES)
-    def test_false_discoveries_cost_less_than_false_alarms(self, chances: list[float]) -> None:
-        assert all(a >= b - 1e-12 for a, b in zip(holm(chances), benjamini_hochberg(chances), strict=True))
+    def test_a_correction_raises_keeps_the_order_and_stays_below_one(self, chances: list[float]) -> None:
+        raised = holm(chances)
+        assert all(before <= after <= 1 for before, after in zip(chances, raised, strict=True))
+        ranked = [raised[index] for index in sorted(range(len(chances)), key=chances.__getitem__)]
+        assert all(one <= next_ for one, next_ in pairwise(ranked))
 
 
 class TestRanks:
@@ -170,7 +152,7 @@ class TestRanks:
         found = mann_whitney(first, other)
         assert found is not None
         won = sum((a > b) + (a == b) / 2 for a in first for b in other)
-        assert (found.u, found.superiority) == (won, pytest.approx(won / len(first) / len(other)))
+        assert (found.u, (found.effect + 1) / 2) == (won, pytest.approx(won / len(first) / len(other)))
         assert 0 <= found.p <= 1
         mirrored = mann_whitney(other, first)
         assert mirrored is not None
@@ -180,12 +162,6 @@ class TestRanks:
         found = mann_whitney([1.0] * 40, [1.0] * 50)
         assert found is not None
         assert (found.p, found.effect) == (1.0, 0.0)
-
-    def test_a_small_sample_has_a_median_without_an_interval(self) -> None:
-        found = median([3.0, 1.0, 2.0, 9.0])
-        assert found is not None
-        assert (found.count, found.median, found.interval) == (4, 2.5, None)
-        assert getattr(median([1, 2, 3, 4, 5, 6]), "interval", None) == (1, 6)
 
 
 class TestAgainstScipy:
@@ -199,10 +175,8 @@ class TestAgainstScipy:
         for draw in drawn(1):
             trials, confidence = size(draw), draw.choice((0.8, 0.95, 0.999))
             passes = draw.randint(0, trials)
-            theirs = stats.binomtest(passes, trials)
-            for ours, method in ((clopper_pearson, "exact"), (wilson, "wilson")):
-                want = theirs.proportion_ci(confidence, method)
-                assert ours(passes, trials, confidence) == pytest.approx((want.low, want.high), rel=1e-9, abs=1e-14)
+            want = stats.binomtest(passes, trials).proportion_ci(confidence, "wilson")
+            assert wilson(passes, trials, confidence) == pytest.approx((want.low, want.high), rel=1e-9, abs=1e-14)
 
     def test_the_binomial_test(self, stats) -> None:  # type: ignore[no-untyped-def]
         for draw in drawn(2):
@@ -219,13 +193,11 @@ class TestAgainstScipy:
                 want = stats.fisher_exact([table[:2], table[2:]], alternative=theirs).pvalue
                 assert fisher(*table, side) == pytest.approx(want, rel=1e-8, abs=1e-300)
 
-    def test_the_likelihood_ratio_and_its_law(self, stats) -> None:  # type: ignore[no-untyped-def]
+    def test_the_likelihood_ratio(self, stats) -> None:  # type: ignore[no-untyped-def]
         for draw in drawn(4):
             table = [size(draw) for _ in range(4)]
             want = stats.chi2_contingency([table[:2], table[2:]], correction=False, lambda_="log-likelihood")
-            found = independence(*table)
-            assert found == pytest.approx(want.statistic, rel=1e-8, abs=1e-7)
-            assert chi_squared_tail(found) == pytest.approx(want.pvalue, rel=1e-6)
+            assert independence(*table) == pytest.approx(want.statistic, rel=1e-8, abs=1e-7)
 
     def test_mann_whitney_exactly(self, stats) -> None:  # type: ignore[no-untyped-def]
         for draw in drawn(5):
@@ -244,15 +216,3 @@ class TestAgainstScipy:
             found = mann_whitney(first, other)
             assert found is not None
             assert (found.u, found.p) == (pytest.approx(want.statistic), pytest.approx(want.pvalue, rel=1e-10))
-
-    def test_the_interval_of_a_median(self, stats) -> None:  # type: ignore[no-untyped-def]
-        for draw in drawn(7):
-            numbers = [draw.gauss(0, 1) for _ in range(size(draw, 3.3) + 5)]
-            want, found = stats.quantile_test(numbers).confidence_interval(0.95), median(numbers)
-            assert found is not None
-            assert found.interval == (want.low, want.high)
-
-    def test_false_discoveries(self, stats) -> None:  # type: ignore[no-untyped-def]
-        for draw in drawn(8):
-            chances = [draw.random() ** 3 for _ in range(draw.randint(1, 30))]
-            assert benjamini_hochberg(chances) == pytest.approx(list(stats.false_discovery_control(chances)))

@@ -1,4 +1,4 @@
-"""What measured numbers come to and whether two samples differ, whatever their distribution: by their order alone."""
+"""Whether two samples of measured numbers differ, whatever their distribution: by their order alone."""
 
 from __future__ import annotations
 
@@ -7,18 +7,8 @@ from math import comb, erfc, sqrt
 
 from msgspec import Struct
 
-from campaign.analysis.statistics import incomplete_beta
-
 #: Samples without ties whose sizes multiply to no more are compared exactly; beyond, the normal law is close.
 EXACT = 1_000
-
-
-class Sample(Struct, frozen=True):
-    """The median of a sample, and an interval for that of what it was drawn from; None where it is too small."""
-
-    count: int
-    median: float
-    interval: tuple[float, float] | None
 
 
 class Ranked(Struct, frozen=True):
@@ -31,38 +21,6 @@ class Ranked(Struct, frozen=True):
     u: float
     p: float
     effect: float
-
-    @property
-    def superiority(self) -> float:
-        """Vargha and Delaney's A, 0..1: how often one of the first is greater than one of the other, ties half."""
-        return (self.effect + 1) / 2
-
-
-def median(numbers: Sequence[float], confidence: float = 0.95) -> Sample | None:
-    """The median with an interval between two of the numbers; None of nothing.
-
-    The interval supposes nothing of the distribution; for 95 % it takes six numbers.  Source: W. R. Thompson, «On
-    Confidence Ranges for the Median and Other Expectation Distributions», Annals of Mathematical Statistics 7 (1936).
-    """
-    if not numbers:
-        return None
-    ordered, count = sorted(numbers), len(numbers)
-    middle = count // 2
-    found = ordered[middle] if count % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    outside = _fair_tail(count, (1 - confidence) / 2)
-    return Sample(count, found, (ordered[outside - 1], ordered[count - outside]) if outside else None)
-
-
-def _fair_tail(trials: int, share: float) -> int:
-    """The least number of heads that, with all lower ones, comes oftener than ``share`` in tosses of a fair coin."""
-    low, high = 0, trials // 2 + 1
-    while low < high:
-        heads = (low + high) // 2
-        if incomplete_beta(trials - heads, heads + 1, 0.5) <= share:
-            low = heads + 1
-        else:
-            high = heads
-    return low
 
 
 def mann_whitney(first: Sequence[float], other: Sequence[float]) -> Ranked | None:

@@ -1,12 +1,13 @@
 """How sure a rate is, whether two differ, what holds of many at once: without a statistics package.
 
-What is measured rather than counted is in ``ranks``.  Every function is checked against scipy in the tests.
+What is measured rather than counted is in ``ranks``, when to stop in ``sequential``.  Every function is checked
+against scipy in the tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import erfc, exp, fsum, lgamma, log, log1p, sqrt
+from math import exp, fsum, lgamma, log, log1p, sqrt
 from statistics import NormalDist
 
 #: Two outcomes count as equally likely where they differ by no more than rounding does.
@@ -35,20 +36,6 @@ def wilson(passes: int, trials: int, confidence: float = 0.95) -> tuple[float, f
     return low, high
 
 
-def clopper_pearson(passes: int, trials: int, confidence: float = 0.95) -> tuple[float, float] | None:
-    """The exact interval of a rate: holds the true one at least so often, whatever it is; None without a trial.
-
-    Wider than ``wilson``; for where a promise is made.  Source: C. J. Clopper, E. S. Pearson, «The Use of Confidence
-    or Fiducial Limits Illustrated in the Case of the Binomial», Biometrika 26 (1934), 404-413.
-    """
-    if trials == 0:
-        return None
-    tail, fails = (1 - confidence) / 2, trials - passes
-    low = 0.0 if passes == 0 else _solve(lambda rate: incomplete_beta(passes, fails + 1, rate), tail)
-    high = 1.0 if fails == 0 else 1.0 - _solve(lambda rate: incomplete_beta(fails, passes + 1, rate), tail)
-    return low, high
-
-
 def newcombe(
     passes: int, trials: int, other_passes: int, other_trials: int, confidence: float = 0.95
 ) -> tuple[float, float] | None:
@@ -65,17 +52,6 @@ def newcombe(
     above = sqrt((first[1] - rate) ** 2 + (other_rate - other[0]) ** 2)
     difference = rate - other_rate
     return max(-1.0, difference - below), min(1.0, difference + above)
-
-
-def _solve(rising: Callable[[float], float], wanted: float) -> float:
-    """Where a function that rises over 0..1 comes to a value, as exactly as numbers are."""
-    low, high = 0.0, 1.0
-    while low < (middle := (low + high) / 2) < high:
-        if rising(middle) < wanted:
-            low = middle
-        else:
-            high = middle
-    return high
 
 
 # --- tests ------------------------------------------------------------------------------------------------------
@@ -159,7 +135,7 @@ def _tail(chance: Callable[[int], float], start: int, end: int, step: int) -> fl
 def independence(passes: int, fails: int, other_passes: int, other_fails: int) -> float:
     """How far two groups are from the same rate: the statistic G of the likelihood ratio, 0 where they are equal.
 
-    About chi-squared with one degree of freedom (``chi_squared_tail``).  Source: S. S. Wilks, «The Large-Sample
+    About chi-squared with one degree of freedom.  Source: S. S. Wilks, «The Large-Sample
     Distribution of the Likelihood Ratio for Testing Composite Hypotheses», Annals of Mathematical Statistics 9 (1938).
     """
     trials, others = passes + fails, other_passes + other_fails
@@ -169,11 +145,6 @@ def independence(passes: int, fails: int, other_passes: int, other_fails: int) -
     apart = log_likelihood(passes, fails, passes / trials)
     apart += log_likelihood(other_passes, other_fails, other_passes / others)
     return max(0.0, 2 * (apart - log_likelihood(passes + other_passes, fails + other_fails, rate)))
-
-
-def chi_squared_tail(statistic: float) -> float:
-    """How likely chi-squared with one degree of freedom is to exceed ``statistic``: the normal law's two tails."""
-    return erfc(sqrt(statistic / 2))
 
 
 # --- likelihoods ------------------------------------------------------------------------------------------------
@@ -187,23 +158,6 @@ def log_likelihood(passes: int, fails: int, rate: float) -> float:
     if (passes and rate <= 0) or (fails and rate >= 1):
         return float("-inf")
     return (passes * log(rate) if passes else 0.0) + (fails * log1p(-rate) if fails else 0.0)
-
-
-def log_likelihood_ratio(passes: int, fails: int, rate: float, other: float) -> float:
-    """How much more ``rate`` explains the counts than ``other``, as a logarithm; both rates inside 0..1.
-
-    Source: A. Wald, «Sequential Tests of Statistical Hypotheses», Annals of Mathematical Statistics 16 (1945), 117-186.
-    """
-    return log_likelihood(passes, fails, rate) - log_likelihood(passes, fails, other)
-
-
-def wald_bounds(rejected: float, accepted: float) -> tuple[float, float]:
-    """Between which log-likelihood ratios of the second hypothesis to the first a sequential test goes on.
-
-    ``rejected`` is how often the first may be given up though it holds, ``accepted`` how often it may be kept though
-    the second holds: at the lower bound the first is taken, at the upper one the second.  Source: A. Wald, as above.
-    """
-    return log(accepted / (1 - rejected)), log((1 - accepted) / rejected)
 
 
 # --- many at once -----------------------------------------------------------------------------------------------
@@ -222,56 +176,9 @@ def holm(chances: Sequence[float]) -> list[float]:
     return raised
 
 
-def benjamini_hochberg(chances: Sequence[float]) -> list[float]:
-    """The p-values of several tests, raised so that of those below a level that share at most are false alarms.
-
-    Holds for independent tests and those that go together.  Source: Y. Benjamini, Y. Hochberg, «Controlling the False
-    Discovery Rate», Journal of the Royal Statistical Society B 57 (1995), 289-300.
-    """
-    raised, most, total = [0.0] * len(chances), 1.0, len(chances)
-    ranked = sorted(range(total), key=chances.__getitem__, reverse=True)
-    for place, index in enumerate(ranked):
-        most = min(most, chances[index] * (total / (total - place)))
-        raised[index] = most
-    return raised
-
-
 # --- special functions ------------------------------------------------------------------------------------------
 
 
 def _log_choose(total: int, chosen: int) -> float:
     """The logarithm of a binomial coefficient."""
     return lgamma(total + 1) - lgamma(chosen + 1) - lgamma(total - chosen + 1)
-
-
-def incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularized incomplete beta function, by its continued fraction.
-
-    For whole numbers it is how likely at least ``a`` of ``a + b - 1`` trials pass at the rate ``x``.  Source: W. J.
-    Lentz, «Generating Bessel Functions in Mie Scattering Calculations Using Continued Fractions», Applied Optics 15
-    (1976), 668-671, for the fraction 8.17.22 of the NIST Digital Library of Mathematical Functions.
-    """
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
-    if x > (a + 1) / (a + b + 2):
-        return 1 - incomplete_beta(b, a, 1 - x)
-    front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
-    return front / _beta_fraction(a, b, x)
-
-
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    value = c = 1.0
-    d, step = 0.0, 0
-    change = 0.0
-    while abs(change - 1) > 1e-16 and step < 10_000:
-        step += 1
-        half, odd = divmod(step, 2)
-        if odd:
-            term = -(a + half) * (a + b + half) * x / ((a + 2 * half) * (a + 2 * half + 1))
-        else:
-            term = half * (b - half) * x / ((a + 2 * half - 1) * (a + 2 * half))
-        d = 1 / ((1 + term * d) or 1e-300)
-        c = (1 + term / c) or 1e-300
-        change = c * d
-        value *= change
-    return value

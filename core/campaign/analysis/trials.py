@@ -20,7 +20,7 @@ MOST_CELLS, MOST_FAILURES, LONGEST, MOST_KEYS, MOST_PRINTS = 200_000, 100_000, 3
 CONFIDENCE = 0.95
 _PLACES = {"pass": 0, "fail": 1, "error": 2, "canceled": 3, "skipped": 4}
 _NONE: Mapping[str, int] = {}
-_PASS, _FAIL, _ERROR, _OPEN = 0, 1, 2, 5
+_FAIL, _ERROR, _OPEN = 1, 2, 5
 
 Counts = list[int]
 Labels = tuple[str, ...]

@@ -20,7 +20,6 @@ from msgspec import Struct
 from campaign.analysis.iterate import (
     ANALYZE,
     ASK,
-    BEFORE,
     CAMPAIGNS,
     FULL,
     HOOK,
@@ -386,6 +385,3 @@ def _alone(folder: str) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
-
-
-__all__ = ["BEFORE", "Carried", "Drive", "Hands", "Outcome", "Settings", "cells_of"]

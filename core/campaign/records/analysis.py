@@ -139,16 +139,6 @@ class Explanation(Struct, frozen=True, kw_only=True):
     other_trials: int
     p: float
 
-    @property
-    def precision(self) -> float:
-        """How often what it says fails does fail, 0..1."""
-        return self.failed / self.trials
-
-    @property
-    def support(self) -> float:
-        """Of the failures that earlier explanations leave, the share that it covers, 0..1."""
-        return self.failed / (self.failed + self.other_failed)
-
 
 class Explained(Struct, frozen=True, kw_only=True):
     """Which axis values go with failures, the strongest first; read in order, as «else».
