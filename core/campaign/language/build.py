@@ -295,9 +295,7 @@ class Builder:
         keyword, label, provider, body = node.children
         clauses = self._clauses(body, "a provider's block")
         called = literals.label(self.source, label) if isinstance(label, Token) else None
-        return syntax.Item(
-            _keyword(keyword), called, self._word(provider), clauses, self.source.at(node), body is not None
-        )
+        return syntax.Item(_keyword(keyword), called, self._word(provider), clauses, self.source.at(node))
 
     def _expect(self, node: Node) -> syntax.Expect:
         condition, why = node.children

@@ -11,7 +11,7 @@ from msgspec import Struct
 from campaign.diagnostics import Diagnostic, Related, Span
 from campaign.language.parser import parse
 from campaign.language.source import read_source
-from campaign.language.syntax import Block, Declaration, Include, Text
+from campaign.language.syntax import Block, Declaration, Include
 
 #: Bytes of a file by its path; raises OSError.  The disk, or a snapshot.
 Reader: TypeAlias = Callable[[str], bytes]
@@ -115,8 +115,3 @@ class _Loader:
             self._wrong("CAMP131", f"includes nest deeper than {MAXIMUM_CHAIN} files", include.span)
             return []
         return self.file(path, chain, include.path.span)
-
-
-def plain_path(path: Text) -> str | None:
-    """The text of a path without placeholders."""
-    return path.plain

@@ -9,7 +9,7 @@ from msgspec import Struct
 from campaign.diagnostics import Diagnostic, Related, Span
 from campaign.language.axes import MAXIMUM_POINTS, AxisError, Point, Tied, pinned, steps
 from campaign.language.expressions import EvaluationError, references
-from campaign.language.items import ENGINE_SETTINGS, Part, label_of, resolve_item
+from campaign.language.items import ENGINE_SETTINGS, Part, resolve_item
 from campaign.language.names import meant, shown
 from campaign.language.observed import Observations
 from campaign.language.providers import KINDS, Facts, Providers
@@ -395,9 +395,3 @@ def literal_units(case: Case, draft: AxisDraft) -> tuple[str | None, ...]:
     """The units of an axis's first literals, for names of cells: what a later setting fixed keeps the form."""
     first = [value for part in draft.parts for value in (case.values.points(part) or ((),))[0]]
     return tuple(None if isinstance(value, tuple) else getattr(value, "unit", "") for value in first)
-
-
-def target_label(part: Part) -> str | None:
-    """The label a fault aims at, where its block says one."""
-    expr = part.engine.get("target")
-    return None if expr is None else label_of(expr)

@@ -218,7 +218,6 @@ class Item(Struct, frozen=True):
     provider: Word
     body: tuple[Clause, ...]
     span: Span
-    has_block: bool = False
 
 
 class Expect(Struct, frozen=True):

@@ -52,8 +52,6 @@ BUILTINS: dict[str, Type] = {
     "attempt": INT,
     "trace": STRING,
 }
-#: ``slot.gpu`` and ``env.HOME``.
-NAMESPACES = ("slot", "env")
 
 #: What a tool without a command should say.
 _RUNS = 'say what it runs: command "bin/tool" "--seed={seed}"'

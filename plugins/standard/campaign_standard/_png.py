@@ -15,7 +15,7 @@ from campaign_standard._plain import one_line
 from campaign_standard._words import notes_of, title_of
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PAPER, _INK, _FAINT, _EMPTY = 0, 1, 2, 3
+_INK, _FAINT, _EMPTY = 1, 2, 3  # places in the palette; its first is the paper's
 _PALETTE = ["ffffff", "1d2429", "6d7780", "f1f3f4", "2e8f6c", "c5483a", "8a5bb5"]
 _PLAIN = {PASS: 4, FAIL: 5, ERROR: 6, NOT_RUN: _EMPTY}
 #: From mostly failed to mostly passed, for the tenths between.

@@ -54,7 +54,6 @@ class Kill(Fault):
     name = "kill"
     about = "kill a process with SIGKILL"
     parameters = _SCOPE
-    ends_target = True
 
     def signals(self, settings: Mapping[str, Value]) -> tuple[str, ...]:
         """One, where it hits but the process itself."""
@@ -114,7 +113,6 @@ class Restart(Fault):
             "meta": {"help": "what ends it; what is left of it after `for` is killed"},
         }
     }
-    ends_target = True
     restarts = True
 
     def arm(self, injection: Injection) -> Mapping[str, Any]:
@@ -157,7 +155,6 @@ class Signal(Fault):
         },
         **_SCOPE,
     }
-    ends_target = True
 
     def signals(self, settings: Mapping[str, Value]) -> tuple[str, ...]:
         """The one that it sends."""

@@ -108,8 +108,6 @@ class Fault(Provider):
     #: Whether it can stand under ``clock virtual``: ``simulate`` is implemented.
     simulates: ClassVar[bool] = False
 
-    #: Whether the process it hits is expected to end, so that its exit is excused.
-    ends_target: ClassVar[bool] = False
     #: Whether its target, which must be a served tool, is started again once the fault is over, with the same command
     #: in the same place; it is over at once where it is given no ``for``.  What is left of it then, ``clear`` ends.
     restarts: ClassVar[bool] = False
