@@ -1,7 +1,8 @@
 """``kill -9`` of any process of campaign while every kind of fault is in force: nothing of them is left behind.
 
 The kinds are those that the standard plugins offer on this machine; one that this torture has no settings for is a
-violation.  What may not be left is looked for on the machine itself: rules of traffic control, mounts and namespaces,
+violation.  Helper programs of faults are killed too; that a fault ended
+early for it is told by its run.  What may not be left is looked for on the machine itself: rules of traffic control, mounts and namespaces,
 processes that are stopped, busy or merely there, shared clocks, memos and the journal of inverses.  The looks
 themselves are tried too: what is left on purpose must be seen.
 """
@@ -20,12 +21,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
-from tests.gauntlet.processes import until
+from tests.gauntlet.processes import kill, until
 
 from campaign.plugins.registry import Registry
 
 from .ground import Ground
+from .helpers import Struck, helpers, told, untold, whose
 from .holds import Killer as HoldKiller
 from .holds import lost
 from .scenario import Figures, main
@@ -98,11 +101,17 @@ group g {{
 
 
 class Killer(HoldKiller):
-    """Keeps a daemon at campaigns of faults, and kills what carries them out, while one is in force."""
+    """Keeps a daemon at campaigns of faults, and kills what carries them out, while one is in force.
+
+    So it does with the helper programs of faults, as somebody else might.
+    """
+
+    weights: ClassVar[dict[str, int]] = {**HoldKiller.weights, "helper": 40}
 
     def __init__(self, ground: Ground, choice: random.Random, runs: int, spec: str) -> None:
         super().__init__(ground, choice, runs)
         self._spec = spec
+        self.struck: list[Struck] = []
 
     def tend(self) -> None:
         """See that there is a daemon with something to do."""
@@ -112,6 +121,15 @@ class Killer(HoldKiller):
             self._count += 1
             _, out, err = self.ground.call("submit", self._spec)
             assert out, err
+
+    def _cast(self) -> dict[str, list[int]]:
+        return {**super()._cast(), "helper": helpers(self.ground)}
+
+    def _kill(self, part: str, pid: int) -> None:
+        found = whose(self.ground, pid) if part == "helper" else None
+        kill(pid)
+        if found is not None:
+            self.struck.append(Struck(time.time(), *found))
 
     def _held(self) -> bool:
         end = time.monotonic() + 0.5
@@ -355,12 +373,14 @@ def torture(
     found += _finish(ground, machine, 900)
     found += ground.defects
     found += [f"{token} holds what a person has to release: {why}" for token, why in lost(ground)]
+    found += untold(ground, killer.struck)
     found += blind(ground, machine)
     acted = counted(ground)
     never = [name for name in able if not acted[name]]
     found += [f"{name} never acted" for name in never if chosen is None]
     ground.clear()
     figures: dict[str, int | str] = {"kinds": len(able), "acted": acted.total(), "while_in_force": killer.in_force}
+    figures["ended_early"] = told(ground)
     return Figures({**figures, **killer.killed, "lacking": ",".join(lacking) or "none"}, found)
 
 

@@ -66,6 +66,8 @@ _COMMAND = """  instance {name} {{
 class Killer:
     """Keeps a daemon at its campaigns, and kills what carries them out."""
 
+    weights = _WEIGHTS
+
     def __init__(self, ground: Ground, choice: random.Random, runs: int) -> None:
         """``runs`` of each rail and value in one campaign."""
         self.ground, self.choice, self._runs = ground, choice, runs
@@ -78,12 +80,16 @@ class Killer:
         cast = {part: pids for part, pids in self._cast().items() if pids}
         if not cast:
             return
-        (part,) = self.choice.choices(list(cast), [_WEIGHTS[part] for part in cast])
+        (part,) = self.choice.choices(list(cast), [self.weights[part] for part in cast])
         held = self._held()
-        kill(self.choice.choice(cast[part]))
+        self._kill(part, self.choice.choice(cast[part]))
         self.killed[part] += 1
         self.in_force += held
         time.sleep(self.choice.uniform(0, 0.3))
+
+    def _kill(self, part: str, pid: int) -> None:
+        del part
+        kill(pid)
 
     def _held(self) -> bool:
         """Whether a rail is held now, or is within a while: a kill at any other time tries nothing of this."""

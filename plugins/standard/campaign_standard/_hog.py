@@ -87,10 +87,13 @@ def hold_memory(size: int, floor: int) -> None:
 
 def starve(cpus: list[int], workers: int, load: float, seed: int) -> None:
     """So many busy processes on each processor, for ever."""
+    leader = os.getpid()
     for cpu in cpus:
         for worker in range(workers):
             if os.fork() == 0:
                 ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != leader:  # it died before that was said
+                    os._exit(1)
                 os.sched_setaffinity(0, {cpu})
                 _spin(load, random.Random(f"{seed}/{cpu}/{worker}"))
     _say_up()
