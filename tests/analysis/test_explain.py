@@ -1,5 +1,7 @@
 """Which axis values go with failures: what is planted is found, and what is not there is not."""
 
+import string
+from collections.abc import Sequence
 from itertools import product
 from random import Random
 
@@ -57,20 +59,36 @@ def test_two_causes_are_two_lines_read_in_order() -> None:
     assert found.explanations[1].trials == 20  # of what the first line leaves
 
 
-def test_chance_is_no_explanation() -> None:
-    """200 campaigns without any pattern: at a level of 5 % some 10 at most may seem to have one."""
-    draw, seeming = Random(7), 0
-    for _ in range(60):
-        cells = [
-            Counted(
-                {"a": str(a), "b": str(b), "c": c}, (failed := sum(draw.random() < 0.3 for _ in range(3))), 3 - failed
-            )
-            for a, b, c in product(range(6), range(4), "xyz")
-        ]
-        found = explain(cells)
-        seeming += bool(found.explanations)
-        assert found.explanations or "no value of an axis" in str(found.why)
-    assert seeming <= 8
+def drawn(draw: Random, shape: Sequence[Sequence[str]], cells: int, runs: int, rate: float) -> list[Counted]:
+    """A campaign in which nothing but chance makes runs fail: all cells of these axes, or so many drawn ones."""
+    every = [[draw.choice(each) for each in shape] for _ in range(cells)] if cells else product(*shape)
+    failures = ((each, sum(draw.random() < rate for _ in range(runs))) for each in every)
+    names = string.ascii_lowercase[: len(shape)]
+    return [Counted(dict(zip(names, each, strict=True)), failed, runs - failed) for each, failed in failures]
+
+
+@pytest.mark.parametrize(
+    ("shape", "cells", "runs", "rate"),
+    [
+        pytest.param(["012345", "0123", "xyz"], 0, 3, 0.3, id="some-fail"),
+        pytest.param(["abcdefghijkl", "abcdefghijkl"], 0, 5, 0.03, id="few-pairs-fail"),
+        pytest.param(["xy"] * 20, 100, 2, 0.1, id="few-axes-are-paired"),
+    ],
+)
+def test_chance_is_no_explanation(shape: Sequence[str], cells: int, runs: int, rate: float) -> None:
+    """At a level of 5 %, four of 80 campaigns without any pattern may seem to have one; what is left out counts."""
+    draw = Random(7)
+    found = [explain(drawn(draw, shape, cells, runs, rate)) for _ in range(80)]
+    assert sum(bool(each.explanations) for each in found) <= 4
+    assert all(each.explanations or "no value of an axis" in str(each.why) for each in found)
+
+
+def test_every_condition_counts_whether_or_not_anything_fails_under_it() -> None:
+    one_fails = [Counted({"a": a, "b": b}, int(a == b == "x"), 3) for a in "xyz" for b in "xyz"]
+    assert explain(one_fails).tried == 3 + 3 + 3 * 3
+    axes = "abcdefghij"  # more than are paired
+    many = [Counted({**dict.fromkeys(axes, "x"), axis: "y"}, int(axis == "c"), 1) for axis in axes]
+    assert explain(many).tried == 2 * 10 + 4 * 45
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 Each step looks at every value of every axis, of numeric axes also at all values from one on or up to one, and at pairs
 of such conditions on two axes.  It takes the one that parts failures from passes best (the likelihood ratio, less what
 it takes to name the condition among so many), keeps it if Fisher's exact test says so with the number of conditions
-tried taken into account (Bonferroni), and goes on with what it does not cover.
+taken into account (Bonferroni), and goes on with what it does not cover.  Every condition that there is counts, those
+also that were passed over for what the data say: pairs without a failure, pairs on axes that do little by themselves.
 """
 
 from __future__ import annotations
@@ -84,10 +85,10 @@ def explain(cells: Sequence[Counted]) -> Explained:
     explanations, tried, best = [], 0, None
     for _ in range(MOST):
         step = search.best(failed, trials)
-        tried += search.tried
+        tried += search.conditions
         if step is None:
             break
-        told = _told(step, failed, trials, search.tried)
+        told = _told(step, failed, trials, search.conditions)
         best = best or told
         if told.p > LEVEL:
             break
@@ -117,8 +118,9 @@ def _hopeless(failed: int, trials: int, axes: Sequence[_Axis]) -> str | None:
 
 
 def _told(step: _Found, failed: int, trials: int, tried: int) -> Explanation:
+    """With how likely one of so many conditions is to go with as many failures by chance."""
     others, other_trials = failed - step.failed, trials - step.trials
-    p = fisher(step.failed, step.trials - step.failed, others, other_trials - others)
+    p = fisher(step.failed, step.trials - step.failed, others, other_trials - others, "more")
     return Explanation(
         conditions=step.conditions,
         failed=step.failed,
@@ -232,7 +234,13 @@ class _Search:
         ranked = sorted(range(len(axes)), key=lambda axis: -self._strength(axis))[:combined]
         self._pairs = {(a, b): _Table(axes[a].count, axes[b].count) for a, b in combinations(sorted(ranked), 2)}
         self._count_pairs(self._cells, 1)
-        self.tried = 0
+        spans = [len(axis.spans) for axis in axes]
+        self._ones_counted, self._twos_counted = sum(spans), sum(a * b for a, b in combinations(spans, 2))
+
+    @property
+    def conditions(self) -> int:
+        """How many conditions there are, on one axis and on two, whether or not anything fails under them."""
+        return self._ones_counted + self._twos_counted
 
     def _strength(self, axis: int) -> float:
         """How far the values of an axis are apart: the best that one value of it does."""
@@ -270,11 +278,9 @@ class _Search:
 
     def best(self, failed: int, trials: int) -> _Found | None:
         """The best condition on what is left, ``failed`` of ``trials``; None where none fails more often."""
-        one, two = list(self._ones()), list(self._twos())
-        self.tried = len(one) + len(two)
         best: _Found | None = None
-        for candidates in (one, two):
-            price = log(len(candidates) or 1)
+        for candidates, counted in ((self._ones(), self._ones_counted), (self._twos(), self._twos_counted)):
+            price = log(counted or 1)
             for failures, count, spans, conditions in candidates:
                 apart = _score(failures, count, failed, trials) / 2
                 if apart > 0 and (best is None or apart - price > best.score):

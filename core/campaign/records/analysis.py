@@ -128,8 +128,8 @@ class AxisCondition(Struct, frozen=True):
 class Explanation(Struct, frozen=True, kw_only=True):
     """Where all ``conditions`` hold, ``failed`` of ``trials`` failed, elsewhere ``other_failed`` of ``other_trials``.
 
-    Elsewhere is what earlier explanations leave.  ``p`` is how likely that is by chance (Fisher's exact test), raised
-    for every condition that was tried.
+    Elsewhere is what earlier explanations leave.  ``p`` is how likely so many failures are there by chance (Fisher's
+    exact test, one-sided), raised for every condition that there is.
     """
 
     conditions: tuple[AxisCondition, ...]
@@ -143,7 +143,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
 class Explained(Struct, frozen=True, kw_only=True):
     """Which axis values go with failures, the strongest first; read in order, as «else».
 
-    ``tried`` counts the conditions that were tried.  ``left_failed`` of ``left_trials`` are covered by none.  ``why``
+    ``tried`` counts the conditions, of all steps.  ``left_failed`` of ``left_trials`` are covered by none.  ``why``
     says why there is no explanation, where there is none; ``left_out`` names axes with too many values to look at.
     """
 
