@@ -130,6 +130,42 @@ def test_what_a_plugin_prints_is_no_result(campaign, site, tmp_path, command: st
     assert {line.removeprefix("chat: ") for line in ended.stderr.splitlines() if line.startswith("chat: ")} == chats
 
 
+RAISING = """
+from campaign.plugins.api import *
+
+api = 1
+
+class Boom(Reporter):
+    name = "boom"
+    about = "a report that is never written"
+    filename = "boom.txt"
+
+    def report(self, summary, runs, write):
+        write("half a report")
+        raise SystemExit("no\\nroom")
+
+@hookimpl
+def campaign_reporters():
+    return [Boom()]
+"""
+
+
+def test_a_reporter_that_raises_costs_its_report_alone(campaign, site, tmp_path) -> None:
+    install(site, "loud", RAISING, "campaign-loud")
+    (tmp_path / "a.camp").write_text(
+        'use loud\ncampaign "c" { }\nreport csv { }\ntool no { command "/bin/false" }\ninstance i { run no }\n'
+    )
+    ended = campaign("exec", "a.camp", "--report", "loud.boom", "--report", "csv", env={"PYTHONPATH": str(site)})
+    told = "[CAMP592]: the report boom cannot be written: plugin loud (campaign-loud 1.2) raises SystemExit: no room"
+    assert (ended.returncode, f"warning{told}" in ended.stderr) == (1, True), ended.stderr
+    assert "evidence: " in ended.stdout
+    (run_root,) = (tmp_path / ".campaign" / "runs").iterdir()
+    assert (run_root / "runs.csv").is_file()
+    assert not list(run_root.glob("boom.txt*"))
+    alone = campaign("report", "--as", "loud.boom", env={"PYTHONPATH": str(site)})
+    assert (alone.returncode, f"error{told}" in alone.stderr) == (3, True), alone.stderr
+
+
 def test_a_report_on_standard_output_holds_what_the_plugin_wrote_and_not_what_it_printed(
     campaign, site, tmp_path
 ) -> None:

@@ -117,7 +117,7 @@ def test_a_wrong_setting_is_told(in_process: Any, margins: Any, name: str, setti
 def test_what_cannot_be_drawn_is_told(in_process: Any, recorded: Any) -> None:
     row = recorded(RUNS)
     done = in_process("report", "--as", "shmoo", "-o", "s.svg")
-    assert (done.exit_code, "CAMP588" in done.stderr) == (3, True)
+    assert (done.exit_code, "CAMP592" in done.stderr) == (3, True)
     assert not list(Path(row.run_root).parent.parent.parent.glob("s.svg*"))
 
 
@@ -160,7 +160,7 @@ def test_a_spec_gives_its_reports_settings(campaign: Any, tmp_path: Path) -> Non
     assert 'class="s-fail"' in (run_root / "shmoo.svg").read_text()
     assert not (run_root / "none.txt").exists()
     again = campaign("report", "--as", "html", "--template", "specs/none")
-    assert (again.returncode, "error[CAMP588]" in again.stderr) == (3, True)
+    assert (again.returncode, "error[CAMP592]" in again.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])

@@ -14,16 +14,17 @@ from campaign.analysis.failures import Classes
 from campaign.analysis.knowledge import knowledge_of
 from campaign.analysis.overview import only_shmoo, overview_of
 from campaign.analysis.quarantine import remarks
-from campaign.analysis.reporting import Wanted
+from campaign.analysis.reporting import Wanted, unmade
 from campaign.analysis.ruled import quarantined_in, rule_book
 from campaign.analysis.smallest import in_runs
 from campaign.analysis.summarize import summarize
-from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.diagnostics import CampaignError
 from campaign.failpoints import reach
 from campaign.judge.view import run_view
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import DONE, AttemptRecord, CampaignRow
 from campaign.plugins.api import UnableError
+from campaign.plugins.border import one_line
 from campaign.plugins.printing import printing_aside
 from campaign.plugins.results import Results, Target
 from campaign.records import Decision, Repeats, RunView, Summary
@@ -147,7 +148,7 @@ def analysis_of(ledger: LedgerReader, campaign: CampaignRow, now: str, rules: Se
 
 
 def write_report(wanted: Wanted, results: Results, path: str) -> None:
-    """Write a report to ``path``, whole or not at all; raises OSError, CampaignError, and what the reporter raises."""
+    """Write a report to ``path``, whole or not at all; raises OSError and CampaignError."""
     draft = f"{path}.{os.getpid()}.new"
     home = os.path.realpath(os.path.dirname(path) or ".") == os.path.realpath(results.folder)
     results = replace(results, target=Target(file=os.path.basename(path), beside=home))
@@ -170,14 +171,29 @@ def write_report(wanted: Wanted, results: Results, path: str) -> None:
 
 
 def rendered(wanted: Wanted, results: Results, write: Callable[[bytes], None]) -> None:
-    """Have the reporter hand over its report; raises CampaignError (CAMP588) where it says that it cannot."""
+    """Have the reporter hand over its report, in pieces.
+
+    Raises what ``write`` raised, whatever the reporter makes of it; CampaignError (CAMP592) where the reporter says
+    that it cannot, or raises anything else; and CampaignError where the campaign cannot be read.
+    """
+    refused: list[OSError] = []
 
     def encoded(piece: str | bytes) -> None:
-        write(piece.encode("utf-8", "backslashreplace") if isinstance(piece, str) else piece)
+        try:
+            write(piece.encode("utf-8", "backslashreplace") if isinstance(piece, str) else piece)
+        except OSError as error:
+            refused.append(error)
+            raise
 
     try:
         with printing_aside():
             wanted.reporter.render(results, wanted.settings, encoded)
     except UnableError as error:
-        summary = f"the report {wanted.reporter.name} cannot be written: {error}"
-        raise CampaignError([Diagnostic("CAMP588", summary, status=ExitStatus.SETUP)]) from error
+        raise unmade(wanted.reporter, str(error)) from error
+    except CampaignError:
+        raise
+    except (Exception, SystemExit) as error:  # a stranger's code
+        if not refused:
+            raise unmade(wanted.reporter, f"{wanted.origin} raises {one_line(error)}") from error
+    if refused:
+        raise refused[0]

@@ -17,13 +17,12 @@ from campaign.cli.following import Tale
 from campaign.cli.here import this_host
 from campaign.cli.options import format_option, no_progress_option, repeat_options, selection_options, workspace_option
 from campaign.cli.progress import watcher
-from campaign.cli.queueing import chosen, environment, follow, hello, submission, submit
+from campaign.cli.queueing import chosen, environment, follow, hello, submission, submit, unwritten
 from campaign.cli.queueing import conclude as report
 from campaign.cli.render import print_diagnostics
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import print_json
 from campaign.cli.tokens import Silent, Tokens, TokenWatcher, Writer, tell_devices, told
-from campaign.diagnostics import CampaignError, Diagnostic, Severity
 from campaign.engine import wire
 from campaign.engine.asking import ask, call, now
 from campaign.engine.desk import new_submission
@@ -200,17 +199,6 @@ def _reporters(prepared: Prepared, names: Sequence[str]) -> list[Wanted]:
     checked = prepared.plan.checked
     found = [wanted_by(each, prepared.snapshot.directory) for each in (checked.reports if checked else ())]
     return [*found, *map(wanted, names)]
-
-
-def unwritten(path: str, error: OSError | CampaignError) -> None:
-    """A result that cannot be written changes nothing of what the campaign came to."""
-    found: Sequence[Diagnostic]
-    if isinstance(error, OSError):
-        hint = "the ledger has it all: campaign report writes it when there is room"
-        found = [msgspec.structs.replace(unwritable(path, error), hint=hint)]
-    else:
-        found = error.diagnostics
-    print_diagnostics([msgspec.structs.replace(each, severity=Severity.WARNING) for each in found], sys.stderr)
 
 
 def _show(summary: Summary, run_root: str, output_format: str, stream: TextIO) -> None:

@@ -18,13 +18,13 @@ from campaign.analysis.recorded import analysis_of, results_of
 from campaign.analysis.reporting import wanted_by
 from campaign.cli import complete
 from campaign.cli.confirm import confirm_rules
-from campaign.cli.exec import daemon_of, keep_standard_streams_apart, unwritten
+from campaign.cli.exec import daemon_of, keep_standard_streams_apart
 from campaign.cli.files import read_file
 from campaign.cli.here import this_host
 from campaign.cli.iteration_shown import show, view_of
 from campaign.cli.options import format_option, no_progress_option, selection_options, workspace_option
 from campaign.cli.progress import watcher
-from campaign.cli.queueing import chosen, environment, follow, persist, submission, submit, tell
+from campaign.cli.queueing import chosen, environment, follow, persist, submission, submit, tell, unwritten
 from campaign.cli.recorded import open_ledger
 from campaign.cli.render import print_diagnostics
 from campaign.cli.tables import cut, print_json

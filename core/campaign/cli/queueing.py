@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO, TypeVar
 
 import click
@@ -17,10 +17,11 @@ from campaign.cli.files import unwritable
 from campaign.cli.following import Follower, Tale
 from campaign.cli.grouped import refuse_unknown_group
 from campaign.cli.recorded import choose_campaign, open_ledger
+from campaign.cli.render import print_diagnostics
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import print_json
 from campaign.cli.terminal import visible
-from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus, Severity
 from campaign.engine import wire
 from campaign.engine.asking import Line, ask, call, gone, now
 from campaign.engine.desk import Desk, new_submission
@@ -144,7 +145,7 @@ def _look_on(line: Line, campaign: str, follower: Follower) -> wire.Ended:
 def conclude(
     workspace: str, campaign: str, output_format: str, reports: tuple[str, ...] = (), stream: TextIO | None = None
 ) -> Summary:
-    """Print what a campaign came to (to standard output unless told), and write the reports that were asked for."""
+    """Write the reports that were asked for, and print what a campaign came to (to standard output unless told)."""
     with open_ledger(workspace) as ledger:
         row = choose_campaign(ledger, campaign)
         results = results_of(ledger, row, now())
@@ -154,14 +155,25 @@ def conclude(
             path = os.path.join(row.run_root, asked.file)
             try:
                 write_report(asked, results, path)
-            except OSError as error:
-                raise CampaignError([unwritable(path, error)]) from error
+            except (OSError, CampaignError) as error:
+                unwritten(path, error)
     if output_format == "json":
         print_json(summary)
     else:
         click.echo(summary_text(summary, row.run_root), file=stream)
         click.echo(f"\nevidence: {visible(row.run_root)}", file=stream)
     return summary
+
+
+def unwritten(path: str, error: OSError | CampaignError) -> None:
+    """A result that cannot be written changes nothing of what the campaign came to."""
+    found: Sequence[Diagnostic]
+    if isinstance(error, OSError):
+        hint = "the ledger has it all: campaign report writes it when there is room"
+        found = [msgspec.structs.replace(unwritable(path, error), hint=hint)]
+    else:
+        found = error.diagnostics
+    print_diagnostics([msgspec.structs.replace(each, severity=Severity.WARNING) for each in found], sys.stderr)
 
 
 def control(workspace: str, verb: str, campaign: str | None, prefix: str | None) -> tuple[wire.Done, bool]:

@@ -9,7 +9,7 @@ import sys
 import click
 
 from campaign.analysis.recorded import rendered, results_of, write_report
-from campaign.analysis.reporting import Wanted, find_reporter, wanted
+from campaign.analysis.reporting import Wanted, find_reporter, objection, wanted
 from campaign.cli import complete
 from campaign.cli.files import unwritable
 from campaign.cli.options import workspace_option
@@ -69,7 +69,7 @@ def _chosen(name: str, sets: tuple[str, ...], template: str | None, file: str | 
     if template is not None and "template" not in find_reporter(name).parameters:
         raise click.UsageError(f"--template is for reporters that have templates, as html has; {name} has none")
     chosen = wanted(name, sets if template is None else (*sets, f"template={template}"), file)
-    why = chosen.reporter.objection(file, chosen.settings) if file is not None else None
+    why = objection(chosen, file) if file is not None else None
     if why is not None:
         raise click.UsageError(f"{file} cannot be written: {why}")
     return chosen

@@ -79,7 +79,7 @@ def conclude(
     now: str,
     unwritten: Callable[[str, OSError | CampaignError], None],
 ) -> Summary:
-    """Write ``summary.json`` and the reports; raises LedgerError, and what a reporter raises.
+    """Write ``summary.json`` and the reports; raises LedgerError.
 
     The runs have run: ``unwritten`` is told of a file that cannot be written, and the others are.
     """

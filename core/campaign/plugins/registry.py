@@ -118,7 +118,7 @@ class Registry:
             with printing_aside():
                 reason = provider.available()
         except (Exception, SystemExit) as error:  # a stranger's code: it must not take the plan down
-            reason = f"{self._named(split_name(name)[0])} raises in available(): {one_line(error)}"
+            reason = f"{self.origin(name)} raises in available(): {one_line(error)}"
         return None if reason is None else _unusable(kind, name, reason)
 
     def missing(self, name: str, settings: Mapping[str, Value], env: Mapping[str, str]) -> Diagnostic | None:
@@ -148,8 +148,14 @@ class Registry:
             with printing_aside():
                 reason = ask()
         except (Exception, SystemExit) as error:  # a stranger's code: it must not take the plan down
-            reason = f"{self._named(split_name(name)[0])} raises in missing(): {one_line(error)}"
+            reason = f"{self.origin(name)} raises in missing(): {one_line(error)}"
         return None if reason is None else _unusable(kind, name, reason)
+
+    def origin(self, name: str) -> str:
+        """The plugin that a name begins with, and its distribution: ``plugin rails (campaign-rails 1.2)``."""
+        plugin, _ = split_name(name)
+        origins = self._installed().get(plugin, ())
+        return f"plugin {plugin} ({origins[0]})" if origins else f"plugin {plugin}"
 
     def distributions(self) -> list[Distribution]:
         """The distribution of every plugin that was loaded, with a hash that changes whenever its files do."""
@@ -202,7 +208,7 @@ class Registry:
                     result = only(manager, module, hook)(**arguments)
                 results += result if isinstance(result, list) else [result]
             except (Exception, SystemExit) as error:  # a stranger's code: an event cannot alter results
-                summary = f"{self._named(name)} raises in the hook {hook}: {one_line(error)}"
+                summary = f"{self.origin(name)} raises in the hook {hook}: {one_line(error)}"
                 warnings.append(Diagnostic("CAMP405", summary, severity=Severity.WARNING))
         return results, warnings
 
@@ -251,10 +257,6 @@ class Registry:
             return Plugin(name, origins, collect(self._pluggy(), name, module), module=module)
         except RejectedError as error:
             return Plugin(name, origins, problems=tuple(error.diagnostics(origins[0])))
-
-    def _named(self, plugin: str) -> str:
-        origins = self._installed().get(plugin, ())
-        return f"plugin {plugin} ({origins[0]})" if origins else f"plugin {plugin}"
 
     def _not_installed(self, name: str) -> Diagnostic:
         from difflib import get_close_matches
