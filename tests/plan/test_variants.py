@@ -244,6 +244,17 @@ def test_faults_can_be_left_out() -> None:
     assert "process.kill" not in made
 
 
+def test_a_schedule_goes_with_the_last_fault_that_it_lays_out() -> None:
+    chaos = "schedule even { over = 1s }; sweep chaos = fault { kill: process.kill {}; none }"
+    swept = plan_of(f'campaign "x" {{}}\ninstance a.{{chaos}} {{ {chaos}; run t }}')
+    killed, left = swept.runs()
+    assert "schedule even" in repro(swept, killed, "", [], Registry)
+    assert "schedule" not in repro(swept, left, "", [], Registry)
+    plan = plan_of('campaign "x" {}\ninstance a { schedule even { over = 1s }; run t; fault process.kill }')
+    (run,) = plan.runs()
+    assert "schedule" not in repro(plan, run, "", [], Registry, Less(frozenset({"process.kill"})))
+
+
 def test_a_fault_that_is_left_out_is_left_out_of_what_a_watch_judges() -> None:
     faults = "fault one: process.kill { at = 1s }; fault two: process.stop { at = 2s; sla = 5s }"
     watches = (

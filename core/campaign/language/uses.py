@@ -1,4 +1,7 @@
-"""Settings that nothing uses, axes that change nothing, traces that no tool writes: almost always a misspelt name."""
+"""Settings that nothing uses, axes that change nothing, traces that no tool writes, schedules without a fault.
+
+Almost always a name is misspelt.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,8 @@ from campaign.plugins.names import canonical, is_reserved
 Report = Callable[[Diagnostic], None]
 _HOW_TO_TRACE = 'leave it out, or say how a declared tool does it: trace "trace/ops.bin" enable "--trace={trace}"'
 
+_HOW_TO_LAY = "leave it out, or leave out the at of the faults whose instants it is to choose"
+
 
 class Uses:
     """Counts, over all instances and tiers, which definitions are used; reports the rest."""
@@ -42,6 +47,8 @@ class Uses:
         self._ordered: dict[Span, tuple[str, frozenset[str]]] = {}
         self._traced: set[Span] = set()
         self._untraced: dict[Span, dict[str, None]] = {}
+        self._laying: set[Span] = set()
+        self._idling: dict[Span, Case] = {}
 
     def count(self, case: Case) -> None:
         """Look at one instance in one tier."""
@@ -50,6 +57,7 @@ class Uses:
         lost = any(not part.facts.complete for part in case.parts) or len(case.parts) != len(case.merged.items)
         self._order(case, known.union(case.values.names()), lost)
         self._trace(case, lost)
+        self._schedule(case, lost)
         for key, definitions in case.merged.definitions.items():
             self._bare(definitions, lost or key in names, known, case.merged.scope.text)
         for key, definitions in case.merged.qualified.items():
@@ -69,6 +77,14 @@ class Uses:
         if lost or any(each.traces for each in tools):
             self._traced.add(clause.span)
         self._untraced.setdefault(clause.span, {}).update(dict.fromkeys(each.name for each in tools))
+
+    def _schedule(self, case: Case, lost: bool) -> None:
+        """A ``schedule`` is for nothing where in none of all the runs that it governs a fault waits for its instant."""
+        clause = case.merged.once.get("schedule")
+        if isinstance(clause, Options):
+            if lost or any(part.kind == "fault" and "at" not in part.engine for part in case.parts):
+                self._laying.add(clause.span)
+            self._idling.setdefault(clause.span, case)
 
     def _order(self, case: Case, known: frozenset[str], lost: bool) -> None:
         """The names in ``minimize { order = … }``: what only other instances have is none the less known."""
@@ -109,15 +125,29 @@ class Uses:
             if span not in self._used:
                 summary = f"nothing is called {shown(name)} here"
                 report(Diagnostic("CAMP100", summary, span, meant(name, sorted(known))))
-        for span, tools in self._untraced.items():
-            if span not in self._traced:
-                names = ", ".join(map(shown, tools))
-                report(Diagnostic("CAMP107", f"no tool here can write a trace: {names}", span, _HOW_TO_TRACE))
+        for diagnostic in self._for_nothing():
+            report(diagnostic)
         for span, (name, instance, known) in self._idle.items():
             if is_reserved(name):
                 continue
             summary = f"the axis {shown(name)} changes nothing in {shown(instance)}"
             report(Diagnostic("CAMP105", summary, span, _meant(name, known)))
+
+    def _for_nothing(self) -> Iterator[Diagnostic]:
+        """Clauses that ask for what no run can do."""
+        for span, tools in self._untraced.items():
+            if span not in self._traced:
+                names = ", ".join(map(shown, tools))
+                yield Diagnostic("CAMP107", f"no tool here can write a trace: {names}", span, _HOW_TO_TRACE)
+        for span, case in self._idling.items():
+            if span not in self._laying:
+                yield Diagnostic("CAMP167", f"this schedule lays out nothing: {_why_idle(case)}", span, _HOW_TO_LAY)
+
+
+def _why_idle(case: Case) -> str:
+    faults = any(part.kind == "fault" for part in case.parts)
+    where = shown(case.merged.scope.text)
+    return f"every fault of {where} has an at" if faults else f"{where} has no fault"
 
 
 def _meant(name: str, known: frozenset[str]) -> str:

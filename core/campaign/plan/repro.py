@@ -27,6 +27,7 @@ from campaign.language.values import BUILTIN, SEED
 from campaign.plan.matrix import Run
 from campaign.plan.plan import Plan, plan_checked
 from campaign.plan.program import Program
+from campaign.plan.schedule import waits
 from campaign.plugins.names import canonical
 from campaign.records.plan import PlanOptions
 from campaign.units import Quantity, Value, format_value
@@ -261,12 +262,17 @@ class Writer:
         for keyword in _KEPT:
             clause = merged.once.get(keyword)
             if isinstance(clause, Options):
-                yield self._schedule(clause)
+                yield from [self._schedule(clause)] if self._lays_out() else []
             elif clause is not None and not (keyword == "trace" and self._instead):
                 yield self._slice(clause.span)
         yield from self._items()
         for expectation in self._case.expectations:
             yield self._slice(expectation.expect.span)
+
+    def _lays_out(self) -> bool:
+        """Whether this run has a fault that waits for the schedule: one that no cell needs is left out."""
+        laid = (each.part for each in self._program.recipes if waits(each) and each.applies(self._run.values))
+        return any(part.placed.condition is not None or part.label not in self._less.without for part in laid)
 
     def _schedule(self, clause: Options) -> str:
         """The schedule as it is written, with what is kept of the faults that it lays out."""
