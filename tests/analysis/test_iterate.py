@@ -25,6 +25,7 @@ from campaign.analysis.iterate import (
     compare,
     estimate,
     next_step,
+    pooled,
     retried,
     standing,
 )
@@ -55,6 +56,26 @@ def test_what_became_of_cells_is_told_by_their_names() -> None:
     found = compare(before, after)
     assert (found.fixed, found.regressed) == (("fixed", "mended"), ("back",))
     assert (found.unchanged, found.new, found.absent) == (("still", "good"), ("new",), ("gone",))
+
+
+class Seed(int):
+    """A seed that counts how often one is looked at."""
+
+    looks = 0
+
+    def __hash__(self) -> int:
+        Seed.looks += 1
+        return super().__hash__()
+
+
+def test_adding_cells_up_costs_as_much_as_they_have_seeds() -> None:
+    looked: list[int] = []
+    for seeds in (500, 1_000):
+        Seed.looks = 0
+        found = pooled({"one": Cell(1, 0, 0, (Seed(seed),))} for seed in [*range(seeds), 0])
+        assert found == {"one": Cell(seeds + 1, 0, 0, tuple(range(seeds)))}
+        looked.append(Seed.looks)
+    assert looked[1] <= 2 * looked[0]
 
 
 CELLS = st.dictionaries(

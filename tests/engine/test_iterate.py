@@ -15,7 +15,9 @@ import pytest
 from tests.ledger.conftest import AT, make_campaign, make_order, whole
 
 from campaign import failpoints
+from campaign.analysis.iterate import Cell
 from campaign.diagnostics import CampaignError, Diagnostic
+from campaign.engine import iterate
 from campaign.engine.iterate import Carried, Drive, Outcome, Settings
 from campaign.engine.workspace import Workspace
 from campaign.ledger.queries import LedgerReader
@@ -262,6 +264,32 @@ def test_a_hook_gets_the_analysis_and_where_it_is(tmp_path: Path) -> None:
     text = given.read_text()
     assert json.loads(text.partition("}")[0] + "}") == {"of": ["c-1"]}
     assert text.partition("}")[2].splitlines() == [f"1 it {stage.spec}", os.path.dirname(stage.spec)]
+
+
+class Relapse(Stage):
+    """What a retry shows to be mended fails again in every full campaign."""
+
+    def campaign(self, spec: str, options: Options, submission: str) -> Carried:
+        mended = self.folder / "mended"
+        mended.unlink(missing_ok=True) if spec == self.spec else mended.touch()
+        return super().campaign(spec, options, submission)
+
+
+def test_campaigns_that_nothing_asks_about_any_more_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def cells_of(ledger: LedgerReader, campaign: str) -> dict[str, Cell]:
+        read.append(campaign)
+        return really(ledger, campaign)
+
+    really = iterate.cells_of
+    monkeypatch.setattr(iterate, "cells_of", cells_of)
+    stage = Relapse(tmp_path, before=(), rounds=4)
+    assert stage.go().status == 1
+    assert [kind for kind, *_ in stage.story()] == ["full", *["analyze", "retry", "full"] * 4]
+    assert len({read.count(campaign) for campaign in ("c-3", "c-5")}) == 1, "full ones of rounds 1 and 2"
 
 
 def test_it_asks_once_a_round(tmp_path: Path) -> None:

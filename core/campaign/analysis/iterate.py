@@ -52,10 +52,6 @@ class Cell(Struct, frozen=True):
         """Whether all that is known of it are passes."""
         return self.passes > 0 and self.fails == 0
 
-    def __add__(self, other: Cell) -> Cell:
-        seeds = tuple(dict.fromkeys((*self.seeds, *other.seeds)))
-        return Cell(self.passes + other.passes, self.fails + other.fails, self.errors + other.errors, seeds)
-
 
 Cells: TypeAlias = Mapping[str, Cell]
 #: Seeds by cell: what a campaign of some cells is to carry out.
@@ -132,17 +128,26 @@ def compare(before: Cells, after: Cells) -> Compared:
 
 def pooled(parts: Iterable[Cells]) -> dict[str, Cell]:
     """The cells of several campaigns, added up."""
-    found: dict[str, Cell] = {}
-    for part in parts:
-        for name, cell in part.items():
-            found[name] = found[name] + cell if name in found else cell
-    return found
+    return added_up((name, cell) for part in parts for name, cell in part.items())
+
+
+def added_up(named: Iterable[tuple[str, Cell]]) -> dict[str, Cell]:
+    """Cells by name, those of one name added up; a seed that several had is there once."""
+    parts: dict[str, list[Cell]] = {}
+    for name, cell in named:
+        parts.setdefault(name, []).append(cell)
+    return {name: _sum(each) if len(each) > 1 else each[0] for name, each in parts.items()}
+
+
+def _sum(cells: Sequence[Cell]) -> Cell:
+    seeds = tuple(dict.fromkeys(seed for each in cells for seed in each.seeds))
+    return Cell(sum(e.passes for e in cells), sum(e.fails for e in cells), sum(e.errors for e in cells), seeds)
 
 
 def totals(cells: Cells) -> Cell:
     """All cells as one, without its seeds."""
     every = cells.values()
-    return Cell(sum(each.passes for each in every), sum(each.fails for each in every), sum(e.errors for e in every))
+    return Cell(sum(e.passes for e in every), sum(e.fails for e in every), sum(e.errors for e in every))
 
 
 class Estimate(Struct, frozen=True):

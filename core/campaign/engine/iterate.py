@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ from campaign.analysis.iterate import (
     Step,
     Taken,
     Wishes,
+    added_up,
     compare,
     next_step,
     previous,
@@ -45,7 +46,7 @@ from campaign.engine.workspace import Workspace, WorkspaceError
 from campaign.failpoints import reach
 from campaign.ledger.opening import sync_directory
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import CANCELED, DONE, FAILED, OPEN, IterationRow, StepRow
+from campaign.ledger.rows import CANCELED, DONE, FAILED, OPEN, AttemptRow, IterationRow, StepRow
 from campaign.plan.plan import Options
 from campaign.records import Verdict
 from campaign.supervise.folders import write_synced
@@ -157,16 +158,19 @@ class Drive:
             return ledger.steps(self._row.id)
 
     def _taken(self, steps: Sequence[StepRow]) -> list[Taken]:
+        """What was done; the cells of campaigns that nothing asks about any more are not read again."""
+        ended = [each for each in steps if each.state != OPEN]
+        fulls = [number for number, each in enumerate(ended) if each.kind == FULL]
+        asked_about = fulls[-2] if len(fulls) > 1 else 0  # how it stands, and how it stood before
         with LedgerReader(self._place.ledger) as ledger:
             return [
                 Taken(
                     kind=each.kind,
                     round=each.round,
                     ok=each.state == DONE,
-                    cells=cells_of(ledger, each.campaign) if each.campaign else {},
+                    cells=cells_of(ledger, each.campaign) if each.campaign and number >= asked_about else {},
                 )
-                for each in steps
-                if each.state != OPEN
+                for number, each in enumerate(ended)
             ]
 
     def _begin(self, number: int, found: Step) -> StepRow:
@@ -339,17 +343,18 @@ def cells_of(ledger: LedgerReader, campaign: str) -> dict[str, Cell]:
     """The cells of a recorded campaign, quarantined failures aside."""
     row = ledger.campaign(campaign)
     spared = quarantined_in(ledger, row) if row is not None else {}
-    found: dict[str, Cell] = {}
-    for each in ledger.deciding_attempts(campaign):
-        held = each.fingerprint in spared
-        one = Cell(
-            passes=int(each.verdict == Verdict.PASS),
-            fails=int(each.verdict == Verdict.FAIL and not held),
-            errors=int(each.verdict not in (Verdict.PASS, Verdict.FAIL, Verdict.SKIPPED) and not held),
-            seeds=(each.seed,),
-        )
-        found[each.cell] = found[each.cell] + one if each.cell in found else one
-    return found
+    return added_up((each.cell, _run(each, spared)) for each in ledger.deciding_attempts(campaign))
+
+
+def _run(row: AttemptRow, spared: Container[str]) -> Cell:
+    """One run as a cell of its own."""
+    held = row.fingerprint in spared
+    return Cell(
+        passes=int(row.verdict == Verdict.PASS),
+        fails=int(row.verdict == Verdict.FAIL and not held),
+        errors=int(row.verdict not in (Verdict.PASS, Verdict.FAIL, Verdict.SKIPPED) and not held),
+        seeds=(row.seed,),
+    )
 
 
 def evaluation(taken: Sequence[Taken], kind: str, cells: Cells) -> dict[str, Any]:
