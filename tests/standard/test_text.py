@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from campaign.plugins.api import UnableError
+from campaign.plugins.api import Evidence, UnableError
+from campaign.records import OutputRecord, ProcessExit, StepExit
 from campaign_standard.text import Contains, Matches
 
 from .evidence import evidence, judge
@@ -82,3 +84,44 @@ def test_long_lines_and_bad_bytes(tmp_path: Path) -> None:
     assert not judge(Contains(), seen, text="end").ok
     found = judge(Matches(), seen, pattern="^.. value")
     assert found.message.startswith("/^.. value/ is in line 2 of the output: �� value �[2J")
+
+
+def flooded(folder: Path, head: str, tail: str, dropped: int = 3_000) -> Evidence:
+    """An attempt of whose output only ``head`` and ``tail`` were kept."""
+    seen = evidence(folder, f"{head}\n[campaign left out {dropped} bytes here]\n{tail}")
+    return replace(seen, exit=replace(seen.exit, output=OutputRecord("output.log", 9_000, dropped)))
+
+
+def test_what_was_not_kept_is_not_absent(tmp_path: Path) -> None:
+    seen = flooded(tmp_path, "first\npan", "ic\nlast panic\n")
+    assert judge(Contains(), seen, text="first").ok
+    assert judge(Contains(), seen, text="last").ok
+    assert not judge(Contains(), seen, text="first", absent=True).ok
+    for absent in (True, False):
+        with pytest.raises(UnableError, match="3,000 bytes of the output were not kept, and \"fatal\" may be there"):
+            judge(Contains(), seen, text="fatal", absent=absent)
+    with pytest.raises(UnableError, match="not kept"):
+        judge(Matches(), seen, pattern="^ic$")  # what is left of a line is not the line
+    with pytest.raises(UnableError, match="not kept"):
+        judge(Contains(), seen, text="campaign left out")
+
+
+def test_a_last_word_may_be_in_what_was_not_kept(tmp_path: Path) -> None:
+    ends = flooded(tmp_path / "a", "up\n", "…\ndown\nup\n")
+    assert judge(Matches(), ends, pattern="up", among="up|down").ok
+    begins = flooded(tmp_path / "b", "up\n", "…\nhello\n")
+    for absent in (True, False):
+        with pytest.raises(UnableError, match="3,000 bytes of the output were not kept, and /up/ may be there"):
+            judge(Matches(), begins, pattern="up", among="up|down", absent=absent)
+
+
+def test_the_log_of_a_served_tool_has_gaps_too(tmp_path: Path) -> None:
+    seen = evidence(tmp_path, "")
+    (tmp_path / "attempt-1/serve").mkdir()
+    log = tmp_path / "attempt-1/serve/db.log"
+    log.write_text("a\n\n[campaign left out 7 bytes here]\nb\nc\n")
+    ended = StepExit(label="db", tool="t", argv=(), exit=ProcessExit(), output=OutputRecord("serve/db.log", 20, 7))
+    seen = replace(seen, exit=replace(seen.exit, services=(ended,)))
+    assert judge(Contains(), seen, file=str(log), text="c").ok
+    with pytest.raises(UnableError, match=f"7 bytes of {log} were not kept"):
+        judge(Contains(), seen, file=str(log), text="panic", absent=True)

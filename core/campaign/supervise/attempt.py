@@ -409,8 +409,8 @@ class Attempt:
     def _evidence_so_far(self) -> Evidence:
         """What a watch sees; made anew only where something has begun or ended meanwhile."""
         started = self._scene.started if self._scene else ()
-        output = self._scene.recording.record().path if self._scene else None
-        made_from = (len(started), sum(each.ended for each in started), output)
+        logs = self._scene.recording.unkept if self._scene else ()
+        made_from = (len(started), sum(each.ended for each in started), logs)
         if self._evidence is None or self._evidence[0] != made_from:
             self._evidence = (made_from, evidence_of(self.order, self._exit_so_far(), self._late()))
         return self._evidence[1]

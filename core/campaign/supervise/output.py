@@ -92,8 +92,8 @@ class Log:
 
     @property
     def dropped(self) -> int:
-        """Bytes left out between head and tail."""
-        return max(0, self._tail.total - TAIL_BYTES)
+        """Bytes left out between head and tail; until the tail is written, all that is behind the head."""
+        return max(0, self._tail.total - TAIL_BYTES) if self._finished else self._tail.total
 
     def dropped_within(self, start: int, end: int) -> int:
         """How many of the bytes from ``start`` to ``end`` of everything written were left out."""

@@ -104,6 +104,11 @@ class Recording:
         return self._log.record()
 
     @property
+    def unkept(self) -> tuple[tuple[str | None, int], ...]:
+        """Of each log where it is, once there is something in it, and how much of it is not there."""
+        return tuple((log.record().path, log.dropped) for log in self._logs)
+
+    @property
     def error(self) -> str | None:
         """Why an output could not be kept, if so."""
         return next((log.error for log in self._logs if log.error), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from campaign.plugins.api import Evidence, UnableError
 
@@ -49,6 +50,44 @@ def lines(fd: int) -> Iterator[bytes]:
             while not rest.endswith(b"\n") and (rest := file.readline(LINE_BYTES)):
                 continue
             yield readable(line)
+
+
+class Line(NamedTuple):
+    """A line of what was kept, with its number there; ``behind``: nothing is missing after it."""
+
+    number: int
+    text: bytes
+    behind: bool
+
+
+def bytes_not_kept(evidence: Evidence, path: str) -> int:
+    """How many bytes of a log that campaign itself writes are not in it, by now; 0 for every other file."""
+    logs = (evidence.exit.output, *(service.output for service in evidence.exit.services))
+    missing = [(os.path.join(evidence.directory, log.path), log.dropped_bytes) for log in logs if log.path]
+    if not any(dropped for _, dropped in missing):
+        return 0
+    real = os.path.realpath(path)
+    return sum(dropped for log, dropped in missing if os.path.realpath(log) == real)
+
+
+def kept_lines(source: Iterator[bytes], missing: int) -> Iterator[Line]:
+    """The lines of a log of which ``missing`` bytes were left out in one place: but those that this cut."""
+    if not missing:
+        yield from (Line(number, text, True) for number, text in enumerate(source, 1))
+        return
+    marker, behind, cut = b"[campaign left out %d bytes here]" % missing, False, False
+    before: Line | None = None  # given on once it is known that no gap follows it
+    for number, text in enumerate(source, 1):
+        if text == marker:
+            before, behind, cut = None, True, True
+        elif cut:
+            cut = False
+        else:
+            if before is not None:
+                yield before
+            before = Line(number, text, behind)
+    if before is not None:
+        yield before
 
 
 def readable(line: bytes) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
-from campaign.plugins.api import Evidence, Judgement, Oracle, Schema, Value, hookimpl
+from campaign.plugins.api import Evidence, Judgement, Oracle, Schema, UnableError, Value, hookimpl
 from campaign_standard._patterns import matcher
-from campaign_standard._reading import lines, locate, open_regular, quoted
+from campaign_standard._reading import Line, bytes_not_kept, kept_lines, lines, locate, open_regular, quoted
 
 api = 1
 
@@ -63,36 +63,36 @@ class Matches(Oracle):
 def _judge(
     evidence: Evidence, settings: Mapping[str, Value], matches: Callable[[bytes], bool], wanted: str
 ) -> Judgement:
-    name = str(settings["file"]) or _OUTPUT
-    source = _lines_of(evidence, str(settings["file"]))
-    if source is None:
+    name, among = str(settings["file"]) or _OUTPUT, str(settings["among"])
+    path = locate(evidence, str(settings["file"])) if settings["file"] else evidence.output
+    fd = None if path is None else open_regular(path, name)
+    if fd is None and settings["file"]:
         return Judgement(ok=False, message=f"{name} does not exist")
-    among = str(settings["among"])
-    chosen = enumerate(source, 1) if not among else iter(_last(source, matcher(among)))
-    found = next(((number, line) for number, line in chosen if matches(line)), None)
+    missing = 0 if path is None else bytes_not_kept(evidence, path)
+    kept = iter(()) if fd is None else kept_lines(lines(fd), missing)
+    if among:
+        last = _last(kept, matcher(among))
+        found = last if last is not None and matches(last.text) else None
+        told = last is not None and last.behind
+    else:
+        found = next((line for line in kept if matches(line.text)), None)
+        told = found is not None
+    if missing and not told:
+        raise UnableError(f"{missing:,} bytes of {name} were not kept, and {wanted} may be there")
     if found is None:
         where = f"the last line of {name} that matches /{among}/" if among else name
         return Judgement(ok=bool(settings["absent"]), message=f"{wanted} is not in {where}")
-    number, line = found
-    return Judgement(ok=not settings["absent"], message=f"{wanted} is in line {number} of {name}: {quoted(line)}")
+    where = f"line {found.number} of {name}: {quoted(found.text)}"
+    return Judgement(ok=not settings["absent"], message=f"{wanted} is in {where}")
 
 
-def _last(lines: Iterator[bytes], among: Callable[[bytes], bool]) -> list[tuple[int, bytes]]:
-    """The last line that matches, with its number; none where no line does."""
-    found: list[tuple[int, bytes]] = []
-    for number, line in enumerate(lines, 1):
-        if among(line):
-            found = [(number, line)]
+def _last(kept: Iterator[Line], among: Callable[[bytes], bool]) -> Line | None:
+    """The last line that matches; None where no line does."""
+    found = None
+    for line in kept:
+        if among(line.text):
+            found = line
     return found
-
-
-def _lines_of(evidence: Evidence, file: str) -> Iterator[bytes] | None:
-    """The lines of a file, None where it does not exist; a run that printed nothing has an empty output."""
-    if not file and evidence.output is None:
-        return iter(())
-    path = locate(evidence, file) if file else str(evidence.output)
-    fd = open_regular(path, file or _OUTPUT)
-    return None if fd is None else lines(fd)
 
 
 @hookimpl
