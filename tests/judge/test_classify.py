@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campaign.judge.classify import decide
-from campaign.language.syntax import Binary, Integer, Name
+from campaign.language.syntax import Binary, Integer, Name, Unary
 from campaign.records import (
     Decision,
     FailureKind,
@@ -122,6 +122,31 @@ def test_a_timeout_that_is_expected_is_none(order: Any, ended: Any, step: Any, e
     assert decide(order(expectations=(expect("step.writer.exit.timeout"),)), late).verdict is Verdict.PASS
     unmet = decide(order(expectations=(expect("exit.timeout"),)), ended())
     assert told(unmet)[:2] == ("fail", "expect")
+
+
+def test_an_expected_timeout_of_one_step_excuses_no_other(order: Any, ended: Any, step: Any, expect: Any) -> None:
+    spared = Unary("not", Name(("step", "load", "exit", "timeout")))
+    steps = (StepOrder(label="load", tool="w", argv=("w",)), StepOrder(label="write", tool="w", argv=("w",)))
+    asked = order(steps=steps, expectations=(expect(spared, "not step.load.exit.timeout"),))
+    late = step(label="write", signal=9, timeout=True)
+    for stopped in (None, Stop.TIMEOUT):
+        decision = decide(asked, ended(step(label="load"), late, stopped=stopped))
+        assert told(decision)[:2] == ("fail", "timeout")
+    assert told(decide(asked, ended(step(label="load", signal=9, timeout=True))))[:2] == ("fail", "expect")
+
+
+def test_an_expected_timeout_that_does_not_apply_excuses_none(order: Any, ended: Any, step: Any, expect: Any) -> None:
+    late = ended(step(signal=9, timeout=True), stopped=Stop.TIMEOUT)
+    missing = expect("step.other.exit.timeout")
+    for expectations in ((missing,), (missing, expect("oracle.ok"))):
+        assert told(decide(order(expectations=expectations), late))[:2] == ("fail", "timeout")
+
+
+def test_a_repeat_of_a_step_is_asked_by_its_index(order: Any, ended: Any, step: Any, expect: Any) -> None:
+    late = ended(step(index=1), step(index=2, signal=9, timeout=True))
+    asks = {number: expect(f"step.writer[{number}].exit.timeout") for number in (1, 2)}
+    assert decide(order(expectations=(asks[2],)), late).verdict is Verdict.PASS
+    assert told(decide(order(expectations=(asks[1],)), late))[:2] == ("fail", "timeout")
 
 
 def test_a_timeout_comes_before_what_follows_from_it(order: Any, ended: Any, step: Any, expect: Any) -> None:

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from campaign.judge.expectations import Holds, Outcome, condition, evaluate_expectation
+from campaign.judge.expectations import Holds, Outcome, evaluate_expectation
 from campaign.judge.fingerprint.regrouping import regrouped
 from campaign.judge.fingerprint.signature import fingerprint, grounds_of, signed
 from campaign.judge.observed import Observation, ending, named, timed_out, within_sla
 from campaign.judge.recovery import blind, objection_of
-from campaign.language.expressions import EvaluationError
 from campaign.records import (
     Decision,
     Excerpt,
     Exit,
-    ExpectOrder,
     Failure,
     FailureKind,
     FaultExit,
@@ -89,9 +86,9 @@ def _objections(
     """Everything that keeps the run from passing, in order of time."""
     yield from _faults(order, exit)
     yield from _stopped(exit)
-    yield from _timeouts(order, exit)
+    yield from _timeouts(order, exit, outcomes)
     if all(outcome.holds is Holds.IDLE for outcome in outcomes):
-        yield from _exits(order, exit)
+        yield from _exits(exit)
     yield from _not_started(exit)
     yield from _survivors(exit)
     yield from _watches(order, exit)
@@ -134,13 +131,12 @@ def _stopped(exit: Exit) -> Iterator[Objection]:
         yield Objection(Verdict.FAIL, kind, f"{label}{how}", f"{label} ended by itself{how}", exit.excerpt)
 
 
-def _timeouts(order: Order, exit: Exit) -> Iterator[Objection]:
-    """A timeout is a failure, unless an expectation speaks of timeouts: then that one says what it means."""
-    if any(_asks_for_timeout(expectation) for expectation in order.expectations):
-        return
-    late = next((step for step in exit.steps if step.counts and step.exit.timeout), None)
-    if exit.stopped is Stop.TIMEOUT:
-        step = f" in step {named(exit.steps[-1])}" if exit.steps else ""
+def _timeouts(order: Order, exit: Exit, outcomes: Sequence[Outcome]) -> Iterator[Objection]:
+    """A timeout is a failure, unless an expectation that applies speaks of it: then that one says what it means."""
+    last = exit.steps[-1] if exit.steps else None
+    late = next((step for step in exit.steps if step.counts and step.exit.timeout and not _asked(outcomes, step)), None)
+    if exit.stopped is Stop.TIMEOUT and not _asked(outcomes, last):
+        step = f" in step {named(last)}" if last else ""
         message = f"timeout after {order.timeout_s:g} s{step}"
         yield Objection(Verdict.FAIL, FailureKind.TIMEOUT, f"run{step}", message, exit.excerpt)
     elif late is not None:
@@ -150,19 +146,18 @@ def _timeouts(order: Order, exit: Exit) -> Iterator[Objection]:
         yield Objection(Verdict.FAIL, FailureKind.TIMEOUT, f"step {late.label}", message, exit.excerpt)
 
 
-def _asks_for_timeout(expectation: ExpectOrder) -> bool:
-    try:
-        return condition(expectation).asks_for_timeout
-    except (EvaluationError, msgspec.MsgspecError):
-        return False  # reported as undecided where it is evaluated
+def _asked(outcomes: Sequence[Outcome], step: StepExit | None) -> bool:
+    """Whether something is expected of the attempt's timeout, or of that of this step."""
+    names = {"exit.timeout"}
+    if step is not None:
+        names |= {f"step.{step.label}.exit.timeout", f"step.{named(step)}.exit.timeout"}
+    return any(outcome.holds is not Holds.IDLE and not names.isdisjoint(outcome.names) for outcome in outcomes)
 
 
-def _exits(order: Order, exit: Exit) -> Iterator[Objection]:
-    """Where nothing is expected, every step that counts must have ended well."""
-    asked = any(_asks_for_timeout(expectation) for expectation in order.expectations)
+def _exits(exit: Exit) -> Iterator[Objection]:
+    """Where nothing is expected, every step that counts must have ended well; a timeout is told as what it is."""
     for step in exit.steps:
-        excused = step.excused or step.ok or not step.counts or step.error is not None
-        if excused or (timed_out(exit, step) and not asked):
+        if step.excused or step.ok or not step.counts or step.error is not None or timed_out(exit, step):
             continue
         how = ending(step.exit)
         kind = FailureKind.SIGNAL if step.exit.signal else FailureKind.EXIT

@@ -50,11 +50,6 @@ class Condition(Struct, frozen=True):
     test: Closure
     names: tuple[str, ...]
 
-    @property
-    def asks_for_timeout(self) -> bool:
-        """Whether it speaks of a timeout, which then is no failure of its own."""
-        return any(name == "exit.timeout" or name.endswith(".exit.timeout") for name in self.names)
-
 
 def condition(expectation: ExpectOrder) -> Condition:
     """The compiled tree of an expectation; runs of one cell share it, so that it is compiled once.
