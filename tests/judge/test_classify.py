@@ -277,6 +277,28 @@ def test_an_oracle_that_is_not_required_may_be_missing(order: Any, ended: Any) -
     assert decide(order(oracles=optional), ended(), said(skipped="x")).verdict is Verdict.PASS
 
 
+def test_oracles_that_were_all_skipped_excuse_no_crash(order: Any, ended: Any, step: Any, expect: Any) -> None:
+    optional = (OracleOrder("sqlite.integrity", "sqlite.integrity", required=False),)
+    for name in ("oracle.ok", "oracle.sqlite.integrity.ok"):
+        decision = decide(
+            order(oracles=optional, expectations=(expect(name),)), ended(step(signal=11)), said(skipped="x")
+        )
+        assert told(decision)[:2] == ("fail", "signal")
+        assert decide(order(oracles=optional, expectations=(expect(name),)), ended(), said(skipped="x")).reason == ""
+
+
+@pytest.mark.parametrize("name", ["oracle.ok", "faults.recovered"])
+def test_an_expectation_over_nothing_excuses_no_crash(
+    order: Any, ended: Any, step: Any, expect: Any, name: str
+) -> None:
+    assert told(decide(order(expectations=(expect(name),)), ended(step(signal=11))))[:2] == ("fail", "signal")
+    assert decide(order(expectations=(expect(name),)), ended()).verdict is Verdict.PASS
+    both = Binary("and", Name(tuple(name.split("."))), Binary("==", Name(("exit", "code")), Integer(3)))
+    assert decide(order(expectations=(expect(both),)), ended(step(code=3))).verdict is Verdict.PASS
+    neither = expect(Unary("not", Name(tuple(name.split(".")))))
+    assert told(decide(order(expectations=(neither,)), ended()))[:2] == ("fail", "expect")
+
+
 def test_the_authors_words_tell_why_an_oracle_matters(order: Any, ended: Any, expect: Any) -> None:
     asked = order(oracles=ORACLE, expectations=(expect("oracle.ok", why="every commit is there"),))
     decision = decide(asked, ended(), said(ok=False, message="row 7 missing"))

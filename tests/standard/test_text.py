@@ -98,7 +98,7 @@ def test_what_was_not_kept_is_not_absent(tmp_path: Path) -> None:
     assert judge(Contains(), seen, text="last").ok
     assert not judge(Contains(), seen, text="first", absent=True).ok
     for absent in (True, False):
-        with pytest.raises(UnableError, match="3,000 bytes of the output were not kept, and \"fatal\" may be there"):
+        with pytest.raises(UnableError, match='3,000 bytes of the output were not kept, and "fatal" may be there'):
             judge(Contains(), seen, text="fatal", absent=absent)
     with pytest.raises(UnableError, match="not kept"):
         judge(Matches(), seen, pattern="^ic$")  # what is left of a line is not the line

@@ -20,7 +20,10 @@ _decoder = msgspec.json.Decoder(Expr)
 
 
 class Holds(Enum):
-    """What became of an expectation; undecided: campaign cannot tell, idle: it does not apply to this cell."""
+    """What became of an expectation; undecided: campaign cannot tell.
+
+    Idle: it does not apply to this cell, or is true only because there is nothing that it asks about.
+    """
 
     YES = "yes"
     NO = "no"
@@ -45,10 +48,11 @@ class Outcome(Struct, frozen=True):
 
 
 class Condition(Struct, frozen=True):
-    """A compiled expectation and the names it asks for, in the order in which they stand."""
+    """A compiled expectation and the names it asks for, in the order in which they stand, but for ``output``."""
 
     test: Closure
     names: tuple[str, ...]
+    asks_no_output: bool
 
 
 def condition(expectation: ExpectOrder) -> Condition:
@@ -62,10 +66,11 @@ def condition(expectation: ExpectOrder) -> Condition:
 @lru_cache(maxsize=4096)
 def _compiled(tree: bytes) -> Condition:
     expression = _decoder.decode(tree)
-    written = (part.text if isinstance(part, Name) else part.name for part in references(expression))
+    written = dict.fromkeys(part.text if isinstance(part, Name) else part.name for part in references(expression))
     return Condition(
         test=compile_expression(expression, lambda name: lambda observation: observation(name)),
-        names=tuple(dict.fromkeys(name for name in written if name != "output")),
+        names=tuple(name for name in written if name != "output"),
+        asks_no_output="output" not in written,
     )
 
 
@@ -76,7 +81,8 @@ def evaluate_expectation(expectation: ExpectOrder, observation: Observation) -> 
         compiled = condition(expectation)
         names = compiled.names
         if compiled.test(observation) is True:
-            return Outcome(expectation, Holds.YES, names)
+            empty = compiled.asks_no_output and bool(names) and all(map(observation.is_over_nothing, names))
+            return Outcome(expectation, Holds.IDLE if empty else Holds.YES, names)
     except NotApplicable:
         return Outcome(expectation, Holds.IDLE, names)
     except Missing as missing:

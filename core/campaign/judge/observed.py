@@ -79,6 +79,12 @@ class Observation:
             case _:
                 return self._plain(name)
 
+    def is_over_nothing(self, name: str) -> bool:
+        """Whether what ``name`` says is true because there is nothing to ask: no fault, no oracle that judged."""
+        if name == "oracle.ok":
+            return all(self._oracles[label].ok is None for label in self._counting if label in self._oracles)
+        return name.startswith("faults.") and not self._order.faults
+
     def _plain(self, name: str) -> Value:
         known: dict[str, Value | None] = {
             "elapsed": seconds(elapsed_s(self._exit)),
@@ -139,9 +145,8 @@ class Observation:
     # --- oracles ---
 
     def _all_oracles(self) -> bool:
-        counting = [each.label for each in self._asked if not each.advisory]
         undecided: Undecided | None = None
-        for label in counting:
+        for label in self._counting:
             try:
                 if not self._judged(label):
                     return False
@@ -155,11 +160,15 @@ class Observation:
 
     def objections(self, name: str) -> list[str]:
         """What the oracles that ``name`` (``oracle.ok``, ``oracle.LABEL.ok``) speaks of object to, label first."""
-        labels = [each.label for each in self._asked if not each.advisory]
+        labels = self._counting
         if name != "oracle.ok":
             labels = [_split(name.removeprefix("oracle."), (each.label for each in self._asked))[0]]
         records = [self._oracles[label] for label in labels if label in self._oracles]
         return [f"{record.label}: {record.message}".rstrip(": ") for record in records if record.ok is False]
+
+    @property
+    def _counting(self) -> list[str]:
+        return [each.label for each in self._asked if not each.advisory]
 
     @property
     def _asked(self) -> tuple[OracleOrder | WatchOrder, ...]:
