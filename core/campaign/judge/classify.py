@@ -27,6 +27,7 @@ from campaign.records import (
     OracleRecord,
     Order,
     Reason,
+    StepExit,
     Stop,
     Verdict,
     WatchExit,
