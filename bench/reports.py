@@ -67,12 +67,12 @@ def measure(*, short: bool) -> list[Result]:
 
 
 def fill(workspace: Path, runs: int, seed: int = 7, *, apart: bool = False) -> CampaignRow:
-    """A ledger with one finished campaign: voltage x frequency x temperature under two loads.
+    """A finished campaign more in a ledger: voltage x frequency x temperature under two loads, by its ``seed``.
 
     ``apart``: the worst that can be analyzed; every run is a cell of its own, has a fault, and fails in its own way.
     """
-    workspace.mkdir(parents=True)
-    campaign = "margins-20261120T180000Z-ab12"
+    workspace.mkdir(parents=True, exist_ok=True)
+    campaign = f"margins-20261120T180000Z-{seed:04x}"
     row = CampaignRow(
         id=campaign,
         name="margins",
@@ -124,7 +124,7 @@ def _orders(row: CampaignRow, runs: int, drawn: random.Random) -> Iterator[tuple
             metrics=(MetricOrder("ops", r"ops: ([\d.]+)"),),
         )
         order = Order(
-            token=f"{index:032x}",
+            token=f"{row.id[-4:]}{index:028x}",
             epoch=1,
             campaign=row.id,
             campaign_name=row.name,
@@ -154,8 +154,10 @@ def _apart(order: Order) -> Order:
     )
 
 
-def _injected(fault: FaultOrder) -> FaultExit:
-    return FaultExit(fault.label, fault.fault, 1.0, injected_at_s=1.0, detected_at_s=1.2, recovered_at_s=2.5)
+def _injected(fault: FaultOrder, number: float) -> FaultExit:
+    """Detected and recovered from at times of its own."""
+    detected, recovered = round(1 + number / 50, 6), round(2 + number / 20, 6)
+    return FaultExit(fault.label, fault.fault, 1.0, injected_at_s=1.0, detected_at_s=detected, recovered_at_s=recovered)
 
 
 def _story(
@@ -185,7 +187,7 @@ def _story(
         duration_s=seconds,
         boot_id="8d0e",
         steps=(step,),
-        faults=tuple(map(_injected, order.faults)),
+        faults=tuple([_injected(fault, number) for fault in order.faults]),
         granted={"board": (slot,)},
         output=OutputRecord("output.log", 4000),
     )

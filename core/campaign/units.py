@@ -66,7 +66,7 @@ class Quantity:
     __slots__ = ("dimension", "unit", "value")
 
     def __init__(self, value: Number, dimension: Dimension, unit: str) -> None:
-        object.__setattr__(self, "value", Fraction(value))
+        object.__setattr__(self, "value", value if type(value) is Fraction else Fraction(value))
         object.__setattr__(self, "dimension", dimension)
         object.__setattr__(self, "unit", unit)
 

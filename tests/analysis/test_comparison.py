@@ -7,19 +7,23 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.analysis.conftest import make_glance
 
 from campaign.analysis.comparison import Change, Compared, Comparison, by_name, compare, variant
-from campaign.ledger.rows import Glance
+from campaign.ledger.rows import Outcome
 
 
-def runs(cell: str, verdicts: str, **changes: Any) -> list[Glance]:
+def make_outcome(cell: str, verdict: str, **changes: Any) -> Outcome:
+    base: dict[str, Any] = {"instance": "m", "cell": cell, "seed": 1, "attempt": 1, "cause": "plan"}
+    return Outcome(**{**base, "verdict": verdict, "duration_s": 2.0, "axes": {"x": cell}, **changes})
+
+
+def runs(cell: str, verdicts: str, **changes: Any) -> list[Outcome]:
     """One run a letter, its seed the place: p, f, e(rror), c(anceled), and r: passed on a retry."""
     words = {"p": "pass", "f": "fail", "e": "error", "c": "canceled", "r": "pass"}
     found = []
     for seed, letter in enumerate(verdicts):
         retried = {"attempt": 2, "cause": "policy"} if letter == "r" else {}
-        found.append(make_glance({"x": cell}, words[letter], cell=cell, seed=seed, **retried, **changes))
+        found.append(make_outcome(cell, words[letter], seed=seed, **retried, **changes))
     return found
 
 
@@ -66,8 +70,8 @@ def test_runs_are_paired_by_their_seeds() -> None:
 
 def test_many_cells_that_differ_by_chance_are_no_finding() -> None:
     """One cell in a hundred with p = 0.03 proves nothing: the chance is corrected for all that were looked at."""
-    a = [glance for number in range(100) for glance in runs(f"c{number}", "ppppppff")]
-    b = [glance for number in range(100) for glance in runs(f"c{number}", "fffffffp" if number == 7 else "ppppppff")]
+    a = [run for number in range(100) for run in runs(f"c{number}", "ppppppff")]
+    b = [run for number in range(100) for run in runs(f"c{number}", "fffffffp" if number == 7 else "ppppppff")]
     found = compare(a, b, (by_name, by_name))
     assert all(each.change is Change.STILL_FAILING for each in found.cells)
     assert all(each.chance == 1.0 for each in found.cells)
@@ -84,8 +88,8 @@ def test_the_whole_counts_common_cells_only() -> None:
 
 def test_many_small_losses_are_one_regression() -> None:
     """No cell shows it, for each failed before; all together they do."""
-    a = [glance for number in range(16) for glance in runs(f"c{number}", "ppppppppff")]
-    b = [glance for number in range(16) for glance in runs(f"c{number}", "ppppppffff")]
+    a = [run for number in range(16) for run in runs(f"c{number}", "ppppppppff")]
+    b = [run for number in range(16) for run in runs(f"c{number}", "ppppppffff")]
     found = compare(a, b, (by_name, by_name))
     assert found.changes == {Change.STILL_FAILING: 16}
     assert found.overall.worse
@@ -93,8 +97,8 @@ def test_many_small_losses_are_one_regression() -> None:
 
 
 def test_what_takes_longer_is_found() -> None:
-    a = [make_glance({}, cell=f"c{n}", seed=n, duration_s=1.0 + n / 100, metrics={"ops": "5"}) for n in range(30)]
-    b = [make_glance({}, cell=f"c{n}", seed=n, duration_s=2.0 + n / 100, metrics={"ops": "5"}) for n in range(30)]
+    a = [make_outcome(f"c{n}", "pass", seed=n, duration_s=1.0 + n / 100, metrics={"ops": "5"}) for n in range(30)]
+    b = [make_outcome(f"c{n}", "pass", seed=n, duration_s=2.0 + n / 100, metrics={"ops": "5"}) for n in range(30)]
     first, second = compare(a, b, (by_name, by_name)).shifts
     assert (first.metric, first.effect, first.unit) == ("duration", 1.0, "s")
     assert first.chance < 1e-6
@@ -102,14 +106,14 @@ def test_what_takes_longer_is_found() -> None:
 
 
 def test_runs_that_failed_are_not_timed() -> None:
-    a = [make_glance({}, cell=f"c{n}", duration_s=1.0) for n in range(5)]
-    b = [make_glance({}, "fail", cell=f"c{n}", duration_s=9.0) for n in range(5)]
+    a = [make_outcome(f"c{n}", "pass", duration_s=1.0) for n in range(5)]
+    b = [make_outcome(f"c{n}", "fail", duration_s=9.0) for n in range(5)]
     assert compare(a, b, (by_name, by_name)).shifts == ()
 
 
 def test_variants_are_paired_by_all_other_axes() -> None:
-    def cells(sync: str, verdict: str) -> list[Glance]:
-        return [make_glance({"sync": sync, "n": n}, verdict, seed=n) for n in (1, 2)]
+    def cells(sync: str, verdict: str) -> list[Outcome]:
+        return [make_outcome("", verdict, axes={"sync": sync, "n": n}, seed=n) for n in (1, 2)]
 
     found = compare(
         cells("off", "fail") + cells("full", "pass") + cells("normal", "pass"),
@@ -128,8 +132,8 @@ VERDICTS = st.dictionaries(st.sampled_from("abcd"), st.text("pfecr", max_size=6)
 
 @given(VERDICTS, VERDICTS)
 def test_the_other_way_round_is_the_mirror(a: dict[str, str], b: dict[str, str]) -> None:
-    def side(verdicts: dict[str, str]) -> list[Glance]:
-        return [glance for cell, letters in verdicts.items() for glance in runs(cell, letters)]
+    def side(verdicts: dict[str, str]) -> list[Outcome]:
+        return [run for cell, letters in verdicts.items() for run in runs(cell, letters)]
 
     there = compare(side(a), side(b), (by_name, by_name))
     back = compare(side(b), side(a), (by_name, by_name))

@@ -96,6 +96,21 @@ def test_a_glance_tells_which_attempt_decides_in_the_order_of_admission(ledger: 
     assert (found[1].axes, found[1].duration_s, found[2].duration_s) == ({"v": "850mV"}, 0.5, None)
 
 
+def test_an_outcome_is_of_the_attempt_that_decides_and_has_axes_only_where_they_are_wanted(
+    ledger: Ledger, path: str
+) -> None:
+    ledger.commit(whole(make_order(9, axes={"v": "1V"}, seed=2**64 - 1)))
+    ledger.commit(whole(make_order(0), Verdict.FAIL, again="policy"))
+    ledger.commit(whole(make_order(0, 2), cause="policy"))
+    with LedgerReader(path) as reader:
+        found, with_axes = list(reader.outcomes("demo-1")), list(reader.outcomes("demo-1", axes=True))
+    assert [(each.cell, each.seed, each.verdict, each.flaky) for each in found] == [
+        ("c9", 2**64 - 1, "pass", False),
+        ("c0", 0, "pass", True),
+    ]
+    assert (found[0].axes, with_axes[0].axes) == ({}, {"v": "1V"})
+
+
 def test_an_order_that_cannot_be_read_any_more_is_an_error(ledger: Ledger, path: str) -> None:
     order = make_order()
     ledger.commit(whole(order))
@@ -104,6 +119,9 @@ def test_an_order_that_cannot_be_read_any_more_is_an_error(ledger: Ledger, path:
         reader.record(order.token)
     with LedgerReader(path) as reader, pytest.raises(LedgerError, match="cannot be read"):
         list(reader.glances("demo-1"))
+    for axes in (False, True):
+        with LedgerReader(path) as reader, pytest.raises(LedgerError, match="cannot be read"):
+            list(reader.outcomes("demo-1", axes=axes))
 
 
 def test_walking_through_many_runs_costs_constant_memory(ledger: Ledger, path: str) -> None:
@@ -112,9 +130,11 @@ def test_walking_through_many_runs_costs_constant_memory(ledger: Ledger, path: s
     with LedgerReader(path) as reader:
         next(reader.deciding_attempts("demo-1"))
         next(reader.glances("demo-1"))
+        next(reader.outcomes("demo-1", axes=True))
         tracemalloc.start()
         assert sum(1 for _ in reader.deciding_attempts("demo-1")) == 8_000
         assert sum(1 for _ in reader.glances("demo-1")) == 8_000
+        assert sum(1 for _ in reader.outcomes("demo-1", axes=True)) == 8_000
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 3_000_000

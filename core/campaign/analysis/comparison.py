@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from statistics import median
 
 from msgspec import Struct
@@ -18,16 +19,17 @@ from campaign.analysis.cells import label_of
 from campaign.analysis.distributions import DistributionTally, Series
 from campaign.analysis.ranks import mann_whitney
 from campaign.analysis.statistics import binomial_test, fisher, holm, newcombe, wilson
-from campaign.ledger.rows import Glance
+from campaign.ledger.rows import Outcome
 
 #: A chance value below this, corrected, is called significant.
 LEVEL = 0.05
 #: Numbers that a comparison of medians needs on each side.
 _FEWEST = 3
+_REMEMBERED = 65_536
 _VALID = frozenset({"pass", "fail"})
 
 #: The name of the cell that a run belongs to, as far as both sides share it; None: it is not compared.
-Identity = Callable[[Glance], str | None]
+Identity = Callable[[Outcome], str | None]
 
 
 class Change(StrEnum):
@@ -59,12 +61,12 @@ class Count(Struct):
         """The valid ones: an error is no failure of what is tested."""
         return self.passed + self.failed
 
-    def add(self, glance: Glance) -> None:
+    def add(self, run: Outcome) -> None:
         """Count a run."""
-        match glance.verdict:
+        match run.verdict:
             case "pass":
                 self.passed += 1
-                self.flaky += glance.flaky
+                self.flaky += run.flaky
             case "fail":
                 self.failed += 1
             case "error":
@@ -154,7 +156,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class _Cell(Struct):
+    """The runs of a cell; ``before`` are the valid ones of A by their seeds, and whether they passed."""
+
     instance: str
+    before: dict[int, bool] = {}
     a: Count | None = None
     b: Count | None = None
     pairs: int = 0
@@ -173,49 +178,48 @@ class _Pairs:
     def __init__(self) -> None:
         self.cells: dict[str, _Cell] = {}
         self.numbers = (DistributionTally(0), DistributionTally(0))
-        self._before: dict[tuple[str, int], bool] = {}
 
-    def first(self, glance: Glance, cell: str) -> None:
+    def first(self, run: Outcome, cell: str) -> None:
         """Take a run of A."""
-        found = self._cell(glance, cell)
+        found = self._cell(run, cell)
         found.a = found.a if found.a is not None else Count()
-        found.a.add(glance)
-        if glance.verdict in _VALID:
-            self._before[cell, glance.seed] = glance.verdict == "pass"
-        self._measure(0, glance)
+        found.a.add(run)
+        if run.verdict in _VALID:
+            found.before[run.seed] = run.verdict == "pass"
+        self._measure(0, run)
 
-    def second(self, glance: Glance, cell: str) -> None:
+    def second(self, run: Outcome, cell: str) -> None:
         """Take a run of B."""
-        found = self._cell(glance, cell)
+        found = self._cell(run, cell)
         found.b = found.b if found.b is not None else Count()
-        found.b.add(glance)
-        before, now = self._before.get((cell, glance.seed)), glance.verdict == "pass"
-        if before is not None and glance.verdict in _VALID:
+        found.b.add(run)
+        before, now = found.before.get(run.seed), run.verdict == "pass"
+        if before is not None and run.verdict in _VALID:
             found.pairs += 1
             found.fixed += now and not before
             found.regressed += before and not now
-        self._measure(1, glance)
+        self._measure(1, run)
 
-    def _cell(self, glance: Glance, cell: str) -> _Cell:
+    def _cell(self, run: Outcome, cell: str) -> _Cell:
         found = self.cells.get(cell)
         if found is None:
-            found = self.cells[cell] = _Cell(glance.instance)
+            found = self.cells[cell] = _Cell(run.instance)
         return found
 
-    def _measure(self, side: int, glance: Glance) -> None:
-        if glance.verdict == "pass":
-            self.numbers[side].add(glance)
+    def _measure(self, side: int, run: Outcome) -> None:
+        if run.verdict == "pass":
+            self.numbers[side].add(run)
 
 
-def compare(a: Iterable[Glance], b: Iterable[Glance], identities: tuple[Identity, Identity]) -> Comparison:
+def compare(a: Iterable[Outcome], b: Iterable[Outcome], identities: tuple[Identity, Identity]) -> Comparison:
     """Two sides; ``identities`` name the cells of each.  Memory grows with cells and runs, by some bytes for each."""
     pairs = _Pairs()
-    for glance in a:
-        if glance.decides and (cell := identities[0](glance)) is not None:
-            pairs.first(glance, cell)
-    for glance in b:
-        if glance.decides and (cell := identities[1](glance)) is not None:
-            pairs.second(glance, cell)
+    for run in a:
+        if (cell := identities[0](run)) is not None:
+            pairs.first(run, cell)
+    for run in b:
+        if (cell := identities[1](run)) is not None:
+            pairs.second(run, cell)
     left_out = max(len(side.left_out) for side in pairs.numbers)
     cells = list(_compared(pairs.cells))
     return Comparison(
@@ -226,19 +230,19 @@ def compare(a: Iterable[Glance], b: Iterable[Glance], identities: tuple[Identity
     )
 
 
-def by_name(glance: Glance) -> str | None:
+def by_name(run: Outcome) -> str | None:
     """A cell is called by its own name."""
-    return glance.cell
+    return run.cell
 
 
 def variant(axis: str, value: str) -> Identity:
     """Cells with that value of an axis, called by everything else, so that variants have the same names."""
 
-    def name(glance: Glance) -> str | None:
-        if axis not in glance.axes or label_of(glance.axes[axis]) != value:
+    def name(run: Outcome) -> str | None:
+        if axis not in run.axes or label_of(run.axes[axis]) != value:
             return None
-        others = (f"{other}={label_of(each)}" for other, each in glance.axes.items() if other != axis)
-        return f"{glance.instance}[{','.join(others)}]"
+        others = (f"{other}={label_of(each)}" for other, each in run.axes.items() if other != axis)
+        return f"{run.instance}[{','.join(others)}]"
 
     return name
 
@@ -272,8 +276,12 @@ def _compared(cells: Mapping[str, _Cell]) -> Iterator[Compared]:
         )
 
 
+#: Of very many cells most have the counts of another one.
+_fisher, _newcombe = lru_cache(_REMEMBERED)(fisher), lru_cache(_REMEMBERED)(newcombe)
+
+
 def _chance(a: Count, b: Count) -> float:
-    return fisher(a.passed, a.failed, b.passed, b.failed)
+    return _fisher(a.passed, a.failed, b.passed, b.failed)
 
 
 def _change(a: Count, b: Count, chance: float | None) -> Change:
@@ -301,7 +309,7 @@ def _difference(a: Count | None, b: Count | None) -> float | None:
 
 
 def _interval(a: Count | None, b: Count | None) -> tuple[float, float] | None:
-    return newcombe(b.passed, b.trials, a.passed, a.trials) if a is not None and b is not None else None
+    return _newcombe(b.passed, b.trials, a.passed, a.trials) if a is not None and b is not None else None
 
 
 # --- all of them ------------------------------------------------------------------------------------------------

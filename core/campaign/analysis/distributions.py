@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite
 from random import Random
+from typing import Protocol
 
 from campaign.analysis.cells import label_of
-from campaign.ledger.rows import Glance
 from campaign.records.overview import Bin, Distribution
 from campaign.units import UNITS, UnitError, parse_quantity
 
@@ -36,6 +36,26 @@ class Series:
             self.kept[place] = number, passed
 
 
+class Measured(Protocol):
+    """An attempt of which numbers are known: its ``metrics`` as they were printed."""
+
+    @property
+    def instance(self) -> str:
+        """What it is of."""
+
+    @property
+    def verdict(self) -> str | None:
+        """What it came to."""
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long it took."""
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """What it measured."""
+
+
 class DistributionTally:
     """Collects durations and metrics by instance; draws from a seed, so that a report comes out the same again."""
 
@@ -44,15 +64,15 @@ class DistributionTally:
         self.series: dict[tuple[str, str, str], Series] = {}
         self.left_out: set[tuple[str, str, str]] = set()
 
-    def add(self, glance: Glance) -> None:
+    def add(self, attempt: Measured) -> None:
         """Take what an attempt measured."""
-        passed = glance.verdict == "pass"
-        if glance.duration_s is not None and isfinite(glance.duration_s):
-            self._add(("duration", glance.instance, "s"), glance.duration_s, passed)
-        for name, text in glance.metrics.items():
+        passed = attempt.verdict == "pass"
+        if attempt.duration_s is not None and isfinite(attempt.duration_s):
+            self._add(("duration", attempt.instance, "s"), attempt.duration_s, passed)
+        for name, text in attempt.metrics.items():
             number, unit = read_number(text)
             if number is not None:
-                self._add((name, glance.instance, unit), number, passed)
+                self._add((name, attempt.instance, unit), number, passed)
 
     def _add(self, name: tuple[str, str, str], number: float, passed: bool) -> None:
         series = self.series.get(name)

@@ -73,7 +73,7 @@ def command(
         rows = tuple(as_it_stands(workspace, row) for row in sides)
         known = [(row, read_beside(row.run_root)) for row in rows]
         differing = [] if variants else differences(known[0], known[1])
-        first, second = (ledger.glances(row.id, axes=variants is not None) for row in rows)
+        first, second = (ledger.outcomes(row.id, axes=variants is not None) for row in rows)
         found = compare(first, second, identities)
     if variants is not None:
         _check_variants(variants, found)

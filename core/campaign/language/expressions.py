@@ -249,6 +249,8 @@ def _either(expr: Binary, bind: Bind) -> Closure:
 def _relation(expr: Binary, bind: Bind) -> Closure:
     function = _OPERATORS[expr.operator]
     left, right = compile_expression(expr.left, bind), compile_expression(expr.right, bind)
+    if expr.operator not in _ARITHMETIC:
+        return lambda environment: _tried(function, expr, left(environment), right(environment))
     return lambda environment: _applied(function, expr, left(environment), right(environment))
 
 
@@ -338,18 +340,25 @@ def _call(expr: Call, bind: Bind) -> Closure:
     if function is None:
         raise EvaluationError(f"{expr.function} is not a function", expr.span)
     arguments = [compile_expression(argument, bind) for argument in expr.arguments]
+    if len(arguments) == 1:
+        only = arguments[0]
+        return lambda environment: _applied(function, expr, only(environment))
     return lambda environment: _applied(function, expr, *[argument(environment) for argument in arguments])
 
 
 def _applied(function: Callable[..., Any], expr: Unary | Binary | Call, *operands: Value) -> Value:
+    value = _tried(function, expr, *operands)
+    _bounded(value, expr.span)
+    return value
+
+
+def _tried(function: Callable[..., Any], expr: Unary | Binary | Call, *operands: Value) -> Value:
     try:
-        value = function(*operands)
+        return cast("Value", function(*operands))
     except ZeroDivisionError:
         raise EvaluationError("a division by zero", expr.span) from None
     except (UnitError, TypeError, ValueError) as error:
         raise EvaluationError(_sentence(error, operands), expr.span) from None
-    _bounded(value, expr.span)
-    return cast("Value", value)
 
 
 def _sentence(error: Exception, operands: tuple[Value, ...]) -> str:
@@ -414,6 +423,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "*": operator.mul,
     "/": _divide,
 }
+#: What makes numbers, which may grow; all else says yes or no.
+_ARITHMETIC = frozenset("+-*/")
 _BINARY: dict[str, Callable[[Binary, Bind], Closure]] = {
     "and": _both,
     "or": _either,

@@ -49,7 +49,9 @@ class Reading:
                 yield from rows
 
     def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
-        return next(self._rows(query, *values), None)
+        with errors(self.path, unreadable):
+            found: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
+            return found
 
     def _count(self, query: str, *values: Any) -> int:
         row = self._one(query, *values)

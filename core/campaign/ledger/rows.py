@@ -178,6 +178,28 @@ class Glance(Struct, frozen=True, kw_only=True):
         return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
 
 
+class Outcome(Struct, frozen=True):
+    """What became of a run, by the attempt that decides it: the least that a comparison of campaigns needs.
+
+    ``axes`` are there where they were asked for; ``metrics``, texts as printed, where the run passed.
+    """
+
+    instance: str
+    cell: str
+    seed: int
+    attempt: int
+    cause: str
+    verdict: str | None
+    duration_s: float | None
+    axes: dict[str, Any] = {}
+    metrics: dict[str, str] = {}
+
+    @property
+    def flaky(self) -> bool:
+        """A pass on a retry."""
+        return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
+
+
 class Trial(Struct, frozen=True):
     """The attempt that decides a run, as analyses read it by the 100,000: what is large is read where it is needed.
 

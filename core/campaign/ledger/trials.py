@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from campaign.ledger.reading import DECIDES, Reading, decode_exit, decode_oracles, decode_order
-from campaign.ledger.rows import Trial
+from campaign.ledger.rows import Outcome, Trial, seed_of
 from campaign.records import Exit, FaultExit, OracleRecord, Order
 
 _COLUMNS = ", ".join(f"a.{name}" for name in Trial.__struct_fields__[:-2])
@@ -53,6 +53,24 @@ class Shape(Struct, frozen=True):
     watches: tuple[Named, ...] = ()
 
 
+class AxesOf(Struct, frozen=True):
+    """What is read of an order where only its axes are asked about."""
+
+    axes: dict[str, Any] = {}
+
+
+class Metrics(Struct, frozen=True):
+    """The metrics of a step."""
+
+    metrics: dict[str, str] = {}
+
+
+class Measured(Struct, frozen=True):
+    """What is read of an exit record where only its metrics are asked about."""
+
+    steps: tuple[Metrics, ...] = ()
+
+
 class Faults(Struct, frozen=True):
     """What is read of an exit record where only its faults are asked about."""
 
@@ -66,11 +84,22 @@ SELECT {_COLUMNS}, a.order_blob, e.data FROM s CROSS JOIN attempt a ON a.id = s.
 LEFT JOIN blob e ON e.id = a.exit_blob
 WHERE {DECIDES}
 """
+#: The same with orders or without, and exit records of what passed.
+_OUTCOMES = f"""
+WITH s AS MATERIALIZED (SELECT id FROM attempt WHERE campaign = ?1 AND origin = 'plan' ORDER BY id LIMIT -1)
+SELECT a.instance, a.cell, a.seed, a.attempt, a.cause, a.verdict, a.duration_s, o.data, e.data
+FROM s CROSS JOIN attempt a ON a.id = s.id
+LEFT JOIN blob o ON ?2 AND o.id = a.order_blob
+LEFT JOIN blob e ON a.verdict = 'pass' AND e.id = a.exit_blob
+WHERE {DECIDES}
+"""
 _ORDER = "SELECT data FROM blob WHERE id = ?"
 _ORACLES = "SELECT oracles FROM judgement WHERE token = ? AND source = 'exec' ORDER BY id DESC LIMIT 1"
 
 _shape = msgspec.json.Decoder(Shape).decode
 _faults = msgspec.json.Decoder(Faults).decode
+_axes = msgspec.json.Decoder(AxesOf).decode
+_measured = msgspec.json.Decoder(Measured).decode
 
 
 class TrialQueries(Reading):
@@ -79,6 +108,19 @@ class TrialQueries(Reading):
     def trials(self, campaign: str) -> Iterator[Trial]:
         """The attempt that decides each run of the plan, in the order of admission; half the price of ``glances``."""
         return (Trial(*row) for row in self._rows(_TRIALS, campaign))
+
+    def outcomes(self, campaign: str, *, axes: bool = False) -> Iterator[Outcome]:
+        """What became of each run of the plan, in the order of admission; its axes only where they are wanted."""
+        return map(self._outcome, self._rows(_OUTCOMES, campaign, axes))
+
+    def _outcome(self, row: tuple[Any, ...]) -> Outcome:
+        instance, cell, seed, attempt, cause, verdict, duration_s, order, exit_ = row
+        axes = {} if order is None else self._decoded(_axes, (order,)).axes
+        steps = () if exit_ is None else self._decoded(_measured, (exit_,)).steps
+        metrics = (
+            steps[0].metrics if len(steps) == 1 else {k: text for each in steps for k, text in each.metrics.items()}
+        )
+        return Outcome(instance, cell, seed_of(seed), attempt, cause, verdict, duration_s, axes, metrics)
 
     def order_of(self, trial: Trial) -> Order:
         """What was to be done."""
