@@ -353,12 +353,15 @@ class Planner:
 
 
 def token_maker(epoch: int) -> Callable[[], str]:
-    """Names of attempts that no other owner makes; they rise, so that the ledger's index of them grows at its end."""
+    """Names of attempts that no other owner makes; they rise, so that the ledger's index of them grows at its end.
+
+    The planners of one daemon share its epoch and all count from one: 64 random bits keep millions of theirs apart.
+    """
     number = 0
 
     def make() -> str:
         nonlocal number
         number += 1
-        return f"{epoch:06x}-{number:08x}-{secrets.token_hex(4)}"
+        return f"{epoch:06x}-{number:08x}-{secrets.token_hex(8)}"
 
     return make
