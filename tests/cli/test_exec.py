@@ -47,7 +47,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_passing_campaign(campaign: Campaign, spec: Callable[..., Path], tmp_path: Path) -> None:
-    done = campaign("exec", spec("instance i { seeds 1..3; run t }"))
+    like_a_file = "group plan { instance json { run t } }"  # its folder must not be where plan.json is
+    done = campaign("exec", spec(f"instance i {{ seeds 1..2; run t }}\n{like_a_file}"))
     assert done.returncode == 0, done.stderr
     assert "3 runs" in done.stdout
     assert str(folder(tmp_path)) in done.stdout

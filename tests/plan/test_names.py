@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from campaign.plan.matrix import cells
 from campaign.plan.names import UnwritableError, directory_name, run_directory, value_text
+from campaign.plugins.api import Reporter
+from campaign.plugins.registry import Registry
 from campaign.units import Quantity, Value, parse_quantity
 
 from .made import axis, scenario
@@ -91,6 +93,16 @@ def test_a_directory_is_one_safe_segment(text: str) -> None:
 def test_hostile_names_are_changed_and_told_apart(text: str) -> None:
     assert directory_name(text) != text
     assert directory_name(text) != directory_name(text + "x")
+
+
+def test_a_file_of_a_campaign_is_no_directory_of_an_instance() -> None:
+    reporters = Registry()
+    found = [reporters.find("reporter", name) for name in reporters.names("reporter")]
+    own = {each.filename for each in found if isinstance(each, Reporter)}
+    assert own
+    for name in own | {"plan.json", "host.json", "summary.json", "events.ldjson", "shmoo.svg", "shmoo.png"}:
+        assert directory_name(name) != name
+        assert directory_name(name).startswith(name)
 
 
 @given(st.lists(st.text(max_size=150), unique=True, max_size=6))

@@ -24,6 +24,10 @@ PERCENT = "%"
 _DIRECTORY_SAFE = SAFE | frozenset("=,")
 _DIRECTORY_BYTES = 120
 _HASH_DIGITS = 16
+#: Files beside the folders of instances, reports among them: ``group plan { instance json { } }`` has another folder.
+_RECORDS = frozenset({"plan.json", "host.json", "summary.json", "events.ldjson"})
+_REPORTS = frozenset({"report.html", "report.md", "report.json", "github.md", "runs.csv", "junit.xml", "ctrf.json"})
+_OWN = _RECORDS | _REPORTS | {"shmoo.txt", "shmoo.svg", "shmoo.png"}
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
 
 
@@ -132,10 +136,11 @@ def _label_piece(part: str | Hole, slots: dict[str, tuple[int, int]]) -> Piece:
 def directory_name(text: str) -> str:
     """A directory's name for a cell or a label: safe characters only, at most 120 bytes, one path segment.
 
-    Where it had to be changed or shortened, a hash of the whole text follows, so that two texts never share one.
+    Where it had to be changed or shortened, or is the name of a file of campaign's own, a hash of the whole text
+    follows, so that two texts never share one.
     """
     safe = "".join(char if char in _DIRECTORY_SAFE else "_" for char in text)
-    if safe == text and 0 < len(text) <= _DIRECTORY_BYTES and text[0] not in ".-":
+    if safe == text and 0 < len(text) <= _DIRECTORY_BYTES and text[0] not in ".-" and text not in _OWN:
         return text
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_HASH_DIGITS // 2).hexdigest()
     kept = safe[: _DIRECTORY_BYTES - _HASH_DIGITS - 1].strip("_.-")
