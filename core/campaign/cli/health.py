@@ -12,16 +12,21 @@ from contextlib import closing
 from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
+from shlex import quote
 
 from msgspec import Struct
 
+from campaign.cli.recorded import is_served
 from campaign.diagnostics import CampaignError
 from campaign.engine.admission import DEADLINE_S, in_time
 from campaign.engine.capacity import VARIABLE as SLOTS
 from campaign.engine.capacity import read_slots
 from campaign.engine.devices import VISIBLE, Gpus, detect, visible
+from campaign.engine.leftovers import PUT_BACK_BY, left_behind
+from campaign.engine.releasing import waiting_for_a_person
 from campaign.engine.workspace import Workspace
 from campaign.ledger.opening import NETWORK_FILE_SYSTEMS, LedgerMissingError, errors, file_system, reader, unreadable
+from campaign.ledger.queries import LedgerReader
 from campaign.plugins.discovery import OWN_DISTRIBUTION
 from campaign.plugins.registry import KINDS, Plugin, Registry
 
@@ -102,6 +107,20 @@ def ledger(workspace: Workspace) -> Finding:
         diagnostic = error.diagnostics[0]
         return Finding("ledger", State.BROKEN, diagnostic.summary, diagnostic.hint)
     return Finding("ledger", State.OK, path)
+
+
+def left(path: str, *, served: bool) -> Iterator[Finding]:
+    """What runs left that a person has to see to, and what a crash left, where nobody is there to take it back."""
+    try:
+        with LedgerReader(path) as reading:
+            for each in waiting_for_a_person(reading):
+                run = f"{each.row.campaign}/{each.row.name}"
+                why = f"{run}: {'; '.join(each.why) or 'it is lost'}"
+                yield Finding("left over", State.NOTE, why, f"campaign release {quote(run)}")
+            for found in [] if served else left_behind(reading):
+                yield Finding("left over", State.NOTE, f"{found.run}: {found.sentence}", PUT_BACK_BY)
+    except CampaignError:
+        return  # told of the ledger
 
 
 def pidfd() -> Finding:
@@ -219,6 +238,7 @@ def examine(folder: str, registry: Registry) -> list[Finding]:
         pidfd(),
         workspace(folder, mounts),
         ledger(Workspace(folder)),
+        *left(Workspace(folder).ledger, served=is_served(folder)),
         open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         cgroup(),
         inotify(),

@@ -154,6 +154,7 @@ def _run_facts(view: RunView, row: AttemptRow, workspace: str) -> str:
             ("tier", view.tier),
             ("settings", ", ".join(f"{name} = {value}" for name, value in values.items())),
             ("state", _state(view.state, workspace)),
+            *(("left behind", each) for each in _left_behind(view, row, workspace)),
             ("verdict", _word(row)),
             ("reason", view.reason),
             ("why", _why(view)),
@@ -171,6 +172,16 @@ def _run_facts(view: RunView, row: AttemptRow, workspace: str) -> str:
 def _state(state: str, workspace: str) -> str:
     """What the ledger says, and that nobody is there who would say otherwise."""
     return f"{state}; {_ALONE}" if state in _UNDER_WAY and not is_served(workspace) else state
+
+
+def _left_behind(view: RunView, row: AttemptRow, workspace: str) -> Iterator[str]:
+    """What a crash left of it on the machine, while nobody is there to take it back."""
+    if view.state in _UNDER_WAY and not is_served(workspace):
+        # Late: most runs that are shown are over.
+        from campaign.engine.leftovers import left_behind
+
+        with open_ledger(workspace) as ledger:
+            yield from (each.sentence for each in left_behind(ledger) if each.run == f"{row.campaign}/{row.name}")
 
 
 def _fingerprint(view: RunView) -> str | None:

@@ -21,6 +21,7 @@ from campaign.cli.watching import Screen, Seen, Sheets, repeat
 from campaign.cli.workspace import find_workspace
 from campaign.engine import wire
 from campaign.engine.asking import SilentError, call
+from campaign.engine.leftovers import PUT_BACK_BY, Leftover, left_behind
 from campaign.engine.releasing import Held, waiting_for_a_person
 from campaign.engine.workspace import STALE_S, Workspace
 from campaign.ledger.opening import LedgerMissingError
@@ -91,7 +92,7 @@ class Beside(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """What ``--format json`` prints."""
+    """What ``--format json`` prints; ``left_behind`` is what a crash left, while nobody serves the workspace."""
 
     workspace: str
     holder: Holder | None
@@ -100,6 +101,7 @@ class Status(Struct, frozen=True, kw_only=True):
     lost: tuple[Lost, ...]
     queue: tuple[Queued, ...]
     beside: tuple[Beside, ...] = ()
+    left_behind: tuple[Leftover, ...] = ()
 
 
 @click.command("status")
@@ -176,10 +178,11 @@ def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> St
             held = ledger.held()
             lost = tuple(map(_lost, waiting_for_a_person(ledger)))
             beside = tuple(_beside(ledger, each) for each in ledger.requests(state=OPEN))
+            left = tuple(left_behind(ledger)) if holder is None else ()
     except LedgerMissingError:
         if not os.path.isdir(workspace) and workspace != find_workspace(None, {}, os.getcwd()):
             raise
-        controls, queue, held, lost, beside = [], (), {}, (), ()
+        controls, queue, held, lost, beside, left = [], (), {}, (), (), ()
     paused = any((row.campaign, row.verb) == ("", "pause") for row in controls)
     return Status(
         workspace=workspace,
@@ -189,6 +192,7 @@ def _status(workspace: str, holder: Holder | None, live: wire.Live | None) -> St
         lost=lost,
         queue=queue,
         beside=beside,
+        left_behind=left,
     )
 
 
@@ -244,6 +248,8 @@ def _text(status: Status) -> str:
         slots = ", ".join(f"{count} {name}" for name, count in status.held_slots.items())
         parts.append(f"held until a person releases them: {slots}")
     parts += [_waits(each) for each in status.lost]
+    parts += [visible(f"left by a crash, {each.run}: {each.sentence}") for each in status.left_behind]
+    parts += [PUT_BACK_BY] if status.left_behind else []
     if status.queue or not status.beside:
         parts.append(_queue(status.queue) if status.queue else "the queue is empty")
     parts += [visible(_asked(each)) for each in status.beside]

@@ -113,8 +113,8 @@ def look(order: Order) -> Scene:
         off = {hold.label for hold in found.exit.holds if hold.returned} if isinstance(found, Exited) else set()
         journal = undo.pending(private)
         back = [each for each in journal.entries if each.held and each.label in off]
-        left = (*(_inverse(order, each) for each in journal.entries if each not in back), *journal.damaged)
-        returned = tuple(_inverse(order, each) for each in back)
+        left = (*(inverse_in_words(order, each) for each in journal.entries if each not in back), *journal.damaged)
+        returned = tuple(inverse_in_words(order, each) for each in back)
     except OSError as error:
         trouble = str(error)
     return Scene(
@@ -129,7 +129,7 @@ def look(order: Order) -> Scene:
     )
 
 
-def _inverse(order: Order, entry: undo.UndoEntry) -> str:
+def inverse_in_words(order: Order, entry: undo.UndoEntry) -> str:
     """An entry of the journal in words: whose it is, and all that its provider wrote down to take it back."""
     words = ", ".join(
         f"{name} {value if isinstance(value, str) else _json(value)}" for name, value in entry.undo.items()
