@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from tests.waiting import PATIENCE_S, wait_for
 
 from campaign.engine.workspace import STALE_S
 
@@ -25,7 +26,6 @@ group g {
 }
 instance bad { prefer gpu = 2; script = "exit 3"; retry { attempts = 2 }; run t }
 """
-PATIENCE_S = 60.0
 
 
 class Yard:
@@ -87,10 +87,7 @@ class Onlooker:
         return self._path.read_text()
 
     def until(self, text: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while text not in self.said():
-            assert time.monotonic() < deadline, self.said()
-            time.sleep(0.05)
+        wait_for(lambda: text in self.said(), story=self.said)
 
     def end(self) -> int:
         return self.process.wait(PATIENCE_S)

@@ -7,11 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_for
 
 from campaign.ledger.queries import LedgerReader
 
@@ -281,10 +281,8 @@ instance bad { run t }
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while (
-        running.poll() is None and len(list(tmp_path.glob(".campaign/runs/*/bad/bad/seed-0/attempt-1/minimize/*"))) < 6
-    ):
-        time.sleep(0.02)
+    candidates = ".campaign/runs/*/bad/bad/seed-0/attempt-1/minimize/*"
+    wait_for(lambda: running.poll() is not None or len(list(tmp_path.glob(candidates))) >= 6)
     running.send_signal(signal.SIGKILL)
     running.wait()
     ended = campaign("exec", "--resume")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_for
 
 Campaign = Callable[..., "subprocess.CompletedProcess[str]"]
 SPEC = """
@@ -136,6 +137,11 @@ def test_a_run_without_oracles_passes_and_is_not_verified(campaign: Campaign, ra
     )
 
 
+def _later() -> None:
+    """The judgement of before is older by more than the clocks of disk and process may differ."""
+    time.sleep(0.2)
+
+
 def _touch(folder: Path) -> None:
     later = time.time() + 60
     os.utime(folder / "work/file", (later, later))
@@ -145,13 +151,13 @@ def _put_back(folder: Path) -> None:
     """Other bytes of the same date."""
     path = folder / "work/file"
     then = path.stat()
-    time.sleep(0.2)  # the judgement of before is older by more than the clocks of disk and process may differ
+    _later()
     path.write_text("DATA\n")
     os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
 
 
 def _remove(folder: Path) -> None:
-    time.sleep(0.2)
+    _later()
     (folder / "work/file").unlink()
 
 
@@ -200,7 +206,7 @@ def test_an_oracle_that_objects_to_what_was_changed_proves_nothing(campaign: Cam
     rewrite(ran, ('file.exists { path = "file" }', 'text.contains { file = "file"; text = "data" }'))
     told = recheck(campaign)
     assert outcomes(told) == ["same"] * 3, told
-    time.sleep(0.2)
+    _later()
     (folder_of(ran, "ok") / "work/file").write_text("DATA\n")
     told = recheck(campaign)
     assert outcomes(told) == ["not verified", "same", "same"]
@@ -208,7 +214,7 @@ def test_an_oracle_that_objects_to_what_was_changed_proves_nothing(campaign: Cam
 
 
 def test_a_folder_that_was_copied_with_its_dates_is_the_same(campaign: Campaign, ran: Path) -> None:
-    time.sleep(0.2)
+    _later()
     shutil.copytree(ran / ".campaign/runs", ran / "copied")
     shutil.rmtree(ran / ".campaign/runs")
     (ran / "copied").rename(ran / ".campaign/runs")
@@ -314,10 +320,7 @@ def test_a_daemon_writes_for_it_and_an_archive_is_judged_too(campaign: Campaign,
         stderr=subprocess.DEVNULL,
     )
     try:
-        end = time.monotonic() + 60
-        while not (ran / ".campaign/daemon.sock").exists():
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_for((ran / ".campaign/daemon.sock").exists)
         assert outcomes(recheck(campaign)) == ["same"] * 3
         assert recorded(ran)[2] == ["exec"] * 3 + ["recheck"] * 3
     finally:

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.waiting import PATIENCE_S, wait_for
 
 from campaign.diagnostics import CampaignError
 from campaign.engine import asking, wire
@@ -26,7 +26,6 @@ from campaign.ledger.queries import LedgerReader
 
 from .conftest import make_campaign
 
-_PATIENCE_S = 60.0
 _NOBODY = 65534
 
 
@@ -45,10 +44,7 @@ class Daemon:
         return self.log.read_text()
 
     def until(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while not done():
-            assert time.monotonic() < deadline, self.said()
-            time.sleep(0.02)
+        wait_for(done, story=self.said)
 
     def call(self) -> Line:
         line = call(self.workspace)
@@ -56,7 +52,7 @@ class Daemon:
         return line
 
     def raw(self) -> socket.socket:
-        sock = wire.connect(self.workspace, _PATIENCE_S)
+        sock = wire.connect(self.workspace, PATIENCE_S)
         assert sock is not None
         return sock
 
@@ -71,7 +67,7 @@ class Daemon:
         for number in (signal.SIGCONT, signal.SIGTERM):
             with suppress(ProcessLookupError):
                 self.process.send_signal(number)
-        return self.process.wait(_PATIENCE_S)
+        return self.process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +196,7 @@ def test_many_requests_in_one_write_are_answered_in_order(daemon: Daemon) -> Non
 
 def test_who_never_reads_is_hung_up_on_and_nobody_waits_for_it(daemon: Daemon) -> None:
     sock, line = daemon.raw(), request("fly", {}) * 1000
-    sock.settimeout(_PATIENCE_S)
+    sock.settimeout(PATIENCE_S)
     with pytest.raises((BrokenPipeError, ConnectionResetError)):
         for_ever(lambda: sock.sendall(line))
     assert daemon.live().queue
@@ -226,11 +222,8 @@ def test_more_clients_than_there_is_room_for_wait_for_others_to_leave(tmp_path: 
     with open(log, "wb") as out:
         command = [sys.executable, "-c", wrapper, "daemon", "--parallel", "1", "--workspace", str(folder)]
         process = subprocess.Popen(command, env=clean_environ, stdout=out, stderr=out)
-    deadline = time.monotonic() + _PATIENCE_S
-    while b"serves" not in log.read_bytes():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    crowd = [wire.connect(str(folder), _PATIENCE_S) for _ in range(100)]
+    wait_for(lambda: b"serves" in log.read_bytes(), story=log.read_text)
+    crowd = [wire.connect(str(folder), PATIENCE_S) for _ in range(100)]
     late = call(str(folder))
     assert late is not None
     for sock in crowd:
@@ -239,7 +232,7 @@ def test_more_clients_than_there_is_room_for_wait_for_others_to_leave(tmp_path: 
     assert late.ask("status", None, wire.Live).queue
     late.close()
     process.terminate()
-    assert process.wait(_PATIENCE_S) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_defect_in_one_clients_request_is_that_clients(daemon: Daemon) -> None:
@@ -262,7 +255,7 @@ def test_a_ledger_that_is_gone_stops_the_daemon(own: Daemon) -> None:
     ledger.rename(ledger.with_suffix(".away"))
     (answer,) = talk(own, request("pause", {}))
     assert answer["error"][0]["code"] in {"CAMP500", "CAMP506"}
-    assert own.process.wait(_PATIENCE_S) == 3
+    assert own.process.wait(PATIENCE_S) == 3
     assert "Traceback" not in own.said()
 
 
@@ -309,22 +302,22 @@ def test_another_user_is_hung_up_on(own: Daemon) -> None:
 
 def test_who_watches_hears_of_every_change(daemon: Daemon) -> None:
     watch = Watch(daemon.call())
-    assert watch.news(_PATIENCE_S) is not None
+    assert watch.news(PATIENCE_S) is not None
     line = daemon.call()
     line.ask("pause", wire.Control(), wire.Done)
-    assert watch.news(_PATIENCE_S) is not None
+    assert watch.news(PATIENCE_S) is not None
     line.ask("resume", wire.Control(), wire.Done)
-    assert watch.news(_PATIENCE_S) is not None
+    assert watch.news(PATIENCE_S) is not None
     line.close()
     watch.close()
 
 
 def test_who_watches_a_daemon_that_goes_is_told(own: Daemon) -> None:
     watch = Watch(own.call())
-    assert watch.news(_PATIENCE_S) is not None
+    assert watch.news(PATIENCE_S) is not None
     own.process.kill()
     with pytest.raises(EOFError):
-        for_ever(lambda: watch.news(_PATIENCE_S))
+        for_ever(lambda: watch.news(PATIENCE_S))
     watch.close()
 
 

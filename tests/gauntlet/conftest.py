@@ -7,7 +7,6 @@ import os
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,13 +81,6 @@ class Arena:
             stderr=subprocess.PIPE,
             text=True,
         )
-
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
-        """Until ``condition`` holds; fails after ``seconds``."""
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.05)
 
     def runs(self) -> dict[str, dict[str, Any]]:
         """The ``run.json`` of every run, by key."""

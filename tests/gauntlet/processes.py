@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-
-PATIENCE_S = 60.0
-
-
-def until(done: Callable[[], bool], seconds: float = PATIENCE_S, pause_s: float = 0.02) -> None:
-    """Wait for something that tools, files or processes show."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(pause_s)
 
 
 def command_lines() -> Iterator[tuple[int, str]]:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_for
 
 from .conftest import Arena
 
@@ -180,28 +181,31 @@ def test_the_workspace_is_a_file(arena: Arena) -> None:
 def test_interrupts_leave_nothing_behind(arena: Arena, mode: str, times: int) -> None:
     """Once: what runs goes on to its end, nothing more is started; twice: it is ended."""
     process = arena.start(arena.spec(f'instance i {{ mode = "{mode}"; seeds 1..9; run bad }}'))
-    arena.wait_for(lambda: len(arena.left()) >= 2)
-    for _ in range(times):
+    wait_for(lambda: len(arena.left()) >= 2)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "winding down" not in (line := process.stderr.readline()):
+        assert line, "it ended without a word"
+    if times == 2:
         process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    arena.wait_for(lambda: not arena.left())
+    wait_for(lambda: not arena.left())
     assert sorted(arena.verdicts().values()) == ["pass" if times == 1 else "canceled"] * 2
     assert arena.call("list").returncode == 0
 
 
 def test_impatience_is_no_signal_of_death(arena: Arena) -> None:
     process = arena.start(arena.spec('instance i { mode = "nap"; seeds 1..9; run bad }'))
-    arena.wait_for(lambda: len(arena.left()) >= 2)
+    wait_for(lambda: len(arena.left()) >= 2)
     while process.poll() is None:
         process.send_signal(signal.SIGINT)
-        time.sleep(0.01)
+        time.sleep(0.01)  # as quickly as a person never is
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    arena.wait_for(lambda: not arena.left())
+    wait_for(lambda: not arena.left())
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.1, 0.2])
@@ -211,19 +215,19 @@ def test_an_interrupt_while_it_starts(arena: Arena, after: float) -> None:
     process = arena.start(spec)
     while "_core.cpython" not in Path(f"/proc/{process.pid}/maps").read_text():  # msgspec's, which we import
         assert process.poll() is None
-    time.sleep(after)
+    time.sleep(after)  # whatever it is doing by then
     for _ in range(3):
         process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    arena.wait_for(lambda: not arena.left())
+    wait_for(lambda: not arena.left())
 
 
 def test_a_killed_campaign_is_taken_over_and_goes_on(arena: Arena) -> None:
     spec = arena.spec('instance i { mode = "nap"; seeds 1..4; run bad }')
     process = arena.start(spec)
-    arena.wait_for(lambda: len(arena.left()) >= 2)
+    wait_for(lambda: len(arena.left()) >= 2)
     process.kill()
     process.communicate(timeout=60)
     done = arena.exec(spec, "--resume")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_for
 
 from .conftest import Arena
 
@@ -109,7 +110,7 @@ def test_g10_two_workspaces_take_turns_however_long_the_queue_of_one_is(arena: A
     short, short_environ = start("short", 5)
     with ThreadPoolExecutor(1) as pool:
         going_on = pool.submit(lambda: arena.call("exec", long, env=long_environ).returncode)
-        arena.wait_for(effects.exists)
+        wait_for(effects.exists)
         assert arena.call("exec", short, env=short_environ).returncode == 0
         arena.call("cancel", "--all", env=long_environ)
         assert going_on.result(60) == 5
@@ -131,7 +132,7 @@ def test_g10_a_device_of_another_workspace_is_waited_for_and_holds_up_nobody(are
         fcntl.flock(device, fcntl.LOCK_EX)
         running = pool.submit(lambda: arena.call("exec", path, env=env).returncode)
         effects = arena.folder / "effects"
-        arena.wait_for(lambda: effects.exists() and effects.read_text() == "cpu\n" * 3)
+        wait_for(lambda: effects.exists() and effects.read_text() == "cpu\n" * 3)
         status = json.loads(arena.call("status", "--format", "json", env=env).stdout)
         assert status["holder"]["slots"] == [{"name": "gpu", "free": 0, "count": 1, "busy": 1}]
         assert [each["waits_for"] for each in status["queue"]] == [["gpu"]]

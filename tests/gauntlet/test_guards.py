@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from .processes import until
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.gauntlet
 
@@ -62,7 +61,7 @@ def board(tmp_path: Path) -> Board:
 def test_a_breach_ends_with_status_4_and_the_rail_as_it_was(board: Board) -> None:
     board.rules(f"{{oracle: host.temperature, max: 95C, every: 2s, path: {board.sensor.name}}}")
     running = board.start()
-    until(lambda: board.rail.read_text() == "850\n" or running.poll() is not None)
+    wait_for(lambda: board.rail.read_text() == "850\n" or running.poll() is not None)
     board.sensor.write_text("99500\n")
     _, said = running.communicate(timeout=120)
     assert running.returncode == 4, said

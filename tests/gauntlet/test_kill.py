@@ -14,14 +14,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import PATIENCE_S, wait_for
 
-from .processes import PATIENCE_S as _PATIENCE_S
-from .processes import children, kill, left, until
+from .processes import children, kill, left
 
 pytestmark = pytest.mark.gauntlet
 
@@ -61,7 +61,7 @@ class Scene:
     def resume(self) -> dict[str, Any]:
         """Go on, to the end; the summary."""
         process = self.start("--resume")
-        out, err = process.communicate(timeout=_PATIENCE_S)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert "Traceback" not in err, err
         assert out, err
         summary: dict[str, Any] = json.loads(out)
@@ -87,12 +87,8 @@ class Scene:
         """How often each attempt of each run was executed."""
         return Counter(self.log.read_text().split()) if self.log.exists() else Counter()
 
-    def until(self, done: Callable[[], bool]) -> None:
-        """Wait for something that the tools or the files show."""
-        until(done, pause_s=0.01)
-
     def until_effects(self, count: int) -> None:
-        self.until(lambda: sum(self.effects().values()) >= count)
+        wait_for(lambda: sum(self.effects().values()) >= count)
 
     def runs(self) -> dict[str, dict[str, Any]]:
         found = [json.loads(path.read_text()) for path in self.folder.glob(".campaign/runs/*/*/*/seed-*/run.json")]
@@ -107,7 +103,7 @@ def scene(tmp_path: Path, clean_environ: dict[str, str]) -> Iterator[Scene]:
     made = Scene(tmp_path, clean_environ)
     made.write()
     yield made
-    until(lambda: not left(str(tmp_path)))  # tools that slept may need a moment
+    wait_for(lambda: not left(str(tmp_path)))  # tools that slept may need a moment
 
 
 def engine(planner: int) -> int:
@@ -127,7 +123,7 @@ def busy_supervisor(scene: Scene, planner: int) -> int:
         found[:] = [pid for pid in supervisors(planner) if any(children(tool) for tool in children(pid))]
         return bool(found)
 
-    scene.until(look)
+    wait_for(look)
     return found[0]
 
 
@@ -137,7 +133,7 @@ def test_a_killed_engine_loses_nothing(scene: Scene) -> None:
     scene.until_effects(2)
     kill(engine(process.pid))
     scene.release()
-    _out, err = process.communicate(timeout=_PATIENCE_S)
+    _out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 3
     assert "error[CAMP507]" in err
     assert "--resume" in err
@@ -154,7 +150,7 @@ def test_a_killed_planner_loses_nothing(scene: Scene) -> None:
     scene.until_effects(2)
     kill(process.pid)
     scene.release()
-    process.communicate(timeout=_PATIENCE_S)
+    process.communicate(timeout=PATIENCE_S)
     summary = scene.resume()
     assert summary["verdicts"]["pass"] == 12
     assert set(scene.effects().values()) == {1}
@@ -167,9 +163,9 @@ def test_what_a_killed_planner_did_not_write_down_is_written_by_the_next_one(sce
     scene.until_effects(2)
     os.kill(process.pid, signal.SIGSTOP)
     scene.release()
-    time.sleep(0.5)  # the engine goes on as far as it has orders
+    time.sleep(0.5)  # the engine goes on as far as it has orders, however many those are
     kill(process.pid)
-    process.communicate(timeout=_PATIENCE_S)
+    process.communicate(timeout=PATIENCE_S)
     scene.resume()
     assert len(scene.runs()) == 12
     (events,) = scene.campaign_files("events.ldjson")
@@ -184,7 +180,7 @@ def test_a_killed_supervisor_costs_its_own_attempt(scene: Scene, policy: str, ve
     scene.until_effects(2)
     kill(busy_supervisor(scene, process.pid))
     scene.release()
-    out, err = process.communicate(timeout=_PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     summary = json.loads(out)
     assert (summary["verdicts"][verdict], summary["verdicts"]["pass"]) == (1, 7), err
     assert summary["reasons"] == {"orphaned": 1}
@@ -197,7 +193,7 @@ def test_with_requeue_a_killed_supervisor_costs_an_attempt_and_no_run(scene: Sce
     scene.until_effects(2)
     kill(busy_supervisor(scene, process.pid))
     scene.release()
-    out, err = process.communicate(timeout=_PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert json.loads(out)["verdicts"]["pass"] == 8, err
     assert process.returncode == 0
     assert set(scene.effects().values()) == {1}
@@ -210,7 +206,7 @@ def test_a_run_that_kills_its_supervisor_each_time_is_poison(scene: Scene) -> No
     text = scene.spec.read_text().replace("sleep 0.15", "kill -9 $PPID; sleep 9")
     scene.spec.write_text(text)
     process = scene.start()
-    out, err = process.communicate(timeout=_PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     summary = json.loads(out)
     assert summary["verdicts"]["error"] == 1, err
     assert summary["reasons"] == {"poison": 1}
@@ -222,7 +218,7 @@ def test_a_tool_that_stops_its_supervisor_costs_at_most_its_own_run(scene: Scene
     stop = f"if mkdir {scene.folder}/once; then kill -STOP $PPID; fi; sleep 0.15"
     scene.spec.write_text(scene.spec.read_text().replace("sleep 0.15", stop).replace("seeds", "timeout 2s; seeds"))
     process = scene.start()
-    out, err = process.communicate(timeout=_PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     verdicts = json.loads(out)["verdicts"]
     assert verdicts["pass"] >= 4, err
     assert verdicts["pass"] + verdicts["fail"] == 5, err
@@ -237,7 +233,7 @@ def test_ctrl_c_twice_ends_a_run_whose_supervisor_was_stopped(scene: Scene) -> N
     os.kill(process.pid, signal.SIGINT)
     scene.until_said(process, "winding down")
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=_PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert json.loads(out)["verdicts"]["canceled"] == 1
 
@@ -248,7 +244,7 @@ def test_everything_killed_at_once(scene: Scene) -> None:
     scene.until_effects(2)
     kill(process.pid, engine_pid := engine(process.pid), *supervisors_of(engine_pid))
     scene.release()
-    process.communicate(timeout=_PATIENCE_S)
+    process.communicate(timeout=PATIENCE_S)
     summary = scene.resume()
     verdicts = summary["verdicts"]
     assert verdicts["pass"] + verdicts["error"] == 12
@@ -267,7 +263,7 @@ def test_random_kills_until_it_is_done(scene: Scene, seed: int) -> None:
     arguments: list[str] = []
     for _ in range(8):
         process = scene.start(*arguments)
-        time.sleep(choice.uniform(0.15, 0.7))
+        time.sleep(choice.uniform(0.15, 0.7))  # at any instant
         if process.poll() is not None:
             break
         mine = children(process.pid)
@@ -275,11 +271,11 @@ def test_random_kills_until_it_is_done(scene: Scene, seed: int) -> None:
         kill(choice.choice(victims))
         time.sleep(choice.uniform(0, 0.2))
         kill(process.pid)
-        process.communicate(timeout=_PATIENCE_S)
+        process.communicate(timeout=PATIENCE_S)
         if list(scene.folder.glob(".campaign/runs/*/plan.json")) and _recorded(scene):
             arguments = ["--resume"]
     if not _recorded(scene):  # on a busy machine none came that far
-        scene.start().communicate(timeout=_PATIENCE_S)
+        scene.start().communicate(timeout=PATIENCE_S)
     elif _unfinished(scene):
         scene.resume()
     assert set(scene.effects().values()) == {1}
@@ -319,7 +315,7 @@ def test_ctrl_c_once_winds_down_and_resume_goes_on(scene: Scene) -> None:
     os.kill(process.pid, signal.SIGINT)
     scene.until_said(process, "winding down")
     scene.release()
-    out, err = process.communicate(timeout=_PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     first = json.loads(out)
     assert first["verdicts"]["canceled"] == 0
@@ -337,7 +333,7 @@ def test_ctrl_c_twice_ends_what_runs_and_resume_runs_it_again(scene: Scene) -> N
     os.kill(process.pid, signal.SIGINT)
     scene.until_said(process, "winding down")
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=_PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert json.loads(out)["verdicts"]["canceled"] == 2
     (scene.folder / "again").touch()
@@ -354,16 +350,16 @@ def test_a_second_command_waits_until_the_first_is_done(scene: Scene) -> None:
     scene.until_said(second, "waiting")
     scene.release()
     for each in (first, second):
-        each.communicate(timeout=_PATIENCE_S)
+        each.communicate(timeout=PATIENCE_S)
     assert (first.returncode, second.returncode) == (0, 0)
     assert set(scene.effects().values()) == {2}  # the same runs of two campaigns
 
 
 def test_resume_without_anything_to_resume(scene: Scene) -> None:
     scene.write(runs=1)
-    scene.start().communicate(timeout=_PATIENCE_S)
+    scene.start().communicate(timeout=PATIENCE_S)
     process = scene.start("--resume")
-    _, err = process.communicate(timeout=_PATIENCE_S)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
     assert "error[CAMP508]" in err
 
@@ -375,10 +371,10 @@ def test_resume_takes_the_snapshot_and_says_what_has_changed(scene: Scene) -> No
     os.kill(process.pid, signal.SIGINT)
     scene.until_said(process, "winding down")
     scene.release()
-    process.communicate(timeout=_PATIENCE_S)
+    process.communicate(timeout=PATIENCE_S)
     scene.spec.write_text(scene.spec.read_text().replace("exit {code}", "exit 9"))
     process = scene.start("--resume")
-    out, err = process.communicate(timeout=_PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert "warning[CAMP509]" in err
     assert json.loads(out)["verdicts"]["pass"] == 12
 
@@ -389,7 +385,7 @@ def test_a_workspace_that_vanishes_ends_the_command_and_its_engine(scene: Scene,
     once = f"if mkdir {scene.folder}/once; then sleep 0.3; {act.format(scene.folder)}; fi; sleep 0.15"
     scene.spec.write_text(scene.spec.read_text().replace("sleep 0.15", once))
     process = scene.start()
-    _, err = process.communicate(timeout=_PATIENCE_S)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 3
     assert "error[CAMP506]" in err
     assert "while a campaign ran" in err
@@ -404,11 +400,11 @@ def test_what_was_admitted_does_not_run_again_when_its_folder_is_gone(scene: Sce
     scene.until_effects(2)
     kill(process.pid, engine_pid := engine(process.pid), *supervisors_of(engine_pid))
     scene.release()
-    process.communicate(timeout=_PATIENCE_S)
+    process.communicate(timeout=PATIENCE_S)
     for path in scene.folder.glob(f".campaign/{lost}"):
         shutil.rmtree(path)
     process = scene.start("--resume")
-    _, err = process.communicate(timeout=_PATIENCE_S)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode in {0, 1}, err
     assert "Traceback" not in err
     assert set(scene.effects().values()) == {1}
@@ -421,8 +417,8 @@ def test_a_damaged_exit_record_is_named_and_its_run_not_repeated(scene: Scene, p
     scene.until_effects(2)
     kill(process.pid, engine(process.pid))
     scene.release()
-    process.communicate(timeout=_PATIENCE_S)
-    scene.until(lambda: len(list(scene.folder.glob(".campaign/attempts/*/exit.json"))) == 2)
+    process.communicate(timeout=PATIENCE_S)
+    wait_for(lambda: len(list(scene.folder.glob(".campaign/attempts/*/exit.json"))) == 2)
     for path in scene.folder.glob(".campaign/attempts/*/exit.json"):
         path.write_text("{")
     summary = scene.resume()

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from .processes import until
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.gauntlet
 
@@ -154,9 +153,8 @@ def test_no_plugin_code_runs_in_the_engine(guest: Guest) -> None:
 
 def test_another_version_of_a_plugin_is_refused_on_resume_and_both_are_named(guest: Guest) -> None:
     process = guest.start()
-    while not any("oracle" in each for each in guest.notes()):
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_for(lambda: process.poll() is not None or any("oracle" in each for each in guest.notes()))
+    assert process.poll() is None
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
@@ -188,7 +186,7 @@ def test_a_retry_while_the_planner_still_writes_its_reports(guest: Guest) -> Non
     pid = int((guest.folder / ".campaign" / "daemon.lock").read_text().split()[0])
     try:
         assert campaign("submit", "spec.camp")[0] == 0
-        until(lambda: '"finished"' in campaign("list", "--format", "json")[1])
+        wait_for(lambda: '"finished"' in campaign("list", "--format", "json")[1])
         status, said = campaign("retry", "guest", "--wait")
         assert status == 1, said  # two of them fail again
         attempts = [json.loads(path.read_text())["attempt"] for path in guest.folder.rglob("seed-*/run.json")]

@@ -50,7 +50,7 @@ def test_g2_paused_nothing_new_starts_resumed_it_does(yard: Yard) -> None:
     yard.release()
     yard.until(lambda: len(yard.lines()) == 2 * yard.started())
     before = yard.started()
-    time.sleep(0.5)
+    time.sleep(0.5)  # that nothing starts shows only with time
     assert yard.started() == before == 2
     (queued,) = yard.status()["queue"]
     assert queued["paused"] == [""]

@@ -58,7 +58,7 @@ def test_each_change_is_told_while_daemons_come_and_go(yard: Yard) -> None:
     second = yard.daemon()
     yard.until(lambda: answers(yard, second))
     lines = len(seen(yard))
-    time.sleep(1.5)
+    time.sleep(1.2)  # it looks at least once a second
     assert len(seen(yard)) == lines, "where nothing changes there is nothing to tell"
     interrupt(looking)
 

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .processes import PATIENCE_S, children, kill, left, until
+from tests.waiting import PATIENCE_S, wait_for
+
+from .processes import children, kill, left
 
 SPEC = """
 campaign "{name}" {{ parallel {parallel}{clauses} }}
@@ -117,7 +119,7 @@ class Yard:
         return most
 
     def until(self, done: Callable[[], bool]) -> None:
-        until(done)
+        wait_for(done)
 
     def end(self) -> None:
         for pid in self.pids:

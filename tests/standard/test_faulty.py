@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.waiting import wait_for
 
 from campaign.plugins.api import Fault, Process, UnableError, running
 from campaign.proc import boot_id
@@ -74,13 +75,6 @@ def disk(work: Path) -> Iterator[Disk]:
     yield made
     clear(Faulty(), made.undo)
     assert not running(made.server, boot_id())
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def on(disk: Disk, fault: Fault, **given: Any) -> Mapping[str, Any]:

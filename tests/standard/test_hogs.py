@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_for
 
 from campaign.plugins.api import Fault, Injection, UnableError
 from campaign.proc import boot_id, identify, process_tree, running
@@ -103,7 +103,7 @@ def test_processors_are_taken_and_given_back(tmp_path: Path, target: subprocess.
     cpu = min(os.sched_getaffinity(0))
     assert Starve().inject(asked, undo).notes == f"2 busy processes on each of processors {cpu}"
     process = hog(tmp_path)
-    until(lambda: all(ticks(each.pid) > 2 for each in process_tree(process)[1:]))
+    wait_for(lambda: all(ticks(each.pid) > 2 for each in process_tree(process)[1:]))
     everybody = process_tree(process)
     assert len(everybody) == 3
     for each in everybody[1:]:
@@ -126,9 +126,9 @@ def test_who_is_ended_by_somebody_else_is_told(
     assert Starve().lapsed(undo) is None
     everybody = process_tree(hog(tmp_path))
     os.kill(everybody[whom].pid, 9)
-    until(lambda: Starve().lapsed(undo) == why)
+    wait_for(lambda: Starve().lapsed(undo) == why)
     Starve().clear(undo)
-    until(lambda: not any(running(each, boot_id()) for each in everybody))  # the others went with their leader
+    wait_for(lambda: not any(running(each, boot_id()) for each in everybody))  # the others went with their leader
     assert Starve().lapsed(undo) is None
 
 
@@ -148,7 +148,7 @@ os.kill(os.getpid(), 9)
     subprocess.run([sys.executable, "-c", script], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, check=False)
     (memo,) = tmp_path.glob(".campaign-*.json")
     pid, *_ = json.loads(memo.read_text())
-    until(lambda: not any(Path(f"/proc/{each}").exists() for each in [pid]))
+    wait_for(lambda: not any(Path(f"/proc/{each}").exists() for each in [pid]))
 
 
 def test_a_processor_that_is_not_there() -> None:
@@ -159,10 +159,3 @@ def test_a_processor_that_is_not_there() -> None:
 def ticks(pid: int) -> int:
     """User time of a process, in clock ticks."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11])
-
-
-def until(condition: Any) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

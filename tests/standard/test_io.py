@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from tests.waiting import wait_for
 
 from campaign.plugins.api import Process, UnableError, running
 from campaign.proc import boot_id
@@ -80,13 +80,6 @@ def calling(work: Path, env: Mapping[str, str] = {}) -> Iterator[Caller]:
     finally:
         process.kill()
         process.communicate()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @libfiu

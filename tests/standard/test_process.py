@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.waiting import wait_for
 
 from campaign.plugins.api import Fault, Injection, Process, UnableError, process_tree, running, send_signals
 from campaign.plugins.parameters import defaults
@@ -60,16 +60,16 @@ def test_kill_of_a_tree(tool: subprocess.Popen[bytes]) -> None:
     assert {each.pid for each in hit} == {each.pid for each in tree}
     assert len(hit) == 2
     tool.wait()
-    _wait_for(lambda: not any(running(each, boot_id()) for each in hit))
+    wait_for(lambda: not any(running(each, boot_id()) for each in hit))
 
 
 @pytest.mark.parametrize("tree", [False, True])
 def test_stop_and_go_on(tool: subprocess.Popen[bytes], tree: bool) -> None:
     hit, undo = act(Stop(), tool.pid, tree=tree)
     assert len(hit) == (2 if tree else 1)
-    _wait_for(lambda: all(_state(each.pid) == "T" for each in hit))
+    wait_for(lambda: all(_state(each.pid) == "T" for each in hit))
     Stop().clear(undo)
-    _wait_for(lambda: all(_state(each.pid) != "T" for each in hit))
+    wait_for(lambda: all(_state(each.pid) != "T" for each in hit))
     Stop().clear(undo)
     tool.kill()
     tool.wait()
@@ -84,16 +84,16 @@ def test_any_signal(tool: subprocess.Popen[bytes]) -> None:
 def test_one_process_by_name(tool: subprocess.Popen[bytes]) -> None:
     leader = identify(tool.pid, boot_id())
     assert leader is not None
-    _wait_for(
+    wait_for(
         lambda: "sleep" in [_comm(each.pid) for each in process_tree(leader)]
     )  # the shell has forked, and it is exec'd
     for name in ("sleep", "sl*p", "*"):
         asked = injection(Stop(), tool.pid, process=name)
         undo = json.loads(json.dumps(Stop().arm(asked)))
         (hit,) = Stop().inject(asked, undo).hit
-        _wait_for(lambda hit=hit: _state(hit.pid) == "T")
+        wait_for(lambda hit=hit: _state(hit.pid) == "T")
         Stop().clear(undo)
-        _wait_for(lambda hit=hit: _state(hit.pid) != "T")
+        wait_for(lambda hit=hit: _state(hit.pid) != "T")
     (hit,), _ = act(Kill(), tool.pid, process="sleep")
     assert hit.pid != tool.pid
     assert tool.wait(30) == 0, "the shell itself was not hit"
@@ -105,7 +105,7 @@ def test_of_several_of_a_name_the_seed_draws_one() -> None:
     asked = injection(Signal(), process.pid, process="sleep", signal="CONT")
     assert asked.target is not None
     try:
-        _wait_for(lambda: [_comm(each.pid) for each in process_tree(asked.target)].count("sleep") == 5)
+        wait_for(lambda: [_comm(each.pid) for each in process_tree(asked.target)].count("sleep") == 5)
         draws = [Signal().inject(msgspec.structs.replace(asked, random=n % 20), {}).hit for n in range(40)]
     finally:
         act(Kill(), process.pid, tree=True)
@@ -132,7 +132,7 @@ def test_a_restart_leaves_nothing_in_the_way_of_the_next_one(tool: subprocess.Po
     for _ in range(2):
         Restart().clear(json.loads(json.dumps(undo)))
     tool.wait(30)
-    _wait_for(lambda: not any(running(each, boot_id()) for each in tree))
+    wait_for(lambda: not any(running(each, boot_id()) for each in tree))
 
 
 def test_a_process_that_has_ended_is_not_hit(tool: subprocess.Popen[bytes]) -> None:
@@ -155,10 +155,3 @@ def test_another_process_of_the_same_number_is_not_hit(tool: subprocess.Popen[by
 def _state(pid: int) -> str:
     found = entry(pid)
     return found.state if found else "gone"
-
-
-def _wait_for(condition: Any) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

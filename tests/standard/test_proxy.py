@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_for
 
 from campaign.plugins.api import Injection, Service, Step, UnableError
 from campaign.plugins.parameters import defaults, from_json
@@ -93,12 +94,8 @@ class Bench:
         )
         self.process = subprocess.Popen(Proxy().command(step).argv, cwd=folder, start_new_session=True)
         service = Service(label="proxy", settings=settings, workdir=str(folder), pid=self.process.pid)
-        end = time.monotonic() + SOON_S
-        while (exports := Proxy().ready(service)) is None:
-            assert self.process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        self.port = int(exports["port"])
+        wait_for(lambda: self.process.poll() is not None or Proxy().ready(service))
+        self.port = int((Proxy().ready(service) or {})["port"])
 
     def client(self, timeout: float = SOON_S) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
@@ -184,7 +181,7 @@ def test_bytes_pass_and_so_does_an_end(bench: Bench, echo: Echo) -> None:
         client.sendall(b"the last")
         client.shutdown(socket.SHUT_WR)
         assert hear(client, 100) == b"the last", "an end that passes leaves the other direction open"
-    until(lambda: bench.shown()["connections"] == 0)
+    wait_for(lambda: bench.shown()["connections"] == 0)
 
 
 def test_a_reset_passes(bench: Bench, echo: Echo) -> None:
@@ -463,7 +460,7 @@ def test_many_connections_that_send_more_than_is_read_are_held_back(bench: Bench
         assert bench.shown()["connections"] == 120
     for each in clients:
         each.close()
-    until(lambda: bench.shown()["connections"] == 0)
+    wait_for(lambda: bench.shown()["connections"] == 0)
 
 
 def _push(sock: socket.socket) -> int:
@@ -496,10 +493,3 @@ def _readable(sock: socket.socket) -> bool:
         return False
     finally:
         sock.settimeout(SOON_S)
-
-
-def until(condition: Any) -> None:
-    end = time.monotonic() + SOON_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

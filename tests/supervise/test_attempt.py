@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from tests.waiting import wait_for
 
 from campaign.records import MetricOrder, PatternOrder, ProcessExit, ServiceOrder, StepOrder, Stop, late
 from campaign.records.messages import Halt, Quit, Refused, Start, Started
@@ -187,7 +188,7 @@ def test_ending_what_ignores_term_and_has_left_its_session(desk: Desk) -> None:
         "time.sleep(100)\n"
     )
     order = desk.start(desk.order(python(script)))
-    _wait_for(lambda: "up" in _text(desk.public(order, "output.log")) and len(desk.tools_left()) == 4)
+    wait_for(lambda: "up" in _text(desk.public(order, "output.log")) and len(desk.tools_left()) == 4)
     desk.halt(order, grace_s=0.2)
     exit = desk.exit(order)
     assert exit.stopped is Stop.CANCEL
@@ -244,7 +245,7 @@ while True:
 @pytest.mark.parametrize("session", ["pass", "os.setsid()"])
 def test_a_tool_that_keeps_moving_is_caught(desk: Desk, session: str) -> None:
     order = desk.start(desk.order(python(MOVING.format(session=session))))
-    _wait_for(lambda: len(desk.tools_left()) >= 2)
+    wait_for(lambda: len(desk.tools_left()) >= 2)
     desk.halt(order, grace_s=0.0)
     assert desk.exit(order).tree_empty
     assert not desk.tools_left()
@@ -253,7 +254,7 @@ def test_a_tool_that_keeps_moving_is_caught(desk: Desk, session: str) -> None:
 def test_a_fork_storm_in_one_session_ends_at_one_blow(desk: Desk) -> None:
     storm = "trap '' TERM; f() { sleep 0.2; f & f; }; for i in 1 2 3 4 5 6 7 8; do f & done; sleep 100"
     order = desk.start(desk.order(shell(storm)))
-    _wait_for(lambda: len(desk.tools_left()) >= 8)
+    wait_for(lambda: len(desk.tools_left()) >= 8)
     desk.halt(order, grace_s=0.0)
     assert desk.exit(order).tree_empty
     assert not desk.tools_left()
@@ -323,7 +324,7 @@ def test_orders_sent_ahead_wait_their_turn_and_can_be_given_back(desk: Desk) -> 
 
 def test_a_second_halt_shortens_the_grace(desk: Desk) -> None:
     order = desk.start(desk.order(shell("trap '' TERM; echo up; while :; do sleep 0.05; done")))
-    _wait_for(lambda: "up" in _text(desk.public(order, "output.log")))
+    wait_for(lambda: "up" in _text(desk.public(order, "output.log")))
     desk.send(Halt(order.token, Stop.INTERRUPT, 600.0))
     desk.send(Halt(order.token, Stop.INTERRUPT, 0.0))
     exit = desk.exit(order)
@@ -389,10 +390,3 @@ def test_term_ends_the_attempt_and_leaves_its_record(desk: Desk) -> None:
 
 def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
-
-
-def _wait_for(condition: object, patience_s: float = 30.0) -> None:
-    end = time.monotonic() + patience_s
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_for
 
 from campaign.records import FaultOrder, HoldOrder, Order, Stop
 from campaign.records.messages import Clear, Cleared
@@ -46,13 +45,6 @@ def servers(order: Order) -> list[str]:
 
 def parent(pid: str) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().partition("PPid:")[2].split()[0])
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def nothing_is_left(order: Order) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.waiting import wait_for
 
 from campaign.records import FaultOrder, ServiceOrder, Stop, late
 from campaign.records.messages import Clear, Cleared
@@ -134,11 +135,11 @@ def test_the_inverse_is_journalled_before_and_struck_out_after(desk: Desk) -> No
     order = desk.order(waits, faults=(trace(for_s=2.0),), plugins=PLUGINS)
     desk.start(order)
     path = Path(order.directories.work, "in-force")
-    _wait_for(path.exists)
+    wait_for(path.exists)
     (entry,) = undo.pending(order.directories.private).entries
     assert (entry.label, entry.fault, entry.plugins) == ("t", "strangers.trace", PLUGINS)
     assert entry.undo["path"] == str(path)
-    _wait_for(lambda: not undo.pending(order.directories.private))
+    wait_for(lambda: not undo.pending(order.directories.private))
     Path(order.directories.work, "go").touch()
     exit = desk.exit(order)
     assert not path.exists()
@@ -152,7 +153,7 @@ def test_a_fault_in_force_is_taken_back_when_the_run_is_canceled(desk: Desk) -> 
     order = desk.order(shell("sleep 100"), faults=(trace(),), plugins=PLUGINS)
     desk.start(order)
     path = Path(order.directories.work, "in-force")
-    _wait_for(path.exists)
+    wait_for(path.exists)
     desk.halt(order)
     exit = desk.exit(order)
     assert exit.stopped is Stop.CANCEL
@@ -249,18 +250,11 @@ def test_a_served_tool_that_ends_before_it_is_ready(desk: Desk) -> None:
     assert exit.setup_error == "srv ended before it was ready: exit status 3"
 
 
-def _wait_for(condition: object, patience_s: float = 30.0) -> None:
-    end = time.monotonic() + patience_s
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
-
-
 def test_what_a_dead_supervisor_left_in_force_is_taken_back_by_the_next(desk: Desk) -> None:
     order = desk.order(shell("sleep 100"), faults=(trace(),), plugins=PLUGINS)
     desk.start(order)
     path = Path(order.directories.work, "in-force")
-    _wait_for(path.exists)
+    wait_for(path.exists)
     os.kill(desk.handle.pid, signal.SIGKILL)
     assert desk.gone()
     assert path.exists()
@@ -272,7 +266,7 @@ def test_what_a_dead_supervisor_left_in_force_is_taken_back_by_the_next(desk: De
         assert not undo.pending(order.directories.private)
     for pid in desk.tools_left():
         os.kill(pid, signal.SIGKILL)
-    _wait_for(lambda: not desk.tools_left())
+    wait_for(lambda: not desk.tools_left())
 
 
 @pytest.mark.parametrize("kind", ["damaged", "failing"])

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_for
 
 from campaign.judge.classify import decide
 from campaign.records import Exit, FailureKind, FaultOrder, GuardOrder, HoldOrder, Order, Stop, Verdict
 
 from .conftest import Desk, shell
-from .test_holds import sysfs, text, wait_for
+from .test_holds import sysfs, text
 
 PLUGINS = ("strangers",)
 #: Long enough for a machine that does much else.

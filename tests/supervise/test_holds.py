@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.waiting import wait_for
 
 from campaign.records import HoldOrder, Order, ServiceOrder, Stop
 from campaign.records.messages import Clear, Cleared, Start, Started, Waiting
@@ -67,13 +67,6 @@ def command(path: Path, label: str = "c", **argv: list[str]) -> HoldOrder:
 
 def text(path: Path) -> str:
     return path.read_text().strip()
-
-
-def wait_for(condition: Callable[[], object], patience_s: float = 60.0) -> None:
-    end = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def pending(order: Order) -> undo.Journal:
@@ -253,16 +246,17 @@ def test_a_provider_host_that_is_killed_meanwhile(desk: Desk, rail: Path, tmp_pa
     slow = [
         "/bin/sh",
         "-c",
-        f"if [ ! -e {mark} ]; then echo $PPID > {mark}.part; mv {mark}.part {mark}; sleep 2; fi; echo {value} > {rail}",
+        f"if [ ! -e {mark} ]; then echo $PPID $$ > {mark}.part; mv {mark}.part {mark}; sleep 2; fi; echo {value} > {rail}",
     ]
     order = desk.order(shell("sleep 0.2"), holds=(command(rail, **{phase: slow}),))
     desk.start(order)
     wait_for(mark.exists)
-    os.kill(int(mark.read_text()), signal.SIGKILL)
+    host, commands = map(int, mark.read_text().split())
+    os.kill(host, signal.SIGKILL)
     exit = desk.exit(order)
     assert (exit.setup_error is not None) is (phase == "set")
     assert exit.holds[0].taken_off_at_s is not None
-    time.sleep(2.5)
+    wait_for(lambda: not Path(f"/proc/{commands}").exists())
     assert text(rail) == "1000"
     assert not pending(order)
 

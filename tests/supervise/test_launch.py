@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_for
 
 from campaign.supervise.launch import start_supervisors
 
@@ -134,8 +134,4 @@ def _wait_readable(fd: int) -> None:
 
 def _wait_for_none(desk: Desk) -> None:
     """What the killed supervisor was running goes to init, and ends by itself in this test."""
-
-    end = time.monotonic() + 30
-    while desk.tools_left():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_for(lambda: not desk.tools_left())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.waiting import wait_for
 
 from campaign.judge.classify import decide
 from campaign.records import Exit, FaultOrder, Order, ServiceOrder, Stop, Verdict, WatchExit, WatchOrder, late
@@ -17,7 +17,6 @@ from campaign.records import Exit, FaultOrder, Order, ServiceOrder, Stop, Verdic
 from .conftest import Desk, shell, step
 from .test_faults import trace
 from .test_guards import hosts
-from .test_holds import wait_for
 
 PLUGINS = ("strangers",)
 
@@ -205,14 +204,13 @@ def test_settings_that_nobody_exports_are_a_setup_error(desk: Desk) -> None:
 
 
 def test_its_host_is_killed_while_it_is_asked(desk: Desk) -> None:
-    argv = ["/bin/sh", "-c", "echo >> asked; test -e asking && exec sleep 100"]
+    argv = ["/bin/sh", "-c", "echo >> asked; test -e asking && touch held && exec sleep 100"]
     once = WatchOrder("once", "command", 0.05, 60.0, settings={"argv": argv, "exits": []})
     order = desk.order(
         shell(LOOKED + "looked; touch asking; until test -e go; do sleep 0.02; done"), watches=(once,), plugins=PLUGINS
     )
     desk.start(order)
-    wait_for(Path(order.directories.work, "asking").exists)
-    time.sleep(0.3)
+    wait_for(Path(order.directories.work, "held").exists)
     for pid in hosts(desk):
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not hosts(desk))

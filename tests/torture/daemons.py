@@ -12,7 +12,8 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from tests.gauntlet.processes import kill, until
+from tests.gauntlet.processes import kill
+from tests.waiting import wait_for
 
 from . import judge
 from .ground import Ground
@@ -37,7 +38,7 @@ def _round(ground: Ground, choice: random.Random) -> list[str]:
     first = ground.daemon()
     _, out, _ = ground.call("submit", ground.spec("two", _RUNS, nap="0.1"))
     stop_after = choice.randrange(1, 6)
-    until(lambda: sum(ground.effects()[0].values()) >= stop_after)
+    wait_for(lambda: sum(ground.effects()[0].values()) >= stop_after)
     kill(first, number=signal.SIGSTOP)
     found = [] if ground.call("daemon", "--detach")[0] == 3 else ["a second daemon was let in"]
     (ground.workspace / "daemon.lock").rename(ground.workspace / "daemon.lock.old")  # what nobody should ever do
@@ -50,12 +51,12 @@ def _round(ground: Ground, choice: random.Random) -> list[str]:
     if status != 1:  # every third run fails
         found.append(f"the second daemon cannot be reached: wait ended with {status}: {err[-300:]}")
     kill(first, number=signal.SIGTERM)  # in case it had nothing to write, and so did not find out
-    until(lambda: _gone(first))
+    wait_for(lambda: _gone(first))
     if ground.call("status")[0] or not (ground.workspace / "daemon.sock").exists():
         found.append("the first daemon took its successor's socket with it")
     found += _order(ground)
     kill(second, number=signal.SIGTERM)
-    until(lambda: _gone(second))
+    wait_for(lambda: _gone(second))
     return found + judge.violations(ground, {out.split()[0]: _RUNS})
 
 

@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from msgspec import structs
-from tests.gauntlet.processes import kill, until
+from tests.gauntlet.processes import kill
+from tests.waiting import wait_for
 
 from campaign.analysis.recorded import summary_of
 from campaign.cli.recorded import choose_campaign
@@ -84,7 +85,7 @@ def _finished(ground: Ground, folder: Path) -> tuple[Path, Path]:
     daemon = ground.daemon(4)
     ground.call("wait")
     kill(daemon)
-    until(lambda: not ground.left())
+    wait_for(lambda: not ground.left())
     _keep(ground, folder / "killed")
     ground.daemon()
     ground.stop_daemon()
@@ -136,9 +137,9 @@ def _interrupted(ground: Ground) -> dict[int, str]:
     """
     ground.call("submit", ground.spec("d", _RUNS, nap="0.2"))
     daemon = ground.daemon()
-    until(lambda: sum(ground.effects()[1].values()) >= 4)
+    wait_for(lambda: sum(ground.effects()[1].values()) >= 4)
     kill(daemon)
-    until(lambda: not ground.left())
+    wait_for(lambda: not ground.left())
     return {row.seed: row.verdict or "" for row in judge.attempts(ground) if row.state == "done"}
 
 

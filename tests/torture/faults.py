@@ -23,7 +23,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
-from tests.gauntlet.processes import kill, until
+from tests.gauntlet.processes import kill
+from tests.waiting import wait_for
 
 from campaign.plugins.registry import Registry
 
@@ -274,7 +275,7 @@ def _process(ground: Ground) -> Iterator[bool]:
     environ = {"CAMPAIGN_WORKDIR": f"{ground.workspace}/x", "PATH": os.environ["PATH"]}
     with subprocess.Popen(["sleep", "100"], env=environ) as process:
         process.send_signal(signal.SIGSTOP)
-        until(lambda: b"CAMPAIGN" in Path(f"/proc/{process.pid}/environ").read_bytes())
+        wait_for(lambda: b"CAMPAIGN" in Path(f"/proc/{process.pid}/environ").read_bytes())
         yield True
         process.kill()
 
@@ -340,7 +341,7 @@ def _finish(ground: Ground, machine: Machine, seconds: float) -> Iterator[str]:
     try:
         ground.finish_all(_PARALLEL, seconds)
         ground.stop_daemon()
-        until(lambda: not ground.left() and not machine.left(), 60)
+        wait_for(lambda: not ground.left() and not machine.left(), 60)
     except (AssertionError, subprocess.TimeoutExpired) as error:
         yield f"it does not come to its end: {error}\n" + "\n".join(ground.left())
     yield from machine.left()

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.gauntlet.processes import children, command_lines, kill, until
+from tests.gauntlet.processes import children, command_lines, kill
+from tests.waiting import wait_for
 
 TOOL = Path(__file__).with_name("tool.sh")
 PATIENCE_S = 120.0
@@ -83,7 +84,7 @@ class Ground:
         if pid := self.holder():
             kill(pid, number=signal.SIGCONT)
             kill(pid, number=signal.SIGTERM)
-            until(lambda: self.holder() != pid, PATIENCE_S)
+            wait_for(lambda: self.holder() != pid, PATIENCE_S)
 
     def holder(self) -> int | None:
         """The daemon's pid, None where none lives."""
@@ -116,7 +117,7 @@ class Ground:
 
     def clear(self) -> None:
         """Kill whatever is left of this ground."""
-        until(self._strike)
+        wait_for(self._strike)
 
     def _strike(self) -> bool:
         found = [pid for pid, line in command_lines() if str(self.folder) in line and pid not in _ancestry()]

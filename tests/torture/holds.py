@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.gauntlet.processes import children, command_lines, kill, until
+from tests.gauntlet.processes import children, command_lines, kill
+from tests.waiting import wait_for
 
 from .ground import Ground
 from .scenario import Figures, main
@@ -181,7 +182,7 @@ def _finish(ground: Ground) -> Iterator[str]:
     try:
         ground.finish_all(_PARALLEL, 900)
         ground.stop_daemon()
-        until(lambda: not ground.left(), 60)
+        wait_for(lambda: not ground.left(), 60)
     except (AssertionError, subprocess.TimeoutExpired) as error:
         _, said, _ = ground.call("status")
         yield f"it does not come to its end: {error}\n{said}\n" + "\n".join(ground.left())

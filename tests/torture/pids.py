@@ -14,7 +14,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tests.gauntlet.processes import children, kill, until
+from tests.gauntlet.processes import children, kill
+from tests.waiting import wait_for
 
 from . import judge
 from .ground import Ground, supervisors
@@ -66,13 +67,13 @@ def _replaced(ground: Ground, policy: str) -> dict[str, subprocess.Popen[bytes]]
     """Have a run begin, kill all of it, and put bystanders in the places of the dead, by the part that died."""
     daemon = ground.daemon(1)
     ground.call("submit", ground.spec("p", 1, nap="2", clauses=f"orphans {policy}"))
-    until(lambda: bool(ground.effects()[0]))
+    wait_for(lambda: bool(ground.effects()[0]))
     (supervisor,) = supervisors(daemon)
     (tool,) = children(supervisor)
-    until(lambda: bool(children(tool)))
+    wait_for(lambda: bool(children(tool)))
     dead = {"daemon": daemon, "supervisor": supervisor, "tool": tool, "tool's child": children(tool)[0]}
     kill(*dead.values())
-    until(lambda: not ground.left())
+    wait_for(lambda: not ground.left())
     _reap()
     found = {part: _bystander(pid) for part, pid in dead.items()}
     return {part: process for part, process in found.items() if process is not None}

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.gauntlet.processes import until
+from tests.waiting import wait_for
 
 from . import judge
 from .ground import Ground
@@ -65,7 +65,7 @@ class Disk:
 
     def unmount(self) -> None:
         """Let it go."""
-        until(lambda: subprocess.run(["umount", str(self.place)], capture_output=True, check=False).returncode == 0)
+        wait_for(lambda: subprocess.run(["umount", str(self.place)], capture_output=True, check=False).returncode == 0)
         _said("losetup", "--detach", self._device)
 
     def copy(self, target: Path) -> bool:
@@ -131,7 +131,7 @@ def _cut(ground: Ground, disk: Disk, wanted: int, choice: random.Random) -> list
     reader = threading.Thread(target=_listen, args=(process, acknowledged))
     reader.start()
     cuts = []
-    until(lambda: bool(acknowledged) or process.poll() is not None)
+    wait_for(lambda: bool(acknowledged) or process.poll() is not None)
     for number in range(wanted):
         time.sleep(choice.uniform(0.05, 0.4))
         cut = Cut(disk.folder / f"cut-{number}", dict(acknowledged))

@@ -13,7 +13,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.gauntlet.processes import kill, until
+from tests.gauntlet.processes import kill
+from tests.waiting import wait_for
 
 from . import judge
 from .ground import Ground
@@ -36,7 +37,7 @@ def torture(folder: Path, size: int, choice: random.Random, clients: int = CLIEN
     crowd = [_submitter(ground, spec, size, number) for number in range(clients)]
     for count in range(kills):
         wanted = clients * size * (count + choice.random()) / kills
-        until(lambda: len(_acknowledged(ground)) >= wanted, 300)  # noqa: B023 - called at once
+        wait_for(lambda: len(_acknowledged(ground)) >= wanted, 300)  # noqa: B023 - called at once
         kill(ground.holder() or 0)
         time.sleep(choice.uniform(0, 0.3))
         ground.daemon()

@@ -19,7 +19,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.gauntlet.processes import kill, until
+from tests.gauntlet.processes import kill
+from tests.waiting import wait_for
 
 from . import judge
 from .ground import Ground, supervisors
@@ -118,7 +119,7 @@ def _play(ground: Ground, part: str, strace: tuple[str, ...]) -> list[str]:
     if part == "daemon":
         ground.workspace.mkdir(mode=0o700)
         tracer = _traced_daemon(ground, strace)
-        until(lambda: _ended(tracer) or (ground.workspace / "daemon.sock").exists(), 20)
+        wait_for(lambda: _ended(tracer) or (ground.workspace / "daemon.sock").exists(), 20)
     else:
         daemon = ground.daemon(1)
         if part == "supervisor":
@@ -126,7 +127,7 @@ def _play(ground: Ground, part: str, strace: tuple[str, ...]) -> list[str]:
     status, out, _ = ground.call("submit", spec, wrapper=strace if part == "client" else ())
     acknowledged = out.split()[:1] if out.endswith("\n") else []
     if status == 0 and (holder := ground.holder()):
-        until(lambda: ground.holder() != holder or _over(ground), 20)
+        wait_for(lambda: ground.holder() != holder or _over(ground), 20)
     _end(ground, tracer)
     return acknowledged
 
@@ -144,7 +145,7 @@ def _traced_daemon(ground: Ground, strace: tuple[str, ...]) -> subprocess.Popen[
 
 def _attached(pid: int, strace: tuple[str, ...]) -> subprocess.Popen[bytes]:
     tracer = subprocess.Popen([*strace, "-p", str(pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: "TracerPid:\t0" not in Path(f"/proc/{pid}/status").read_text(), 20)
+    wait_for(lambda: "TracerPid:\t0" not in Path(f"/proc/{pid}/status").read_text(), 20)
     return tracer
 
 

@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.gauntlet.processes import command_lines, kill, until
+from tests.gauntlet.processes import command_lines, kill
+from tests.waiting import wait_for
 
 from . import judge
 from .ground import Ground
@@ -36,8 +37,8 @@ def torture(
         path.write_text(f'campaign "hydra" {{}}\ntool t {{ command {command} }}\ninstance i {{ run t }}\n')
         daemon = ground.daemon()
         ground.call("submit", str(path))
-        until((ground.folder / "grown").exists)
-        until(lambda: heads(ground) == size)  # noqa: B023 - called at once
+        wait_for((ground.folder / "grown").exists)
+        wait_for(lambda: heads(ground) == size)  # noqa: B023 - called at once
         if how == "adopted":
             kill(daemon)
             ground.daemon()

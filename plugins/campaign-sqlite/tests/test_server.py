@@ -78,7 +78,7 @@ def test_a_stopped_server_makes_its_client_wait(server, tmp_path):
     with _start("client", tmp_path, f"--port={port}", "--duration-s=60") as client:
         _wait_for_commits(tmp_path)
         process.send_signal(signal.SIGSTOP)
-        time.sleep(0.3)
+        time.sleep(0.3)  # what was under way ends; then that nothing is answered shows only with time
         before = len(read_acknowledged(tmp_path / "ledger.db"))
         time.sleep(0.3)
         assert len(read_acknowledged(tmp_path / "ledger.db")) <= before + 1  # an answer may have been under way
