@@ -34,6 +34,7 @@ from campaign.records import (
     StepExit,
     StepOrder,
     Verdict,
+    WatchOrder,
 )
 from campaign.records.analysis import Analysis
 from campaign.rules.load import load_rule_set
@@ -287,7 +288,39 @@ def test_faults_and_baselines_have_rates_of_their_own(past: Past) -> None:
     past.add("a", "fail", Failure(FailureKind.ORACLE, "x", "1" * 16))
     past.add("b", faults=())
     found = past.analyzed(Knowledge())
-    assert {each.name: each.rate.rate for each in found.faults} == {"process.kill": 0.0, "none": 1.0}
+    assert {each.name: each.rate.rate for each in found.faults} == {"kill: process.kill": 0.0, "none": 1.0}
+
+
+def test_faults_are_counted_by_label_and_by_what_became_of_them(past: Past) -> None:
+    orders = tuple(
+        FaultOrder(label=label, fault="synthetic.recovery", at_s=1.0, index=index)
+        for label, index in (("crash", 1), ("crash", 2), ("hang", None), ("synthetic.recovery", None))
+    )
+    watch = WatchOrder("w", "o.o", 0.1, 1.0, faults=("crash", "synthetic.recovery"))
+    ends = (
+        FaultExit("crash", "synthetic.recovery", 1.0, 1.0, None, 2.0, 3.5, index=1),
+        FaultExit("crash", "synthetic.recovery", 1.0, 9.0, None, 9.5, None, index=2),
+        FaultExit("hang", "synthetic.recovery", 1.0, 5.0),
+        FaultExit("synthetic.recovery", "synthetic.recovery", 1.0, error="no"),
+    )
+    for _ in range(2):
+        past.add("a", faults=orders, watches=(watch,), exit={"faults": ends})
+    counts = {
+        each.name: (each.rate.passed, each.injected, each.watched, each.detected, each.recovered, each.longest_s)
+        for each in past.analyzed(Knowledge()).faults
+    }
+    assert counts == {
+        "crash: synthetic.recovery": (2, 4, 4, 4, 2, 2.5),
+        "hang: synthetic.recovery": (2, 2, 0, 0, 0, None),
+        "synthetic.recovery": (2, 0, 0, 0, 0, None),
+    }
+
+
+def test_what_is_simulated_needs_no_watch(past: Past) -> None:
+    end = FaultExit("kill", "process.kill", 1.0, 1.0, None, 2.0, 3.0)
+    past.add("a", clock="virtual", exit={"faults": (end,), "clock": "virtual"})
+    (told,) = past.analyzed(Knowledge()).faults
+    assert (told.watched, told.detected, told.recovered) == (1, 1, 1)
 
 
 def test_what_is_beyond_the_bounds_is_counted(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from campaign.analysis.advice import next_steps
 from campaign.analysis.cells import scale_of
 from campaign.analysis.explain import Counted, explain
+from campaign.analysis.faulted import FaultCounts
 from campaign.analysis.knowledge import Experts, Knowledge
 from campaign.analysis.trials import CONFIDENCE, Cell, Counts, Failing, Trials, added_up, counted, rate_of
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow
-from campaign.records.analysis import Analysis, AxisRates, FailureGroup, NamedRate
+from campaign.records.analysis import Analysis, AxisRates, FailureGroup, FaultRate, NamedRate
 from campaign.rules.failures import quarantined
 from campaign.rules.structs import RuleBook
 
@@ -50,7 +51,7 @@ def analyze(ledger: LedgerReader, campaign: CampaignRow, book: RuleBook, knowled
         quarantined=sum(each.runs for mark, each in failures if mark in spared),
         groups=_rates((cell.kind.group, cell.counts) for cell in cells if cell.kind.group),
         instances=_rates((cell.kind.instance, cell.counts) for cell in cells),
-        faults=_rates(_by_fault(cells)),
+        faults=tuple(_faults(found, cells)),
         axes=tuple(_axes(cells)),
         cells=tuple(cell.record() for cell in bad[:MOST_CELLS]),
         cells_counted=len(cells),
@@ -83,8 +84,14 @@ def _rates(pairs: Iterable[tuple[str, Counts]]) -> tuple[NamedRate, ...]:
     return tuple(NamedRate(name, rate_of(counts)) for name, counts in list(summed.items())[:MOST_NAMES])
 
 
+def _faults(found: Trials, cells: Iterable[Cell]) -> Iterator[FaultRate]:
+    """Every fault, with the runs that had it and what became of it."""
+    for each in _rates(_by_fault(cells)):
+        yield found.faults.get(each.name, FaultCounts()).rate(each.name, each.rate)
+
+
 def _by_fault(cells: Iterable[Cell]) -> Iterator[tuple[str, Counts]]:
-    """Each cell under every kind of fault that it has, those without any under ``none``; nothing without faults."""
+    """Each cell under every fault that it has, those without any under ``none``; nothing without faults."""
     cells = list(cells)
     if any(cell.kind.faults for cell in cells):
         for cell in cells:

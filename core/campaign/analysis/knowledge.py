@@ -181,7 +181,7 @@ class Experts:
         key = (
             tuple([metric.name for step in shape.steps for metric in step.metrics]),
             tuple([step.label for step in shape.steps]),
-            tuple([each.label for each in (*shape.oracles, *shape.watches)]),
+            tuple([each.label for asked in (shape.oracles, shape.watches) for each in asked]),
         )
         if key not in self._lacking:
             self._lacking[key] = lacking(self._names, *key)

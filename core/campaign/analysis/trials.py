@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from campaign.analysis.cells import label_of
+from campaign.analysis.faulted import FaultCounts, count_faults, faults_in, watched_in
 from campaign.analysis.knowledge import Experts
 from campaign.analysis.statistics import wilson
 from campaign.ledger.queries import LedgerReader
@@ -27,12 +28,13 @@ Labels = tuple[str, ...]
 
 
 class Kind(NamedTuple):
-    """What many cells share: their instance, group, axes, and the providers of their faults."""
+    """What many cells share: their instance, group, axes, faults, and the labels of those that are watched."""
 
     instance: str
     group: str
     axes: Labels
     faults: Labels
+    watched: frozenset[str] = frozenset()
 
 
 class Cell:
@@ -126,6 +128,7 @@ class Trials:
         self._ledger, self._experts = ledger, experts
         self.cells: dict[str, Cell] = {}
         self.failures: dict[str, Failing] = {}
+        self.faults: dict[str, FaultCounts] = {}
         self._kinds: dict[Kind, Kind] = {}
         self._same: dict[str, str] = {}  # one text for each value, however many cells have it
         self.total: Counts = [0] * 6
@@ -138,6 +141,8 @@ class Trials:
         cell.counts[place] += 1
         self.total[place] += 1
         self.flaky += trial.flaky
+        if cell.kind.faults:
+            count_faults(self.faults, self._ledger.faults_of(trial), cell.kind.watched)
         rules, doubts = self._experts.ask(trial, cell.lacks)
         if place in (_FAIL, _ERROR):
             cell.failed(trial)
@@ -154,8 +159,8 @@ class Trials:
                 return self.cells[name]
         shape = self._ledger.shape_of(trial)
         axes = shape.axes if name == trial.cell else {}
-        faults = tuple(sorted({fault.fault for fault in shape.faults}))
-        kind = Kind(label_of(trial.instance), label_of(shape.group), tuple(map(label_of, axes)), faults)
+        names = label_of(trial.instance), label_of(shape.group), tuple(map(label_of, axes))
+        kind = Kind(*names, faults_in(shape), watched_in(shape))
         labels = tuple([self._same.setdefault(label, label) for label in map(label_of, axes.values())])
         lacks = self._experts.lacking(shape) if name == trial.cell else frozenset()
         cell = self.cells[name] = Cell(trial.cell, self._kinds.setdefault(kind, kind), labels, lacks)

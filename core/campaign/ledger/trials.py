@@ -36,10 +36,23 @@ class StepShape(Struct, frozen=True):
     metrics: tuple[MetricName, ...] = ()
 
 
-class FaultName(Struct, frozen=True):
-    """A fault by its provider."""
+class FaultShape(Struct, frozen=True):
+    """A fault by its label and its model."""
 
+    label: str
     fault: str
+
+
+class WatchShape(Struct, frozen=True):
+    """A watch by its label, and which faults it judges, as of a ``WatchOrder``."""
+
+    label: str
+    faults: tuple[str, ...] | None = None
+    advisory: bool = False
+
+    def judges(self, fault: str) -> bool:
+        """Whether it says when this fault was detected, and when recovered."""
+        return not self.advisory and (self.faults is None or fault in self.faults)
 
 
 class Shape(Struct, frozen=True):
@@ -48,9 +61,10 @@ class Shape(Struct, frozen=True):
     axes: dict[str, Any] = {}
     group: str = ""
     steps: tuple[StepShape, ...] = ()
-    faults: tuple[FaultName, ...] = ()
+    faults: tuple[FaultShape, ...] = ()
     oracles: tuple[Named, ...] = ()
-    watches: tuple[Named, ...] = ()
+    watches: tuple[WatchShape, ...] = ()
+    clock: str = "real"
 
 
 class AxesOf(Struct, frozen=True):

@@ -16,6 +16,7 @@ from campaign.records.analysis import (
     CellRate,
     Explanation,
     FailureGroup,
+    FaultRate,
     NamedRate,
     WinRate,
 )
@@ -52,7 +53,7 @@ def headline(analysis: Analysis) -> str:
 
 def sections(analysis: Analysis) -> Iterator[Section]:
     """The parts that have something to say, what is not understood first."""
-    parts = (_failures, _causes, _suspicious, _explained, _rates, _cells, _notes, _next)
+    parts = (_failures, _causes, _suspicious, _explained, _rates, _faults, _cells, _notes, _next)
     return (section for part in parts for section in part(analysis))
 
 
@@ -164,7 +165,23 @@ def _rates(analysis: Analysis) -> Iterator[Section]:
         )
 
 
-def _named(kind: str, rates: Sequence[NamedRate]) -> Iterator[tuple[str, ...]]:
+def _faults(analysis: Analysis) -> Iterator[Section]:
+    """What became of the faults themselves, where any came."""
+    came = [each for each in analysis.faults if each.injected]
+    if came:
+        left = [f"and {len(came) - MOST_ROWS:,} more faults"] if len(came) > MOST_ROWS else []
+        headers = ("fault", "injected", "watched", "detected", "recovered", "longest")
+        rows = tuple(map(_fault, came[:MOST_ROWS]))
+        yield Section(title="Faults", lines=tuple(left), headers=headers, rows=rows, numbers=headers[1:])
+
+
+def _fault(each: FaultRate) -> tuple[str, ...]:
+    seen = (f"{each.detected:,}", f"{each.recovered:,}") if each.watched else ("", "")
+    longest = "" if each.longest_s is None else f"{each.longest_s:,.3f} s"
+    return _cut(each.name), f"{each.injected:,}", f"{each.watched:,}", *seen, longest
+
+
+def _named(kind: str, rates: Sequence[NamedRate | FaultRate]) -> Iterator[tuple[str, ...]]:
     for each in rates[:MOST_ROWS]:
         yield kind, each.name, *_numbers(each.rate)
     yield from _more(kind, len(rates) - MOST_ROWS)

@@ -35,10 +35,26 @@ class WinRate(Struct, frozen=True, kw_only=True):
 
 
 class NamedRate(Struct, frozen=True):
-    """The win rate of what bears a name: a group, an instance, a kind of fault, a value of an axis."""
+    """The win rate of what bears a name: a group, an instance, a value of an axis."""
 
     name: str
     rate: WinRate
+
+
+class FaultRate(Struct, frozen=True, kw_only=True):
+    """A fault by its label and model (``crash: process.kill``), or ``none`` for runs without one: their win rate.
+
+    ``injected`` counts how often it came in all of them, ``watched`` how often somebody looked whether it was noticed
+    and recovered from; ``detected`` and ``recovered`` how often it was, ``longest_s`` the longest that took.
+    """
+
+    name: str
+    rate: WinRate
+    injected: int = 0
+    watched: int = 0
+    detected: int = 0
+    recovered: int = 0
+    longest_s: float | None = None
 
 
 class AxisRates(Struct, frozen=True, kw_only=True):
@@ -179,7 +195,7 @@ class Analysis(Struct, frozen=True, kw_only=True):
     quarantined: int = 0
     groups: tuple[NamedRate, ...] = ()
     instances: tuple[NamedRate, ...] = ()
-    faults: tuple[NamedRate, ...] = ()
+    faults: tuple[FaultRate, ...] = ()
     axes: tuple[AxisRates, ...] = ()
     cells: tuple[CellRate, ...] = ()
     cells_counted: int = 0
