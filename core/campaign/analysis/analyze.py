@@ -80,7 +80,7 @@ def _worst(cell: Cell) -> tuple[float, int, int]:
 
 
 def _rates(pairs: Iterable[tuple[str, Counts]]) -> tuple[NamedRate, ...]:
-    summed = added_up(iter(pairs))
+    summed = added_up(pairs)
     return tuple(NamedRate(name, rate_of(counts)) for name, counts in list(summed.items())[:MOST_NAMES])
 
 
@@ -102,11 +102,9 @@ def _by_fault(cells: Iterable[Cell]) -> Iterator[tuple[str, Counts]]:
 def _axes(cells: Iterable[Cell]) -> Iterator[AxisRates]:
     """Every axis by its values, of whatever instances have it."""
     summed: dict[str, dict[str, Counts]] = {}
-    for cell in cells:
-        for axis, value in cell.axes.items():
-            total = summed.setdefault(axis, {}).setdefault(value, [0] * 6)
-            for place, number in enumerate(cell.counts):
-                total[place] += number
+    pairs = ((pair, cell.counts) for cell in cells for pair in cell.axes.items())
+    for (axis, value), counts in added_up(pairs).items():
+        summed.setdefault(axis, {})[value] = counts
     for axis, values in list(summed.items())[:MOST_NAMES]:
         # Numbers are put in order where they are few: reading each costs.
         ordered = scale_of(axis, values).values if len(values) <= 10 * MOST_VALUES else tuple(values)

@@ -173,7 +173,7 @@ def number_of(text: str) -> tuple[str | None, Fraction]:
     try:
         return "", Fraction(parse_number(text))
     except UnitError:
-        pass
+        pass  # no plain number: perhaps one with a unit
     try:
         found: Quantity = parse_quantity(text)
     except UnitError:

@@ -5,8 +5,8 @@ Memory grows with the cells and the unique failures, to a bound; what is beyond 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from campaign.analysis.cells import label_of
 from campaign.analysis.faulted import FaultCounts, count_faults, faults_in, watched_in
@@ -25,6 +25,7 @@ _FAIL, _ERROR, _OPEN = 1, 2, 5
 
 Counts = list[int]
 Labels = tuple[str, ...]
+_Name = TypeVar("_Name")
 
 
 class Kind(NamedTuple):
@@ -201,9 +202,9 @@ def rate_of(counts: Counts) -> WinRate:
     )
 
 
-def added_up(pairs: Iterator[tuple[str, Counts]]) -> dict[str, Counts]:
+def added_up(pairs: Iterable[tuple[_Name, Counts]]) -> dict[_Name, Counts]:
     """Counts summed by name, in the order in which the names come."""
-    summed: dict[str, Counts] = {}
+    summed: dict[_Name, Counts] = {}
     for name, counts in pairs:
         total = summed.setdefault(name, [0] * 6)
         for place, number in enumerate(counts):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from msgspec.structs import asdict
 
 from campaign.analysis.smallest import in_words
 from campaign.cli import complete
@@ -16,7 +17,7 @@ from campaign.cli.terminal import visible
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine.asking import now
 from campaign.engine.desk import new_submission
-from campaign.engine.minimize import ATTEMPTS, SECONDS, Wish, as_settings
+from campaign.engine.minimize import ATTEMPTS, SECONDS, Wish
 from campaign.ledger.rows import CANCELED, FAILED, AttemptRecord, RequestRow
 from campaign.units import Dimension, UnitError, parse_quantity
 
@@ -53,7 +54,7 @@ def command(
         campaign=parent.row.campaign,
         kind="minimize",
         parent=parent.row.token,
-        settings=as_settings(wish),
+        settings=asdict(wish),
         at=now(),
     )
     ended = carried_out(workspace, asked, None, live=progress)

@@ -38,11 +38,6 @@ _TRIES = 3
 _Course: TypeAlias = "Generator[list[Asked], Sequence[bool | None], Minimized]"
 
 
-def as_settings(wish: Wish) -> dict[str, Any]:
-    """As a request keeps it."""
-    return {name: getattr(wish, name) for name in Wish.__struct_fields__}
-
-
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for: ``by`` which minimizer, ``order`` of the parameters, at most so much.
 

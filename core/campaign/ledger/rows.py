@@ -123,12 +123,17 @@ class AttemptRow(Struct, frozen=True, kw_only=True):
     @property
     def flaky(self) -> bool:
         """A pass on a retry."""
-        return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
+        return passed_on_retry(self.verdict, self.attempt, self.cause)
 
     @property
     def name(self) -> str:
         """Which attempt of its campaign it is: ``key@attempt``, before that its origin where it is not the plan."""
         return attempt_name(self.key, self.origin, self.attempt)
+
+
+def passed_on_retry(verdict: str | None, attempt: int, cause: str) -> bool:
+    """What is called flaky: a pass after an earlier attempt that had not, retried by the spec's own policy."""
+    return verdict == "pass" and attempt > 1 and cause == "policy"
 
 
 def attempt_name(key: str, origin: str, attempt: int) -> str:
@@ -175,7 +180,7 @@ class Glance(Struct, frozen=True, kw_only=True):
     @property
     def flaky(self) -> bool:
         """A pass on a retry."""
-        return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
+        return passed_on_retry(self.verdict, self.attempt, self.cause)
 
 
 class Outcome(Struct, frozen=True):
@@ -197,7 +202,7 @@ class Outcome(Struct, frozen=True):
     @property
     def flaky(self) -> bool:
         """A pass on a retry."""
-        return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
+        return passed_on_retry(self.verdict, self.attempt, self.cause)
 
 
 class Trial(Struct, frozen=True):
@@ -224,7 +229,7 @@ class Trial(Struct, frozen=True):
     @property
     def flaky(self) -> bool:
         """A pass on a retry."""
-        return self.verdict == "pass" and self.attempt > 1 and self.cause == "policy"
+        return passed_on_retry(self.verdict, self.attempt, self.cause)
 
     @property
     def name(self) -> str:

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from campaign.records.counts import RunCounts
+
 ANALYSIS_SCHEMA = "campaign.analysis/1"
 
 
-class WinRate(Struct, frozen=True, kw_only=True):
+class WinRate(RunCounts, frozen=True, kw_only=True):
     """Runs by verdict, each by the attempt that decides it, and ``rate``: passes over valid trials, 0..1.
 
     Only runs that passed or failed are trials; ``errors`` say nothing of what was tested, ``open`` have no verdict
     yet.  ``interval`` is Wilson's, at the confidence of the analysis.  Both are missing without a trial.
     """
 
-    passed: int = 0
-    failed: int = 0
-    errors: int = 0
-    canceled: int = 0
-    skipped: int = 0
-    open: int = 0
     rate: float | None = None
     interval: tuple[float, float] | None = None
-
-    @property
-    def trials(self) -> int:
-        """The runs that count."""
-        return self.passed + self.failed
-
-    @property
-    def runs(self) -> int:
-        """All of them."""
-        return self.trials + self.errors + self.canceled + self.skipped + self.open
 
 
 class NamedRate(Struct, frozen=True):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from campaign.records.counts import RunCounts
+
 #: What the runs of a cell came to, together.
 PASS, FAIL, MIXED, ERROR, NOT_RUN = "pass", "fail", "mixed", "error", "not run"
 
@@ -25,26 +27,13 @@ class Choice(Struct, frozen=True, kw_only=True):
     runs: int = 1000
 
 
-class Tally(Struct, frozen=True, omit_defaults=True):
-    """Runs by verdict, each by the attempt that decides it; ``open`` have none yet."""
-
-    passed: int = 0
-    failed: int = 0
-    errors: int = 0
-    canceled: int = 0
-    skipped: int = 0
-    open: int = 0
-
-    @property
-    def runs(self) -> int:
-        """All of them."""
-        return self.passed + self.failed + self.errors + self.canceled + self.skipped + self.open
+class Tally(RunCounts, frozen=True, omit_defaults=True):
+    """What the runs of a cell, or of several together, came to."""
 
     @property
     def rate(self) -> float | None:
         """Passes over valid trials, 0..1; None without a trial."""
-        trials = self.passed + self.failed
-        return self.passed / trials if trials else None
+        return self.passed / self.trials if self.trials else None
 
     @property
     def state(self) -> str:
