@@ -172,7 +172,8 @@ def test_another_version_of_a_plugin_is_refused_on_resume_and_both_are_named(gue
 
 
 def test_a_retry_while_the_planner_still_writes_its_reports(guest: Guest) -> None:
-    slow = PLUGIN.replace('note(event="over"', 'import time; time.sleep(3)\n    note(event="over"')
+    slow = PLUGIN.replace('note(event="over"', 'import time; time.sleep(3); print("chat: over")\n    note(event="over"')
+    slow += '    raise KeyError("late")\n'
     (guest.site / "campaign_stranger.py").write_text(slow)
 
     def campaign(*words: str) -> tuple[int, str]:
@@ -191,5 +192,11 @@ def test_a_retry_while_the_planner_still_writes_its_reports(guest: Guest) -> Non
         assert status == 1, said  # two of them fail again
         attempts = [json.loads(path.read_text())["attempt"] for path in guest.folder.rglob("seed-*/run.json")]
         assert sorted(attempts) == [1, 1, 1, 1, 2, 2]
+        log = (guest.folder / ".campaign" / "daemon.log").read_text()
+        assert "raises in the hook campaign_run_finished: RuntimeError: an event cannot alter results" in log
+        assert "chat: over" in log
+        (name,) = (each.name for each in (guest.folder / ".campaign" / "runs").iterdir())
+        late = f"campaign: {name}: warning[CAMP405]: plugin stranger (campaign-stranger 1.0) raises in the hook "
+        assert f"{late}campaign_finished: KeyError: 'late'" in log
     finally:
         os.kill(pid, signal.SIGTERM)

@@ -9,6 +9,7 @@ import sys
 import click
 
 from campaign.cli.options import workspace_option
+from campaign.cli.streams import keep_standard_streams_apart
 from campaign.diagnostics import ExitStatus
 from campaign.engine.asking import ask_to_go, take
 from campaign.engine.capacity import MOST_PLACES, VARIABLE, read_slots
@@ -28,6 +29,7 @@ _LAST_WORDS = 4000
 @workspace_option
 def command(parallel: int | None, detach: bool, takeover: bool, workspace: str) -> int:
     """Carry out what is submitted in this workspace, until SIGTERM or Ctrl-C; what runs then goes on by itself."""
+    keep_standard_streams_apart()  # a planner inherits standard error, which must be none of our sockets
     read_slots(os.environ.get(VARIABLE, ""))  # says now what is wrong with it
     place = Workspace(workspace)
     place.prepare()

@@ -20,6 +20,7 @@ from campaign.cli.progress import watcher
 from campaign.cli.queueing import chosen, environment, follow, hello, submission, submit, unwritten
 from campaign.cli.queueing import conclude as report
 from campaign.cli.render import print_diagnostics
+from campaign.cli.streams import keep_standard_streams_apart
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import print_json
 from campaign.cli.tokens import Silent, Tokens, TokenWatcher, Writer, tell_devices, told
@@ -214,10 +215,3 @@ def _show(summary: Summary, run_root: str, output_format: str, stream: TextIO) -
             raise
         if stream is not sys.stderr:
             print_diagnostics([unwritable("standard output", error)], sys.stderr)
-
-
-def keep_standard_streams_apart() -> None:
-    """Where the caller closed a standard stream, no socket of ours may take its number."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(fd, True)
-    os.close(fd)

@@ -18,7 +18,7 @@ from campaign.analysis.recorded import analysis_of, results_of
 from campaign.analysis.reporting import wanted_by
 from campaign.cli import complete
 from campaign.cli.confirm import confirm_rules
-from campaign.cli.exec import daemon_of, keep_standard_streams_apart
+from campaign.cli.exec import daemon_of
 from campaign.cli.files import read_file
 from campaign.cli.here import this_host
 from campaign.cli.iteration_shown import show, view_of
@@ -27,6 +27,7 @@ from campaign.cli.progress import watcher
 from campaign.cli.queueing import chosen, environment, follow, persist, submission, submit, tell, unwritten
 from campaign.cli.recorded import open_ledger
 from campaign.cli.render import print_diagnostics
+from campaign.cli.streams import keep_standard_streams_apart
 from campaign.cli.tables import cut, print_json
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import wire

@@ -7,11 +7,12 @@ import os
 import click
 
 from campaign.cli import complete
-from campaign.cli.exec import daemon_of, execute, keep_standard_streams_apart
+from campaign.cli.exec import daemon_of, execute
 from campaign.cli.files import read_file
 from campaign.cli.here import this_host
 from campaign.cli.options import format_option, no_progress_option, selection_options, workspace_option
 from campaign.cli.queueing import chosen, environment
+from campaign.cli.streams import keep_standard_streams_apart
 from campaign.cli.tokens import Silent
 from campaign.engine.prepare import Wishes, prepare_rerun
 from campaign.plan.plan import Options

@@ -6,11 +6,14 @@ Started for each campaign that a daemon carries out; it expands the plan again f
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
+from typing import Any
 
 from campaign.analysis.reporting import Wanted, wanted_by
 from campaign.diagnostics import CampaignError
@@ -25,14 +28,37 @@ from campaign.readable import read_bounded
 from campaign.records import RunView
 from campaign.records.event import EventView
 from campaign.supervise.channel import Channel
+from campaign.supervise.folders import write_all
 from campaign.supervise.loop import Loop
 
 _FAREWELL_S = 10.0
+_STANDARD_ERROR = 2
 _MOST_BYTES = 16 * 2**20  # more than any spec may have
+
+
+class _Log(io.RawIOBase):
+    """The daemon's standard error: where nobody can take what is said any more, nothing fails for that."""
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def fileno(self) -> int:
+        """As ever."""
+        return _STANDARD_ERROR
+
+    def write(self, data: Any) -> int:
+        """Say it, or not; returns its length."""
+        with suppress(OSError):
+            write_all(_STANDARD_ERROR, data)
+        return len(data)
 
 
 class Unwatched:
     """Nobody looks on: clients hear of progress from the daemon."""
+
+    def __init__(self, campaign: str) -> None:
+        self._campaign = campaign
 
     def begin(self, total: int | None, done: int) -> None:
         """So many runs are planned."""
@@ -48,7 +74,7 @@ class Unwatched:
 
     def note(self, text: str) -> None:
         """A line for a person: into the daemon's log."""
-        print(f"campaign: {text}", file=sys.stderr, flush=True)
+        _log(self._campaign, text)
 
     def end(self) -> None:
         """Nothing more comes."""
@@ -57,6 +83,7 @@ class Unwatched:
 def main(arguments: list[str]) -> int:
     """Plan one campaign for the daemon at the other end of the socket FD; returns the exit status of the process."""
     os.umask(0o022)
+    sys.stderr = io.TextIOWrapper(_Log(), encoding="utf-8", errors="backslashreplace", line_buffering=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it goes with its daemon, which leaves the campaign in order
     sock, workspace, campaign = socket.socket(fileno=int(arguments[0])), arguments[1], arguments[2]
@@ -77,12 +104,18 @@ def _carry_out(sock: socket.socket, workspace: Workspace, campaign: str) -> None
         row = ledger.campaign(campaign)
     aside = row if row is not None and is_aside(row) else None
     prepared = prepare_again(campaign, None, wishes, _read, os.environ, aside=aside)
-    carry_out(prepared, workspace, Unwatched(), lambda loop, heard: QueueLink(loop, sock, heard))
+    carry_out(prepared, workspace, Unwatched(campaign), lambda loop, heard: QueueLink(loop, sock, heard))
     if prepared.aside:
         return
-    summary = conclude(prepared, workspace, _reports(prepared), now(), _unwritten)
+
+    def unwritten(path: str, error: OSError | CampaignError) -> None:
+        why = error.strerror if isinstance(error, OSError) else error
+        _log(campaign, f"{path} could not be written, campaign report writes it later: {why}")
+
+    summary = conclude(prepared, workspace, _reports(prepared), now(), unwritten)
     if prepared.registry.hears("campaign_finished"):
-        prepared.registry.emit("campaign_finished", summary=summary)
+        for diagnostic in prepared.registry.emit("campaign_finished", summary=summary):
+            _log(campaign, str(diagnostic))
 
 
 def _reports(prepared: Prepared) -> list[Wanted]:
@@ -90,10 +123,8 @@ def _reports(prepared: Prepared) -> list[Wanted]:
     return [wanted_by(each, prepared.snapshot.directory) for each in (checked.reports if checked else ())]
 
 
-def _unwritten(path: str, error: OSError | CampaignError) -> None:
-    """A result that cannot be written changes nothing of what the campaign came to; ``campaign report`` writes it."""
-    why = error.strerror if isinstance(error, OSError) else error
-    print(f"campaign: {path} could not be written: {why}", file=sys.stderr, flush=True)
+def _log(campaign: str, text: str) -> None:
+    print(f"campaign: {campaign}: {text}", file=sys.stderr, flush=True)
 
 
 def _read(path: str) -> bytes:

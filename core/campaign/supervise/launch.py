@@ -103,7 +103,7 @@ def start_supervisors(count: int, workspace: str) -> list[SupervisorHandle]:
 
 
 def _run_and_exit(work: Callable[[], None]) -> NoReturn:
-    """What a forked process does instead of going on as its parent; it never writes to the terminal."""
+    """What a forked process does instead of going on as its parent; it never writes to the terminal by itself."""
     status = _DEFECT
     try:
         work()
@@ -113,8 +113,11 @@ def _run_and_exit(work: Callable[[], None]) -> NoReturn:
 
 
 def _tend(sock: socket.socket, workspace: str) -> None:
-    """The nursery's life: fork a supervisor whenever it is asked to."""
-    _detach(sock.fileno())
+    """The nursery's life: fork a supervisor whenever it is asked to.
+
+    It keeps the engine's standard error for planners, and for nobody else.
+    """
+    _detach(sock.fileno(), silent=False)
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and thereby copying, the pages shared with the engine
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -159,7 +162,7 @@ def _run_one(sock: socket.socket, argv: list[str]) -> None:
 
 
 def _become(sock: socket.socket, argv: list[str]) -> NoReturn:
-    _detach(sock.fileno())
+    _detach(sock.fileno(), silent=False)  # what a planner says goes where its daemon's messages go
     os.set_inheritable(sock.fileno(), True)
     os.execv(argv[0], [str(sock.fileno()) if word == "FD" else word for word in argv])  # noqa: S606 - no shell is wanted
 
@@ -170,8 +173,11 @@ def _supervise(sock: socket.socket, workspace: str) -> None:
     Supervisor(sock, workspace).run()
 
 
-def _detach(keep: int) -> None:
-    """A session of its own, ``/dev/null`` as its terminal, no descriptor but ``keep``, signals as at the start."""
+def _detach(keep: int, *, silent: bool = True) -> None:
+    """A session of its own, ``/dev/null`` as its terminal, no descriptor but ``keep``, signals as at the start.
+
+    One that is not ``silent`` keeps its standard error too.
+    """
     os.setsid()
     os.umask(0o077)
     os.chdir("/")
@@ -182,7 +188,7 @@ def _detach(keep: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     null = os.open(os.devnull, os.O_RDWR)
-    for fd in range(3):
+    for fd in range(3 if silent else 2):
         os.dup2(null, fd)
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) != keep:
