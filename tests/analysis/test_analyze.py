@@ -293,7 +293,7 @@ def test_faults_and_baselines_have_rates_of_their_own(past: Past) -> None:
 
 def test_faults_are_counted_by_label_and_by_what_became_of_them(past: Past) -> None:
     orders = tuple(
-        FaultOrder(label=label, fault="synthetic.recovery", at_s=1.0, index=index)
+        FaultOrder(label=label, fault="synthetic.recovery", at_s=1.0, index=index, sla_s=3.0 if index else None)
         for label, index in (("crash", 1), ("crash", 2), ("hang", None), ("synthetic.recovery", None))
     )
     watch = WatchOrder("w", "o.o", 0.1, 1.0, faults=("crash", "synthetic.recovery"))
@@ -306,13 +306,17 @@ def test_faults_are_counted_by_label_and_by_what_became_of_them(past: Past) -> N
     for _ in range(2):
         past.add("a", faults=orders, watches=(watch,), exit={"faults": ends})
     counts = {
-        each.name: (each.rate.passed, each.injected, each.watched, each.detected, each.recovered, each.longest_s)
+        each.name: (
+            each.rate.passed,
+            (each.injected, each.watched, each.detected, each.recovered),
+            (each.longest_s, each.with_sla, each.within_sla),
+        )
         for each in past.analyzed(Knowledge()).faults
     }
     assert counts == {
-        "crash: synthetic.recovery": (2, 4, 4, 4, 2, 2.5),
-        "hang: synthetic.recovery": (2, 2, 0, 0, 0, None),
-        "synthetic.recovery": (2, 0, 0, 0, 0, None),
+        "crash: synthetic.recovery": (2, (4, 4, 4, 2), (2.5, 4, 2)),
+        "hang: synthetic.recovery": (2, (2, 0, 0, 0), (None, 0, 0)),
+        "synthetic.recovery": (2, (0, 0, 0, 0), (None, 0, 0)),
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from campaign.analysis.cells import label_of
-from campaign.analysis.faulted import FaultCounts, count_faults, faults_in, watched_in
+from campaign.analysis.faulted import FaultCounts, count_faults, faults_in, slas_in, watched_in
 from campaign.analysis.knowledge import Experts
 from campaign.analysis.statistics import wilson
 from campaign.ledger.queries import LedgerReader
@@ -29,13 +29,14 @@ _Name = TypeVar("_Name")
 
 
 class Kind(NamedTuple):
-    """What many cells share: their instance, group, axes, faults, and the labels of those that are watched."""
+    """What many cells share: their instance, group, axes and faults; which are watched, whether any has an ``sla``."""
 
     instance: str
     group: str
     axes: Labels
     faults: Labels
     watched: frozenset[str] = frozenset()
+    bounded: bool = False
 
 
 class Cell:
@@ -143,7 +144,8 @@ class Trials:
         self.total[place] += 1
         self.flaky += trial.flaky
         if cell.kind.faults:
-            count_faults(self.faults, self._ledger.faults_of(trial), cell.kind.watched)
+            slas = slas_in(self._ledger.shape_of(trial)) if cell.kind.bounded else {}
+            count_faults(self.faults, self._ledger.faults_of(trial), cell.kind.watched, slas)
         rules, doubts = self._experts.ask(trial, cell.lacks)
         if place in (_FAIL, _ERROR):
             cell.failed(trial)
@@ -161,7 +163,7 @@ class Trials:
         shape = self._ledger.shape_of(trial)
         axes = shape.axes if name == trial.cell else {}
         names = label_of(trial.instance), label_of(shape.group), tuple(map(label_of, axes))
-        kind = Kind(*names, faults_in(shape), watched_in(shape))
+        kind = Kind(*names, faults_in(shape), watched_in(shape), bool(slas_in(shape)))
         labels = tuple([self._same.setdefault(label, label) for label in map(label_of, axes.values())])
         lacks = self._experts.lacking(shape) if name == trial.cell else frozenset()
         cell = self.cells[name] = Cell(trial.cell, self._kinds.setdefault(kind, kind), labels, lacks)

@@ -37,10 +37,11 @@ class StepShape(Struct, frozen=True):
 
 
 class FaultShape(Struct, frozen=True):
-    """A fault by its label and its model."""
+    """A fault by its label and its model; its ``sla_s`` is the one of this run, others of the cell may have another."""
 
     label: str
     fault: str
+    sla_s: float | None = None
 
 
 class WatchShape(Struct, frozen=True):

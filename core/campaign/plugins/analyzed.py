@@ -170,7 +170,7 @@ def _faults(analysis: Analysis) -> Iterator[Section]:
     came = [each for each in analysis.faults if each.injected]
     if came:
         left = [f"and {len(came) - MOST_ROWS:,} more faults"] if len(came) > MOST_ROWS else []
-        headers = ("fault", "injected", "watched", "detected", "recovered", "longest")
+        headers = ("fault", "injected", "watched", "detected", "recovered", "longest", "in time")
         rows = tuple(map(_fault, came[:MOST_ROWS]))
         yield Section(title="Faults", lines=tuple(left), headers=headers, rows=rows, numbers=headers[1:])
 
@@ -178,7 +178,8 @@ def _faults(analysis: Analysis) -> Iterator[Section]:
 def _fault(each: FaultRate) -> tuple[str, ...]:
     seen = (f"{each.detected:,}", f"{each.recovered:,}") if each.watched else ("", "")
     longest = "" if each.longest_s is None else f"{each.longest_s:,.3f} s"
-    return _cut(each.name), f"{each.injected:,}", f"{each.watched:,}", *seen, longest
+    kept = f"{each.within_sla:,} of {each.with_sla:,}" if each.with_sla else ""
+    return _cut(each.name), f"{each.injected:,}", f"{each.watched:,}", *seen, longest, kept
 
 
 def _named(kind: str, rates: Sequence[NamedRate | FaultRate]) -> Iterator[tuple[str, ...]]:

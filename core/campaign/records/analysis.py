@@ -32,6 +32,7 @@ class FaultRate(Struct, frozen=True, kw_only=True):
 
     ``injected`` counts how often it came in all of them, ``watched`` how often somebody looked whether it was noticed
     and recovered from; ``detected`` and ``recovered`` how often it was, ``longest_s`` the longest that took.
+    ``with_sla`` counts how often it had one, ``within_sla`` how often that was kept.
     """
 
     name: str
@@ -41,6 +42,8 @@ class FaultRate(Struct, frozen=True, kw_only=True):
     detected: int = 0
     recovered: int = 0
     longest_s: float | None = None
+    with_sla: int = 0
+    within_sla: int = 0
 
 
 class AxisRates(Struct, frozen=True, kw_only=True):
