@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
+import select
 import signal
 import subprocess
+import sys
 import tempfile
-import time
+import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-_PR_SET_PDEATHSIG = 1
-_GRACE_S = 5.0
-_REST_GRACE_S, _PAUSE_S = 1.0, 0.02
+from campaign.supervise.warden import Ended
+
+_WARDEN = (sys.executable, "-P", "-m", "campaign.supervise.warden")
 _TAIL_LINES, _TAIL_BYTES = 20, 8_192
+_MOST_TOLD = 4_096
+#: What is ended has so long to go by itself.
+_GRACE_S = 5.0
 
 
 class Ran(Struct, frozen=True):
@@ -33,81 +39,65 @@ def carry_out(  # noqa: PLR0913 - what is run, where, with what, and for how lon
     given: bytes | None,
     timeout_s: float,
     environment: Mapping[str, str],
+    keep: Sequence[int] = (),
+    grace_s: float = _GRACE_S,
 ) -> Ran:
     """Run a command in ``folder`` to its end, its output behind what ``log`` holds, ``given`` on its standard input.
 
-    It gets our environment and ``environment``.  After ``timeout_s`` its process group is ended, as when we are
-    interrupted; should we die, it gets SIGTERM.  What it leaves behind in its group is ended with it.
-    Raises OSError where the log cannot be written.
+    It gets our environment and ``environment``.  After ``timeout_s`` it is ended, as when we are interrupted or die: by
+    SIGTERM, and after ``grace_s`` by SIGKILL.  Whatever it leaves behind is ended with it; the descriptors ``keep``
+    (locks) stay open until that is done, whatever becomes of us.  Raises OSError where the log cannot be written.
     """
     with open(log, "ab") as out, tempfile.TemporaryFile() as source:
         out.write(f"$ {' '.join(argv)}\n".encode("utf-8", "surrogateescape"))
         out.flush()
         source.write(given or b"")
         source.seek(0)
-        try:
-            process = subprocess.Popen(
-                list(argv),
-                cwd=folder,
-                env={**os.environ, **environment},
-                stdin=source,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=_ends_with_us,  # noqa: PLW1509 - this process has one thread
-            )
-        except (OSError, ValueError) as error:
-            told = error.strerror if isinstance(error, OSError) else str(error)
-            out.write(f"campaign: it cannot be started: {told}\n".encode())
-            return Ran(f"{argv[0]} cannot be started: {told}", f"campaign: it cannot be started: {told}")
-        why = _waited(process, argv[0], timeout_s)
+        started = {"cwd": folder, "env": {**os.environ, **environment}, "stdin": source, "stdout": out}
+        ended = _watched([str(grace_s), *argv], started, timeout_s, keep)
+        why = f"{argv[0]} took longer than {timeout_s:g} s" if ended is None else _why(argv[0], ended)
+        if ended is not None and ended.error is not None:
+            out.write(f"campaign: it cannot be started: {ended.error}\n".encode())
     return Ran(why, _tail(log) if why else "")
 
 
-def _ends_with_us() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _waited(process: subprocess.Popen[bytes], name: str, timeout_s: float) -> str:
+def _watched(words: Sequence[str], started: Mapping[str, Any], timeout_s: float, keep: Sequence[int]) -> Ended | None:
+    """What became of a command, of which nothing is left; None where it took too long; ``words`` as the warden's."""
+    their_life, life = os.pipe()
+    told, their_told = os.pipe()
     try:
-        code = process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        _end(process)
-        return f"{name} took longer than {timeout_s:g} s"
-    except BaseException:
-        _end(process)
-        raise
-    _end_rest(process.pid)
-    if code < 0:
-        return f"{name} was ended by signal {-code}"
-    return f"{name} left with status {code}" if code else ""
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End its group: politely, then not."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            continue
-    process.wait()
-
-
-def _end_rest(group: int) -> None:
-    """End what a command that is over has left in its group: politely, then not."""
+        warden = subprocess.Popen(
+            [*_WARDEN, str(their_life), str(their_told), *words],
+            **started,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(their_life, their_told, *keep),
+        )
+    except (OSError, ValueError) as error:
+        os.close(life)
+        return Ended(error=(error.strerror if isinstance(error, OSError) else None) or str(error))
+    finally:
+        os.close(their_life)
+        os.close(their_told)
     try:
-        os.killpg(group, signal.SIGTERM)
-        until_s = time.monotonic() + _REST_GRACE_S
-        while time.monotonic() < until_s:
-            time.sleep(_PAUSE_S)
-            os.killpg(group, 0)
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # nothing is left
+        ready, _, _ = select.select([told], [], [], min(timeout_s, threading.TIMEOUT_MAX))
+    finally:
+        os.close(life)  # whatever still runs is ended now
+        warden.wait()
+        text = os.read(told, _MOST_TOLD)
+        os.close(told)
+    if not ready:
+        return None
+    return msgspec.json.decode(text, type=Ended) if text else Ended(code=-signal.SIGKILL)
+
+
+def _why(name: str, ended: Ended) -> str:
+    """Why a command failed; empty where it did not."""
+    if ended.error is not None:
+        return f"{name} cannot be started: {ended.error}"
+    if ended.code < 0:
+        return f"{name} was ended by signal {-ended.code}"
+    return f"{name} left with status {ended.code}" if ended.code else ""
 
 
 def _tail(path: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -54,6 +55,8 @@ from campaign.supervise.folders import write_synced
 FOLDER = "iterations"
 #: A command that takes longer than that is ended, unless said.
 TIMEOUT_S = 3600.0
+#: Another driver, or what ends what a dead one's command left behind, is waited for: so many times so long.
+_TRIES, _PAUSE_S = 80, 0.1
 #: Names of cells that a step's result lists of each kind; the campaigns have them all.
 _MOST_NAMED = 20
 
@@ -134,10 +137,11 @@ class Drive:
         self._settings = msgspec.convert(row.settings, Settings)
         self._wishes = self._settings.wishes
         self._folder = os.path.join(place.path, FOLDER, row.id)
+        self._lock = -1
 
     def go(self) -> Outcome:
         """Take steps until there is none, or a person is wanted; raises CampaignError, KeyboardInterrupt."""
-        with _alone(self._folder):
+        with _alone(self._folder, self._hands.tell) as self._lock:
             self._hands.keep(self._row, None)
             while True:
                 steps = self._steps()
@@ -277,6 +281,7 @@ class Drive:
                 given=given,
                 timeout_s=self._settings.timeout_s,
                 environment=self._environment(round_),
+                keep=(self._lock,),
             )
             if ran.why:
                 return ran
@@ -372,21 +377,36 @@ def evaluation(taken: Sequence[Taken], kind: str, cells: Cells) -> dict[str, Any
 
 
 @contextmanager
-def _alone(folder: str) -> Iterator[None]:
-    """Hold an iteration for this process; raises CampaignError where another one does, or it cannot be written."""
+def _alone(folder: str, tell: Callable[[str], None]) -> Iterator[int]:
+    """Hold an iteration for this process, by a lock that is given; what commands of a dead one left is waited for.
+
+    Raises CampaignError where another process drives it, or it cannot be written.
+    """
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
         fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise WorkspaceError(f"cannot write {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _held(fd, tell):
         os.close(fd)
         name = os.path.basename(folder)
         summary, hint = f"another campaign iterate drives {name}", "wait for its end, or interrupt it there"
-        raise CampaignError([Diagnostic("CAMP598", summary, hint=hint, status=ExitStatus.SETUP)]) from None
+        raise CampaignError([Diagnostic("CAMP598", summary, hint=hint, status=ExitStatus.SETUP)])
     try:
-        yield
+        yield fd
     finally:
         os.close(fd)
+
+
+def _held(fd: int, tell: Callable[[str], None]) -> bool:
+    """Whether the lock is ours, after a while at the most."""
+    for number in range(_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if number == 0:
+                tell("waiting for whoever drives this iteration, or for what its commands left behind to end")
+            time.sleep(_PAUSE_S)
+        else:
+            return True
+    return False

@@ -7,7 +7,6 @@ The nursery sees the end of its socket when the engine is gone, and goes too; th
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
@@ -18,9 +17,9 @@ from typing import NoReturn
 
 from msgspec import Struct, json
 
+from campaign.proc import become_subreaper
 from campaign.supervise.supervisor import Supervisor
 
-_PR_SET_CHILD_SUBREAPER = 36
 _DEFECT = 70
 _LONGEST = 1 << 16
 
@@ -200,10 +199,3 @@ def _close(fd: int) -> None:
         os.close(fd)
     except OSError:
         return  # the listing's own
-
-
-def become_subreaper() -> None:
-    """Have orphans below this process become its children, see prctl(2).  Raises OSError."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
