@@ -134,7 +134,7 @@ def test_on_demand_with_an_order_and_bounds(campaign: Any, spec: Any, tmp_path: 
     assert minimized(tmp_path)[0]["result"] == {"keys": 37}
     assert ": keys = 37" in campaign("show", "g.bad#0").stdout
     with LedgerReader(str(tmp_path / ".campaign" / "ledger.sqlite")) as ledger:
-        rows = [ledger.asked_attempts(request.id) for request in ledger.requests()]
+        rows = [list(ledger.asked_attempts(request.id)) for request in ledger.requests()]
     assert len(rows[0]) == 9
     assert len({(row.origin, row.attempt) for each in rows for row in each}) == sum(map(len, rows))
 
@@ -291,7 +291,7 @@ instance bad { run t }
     assert told["result"] == {"keys": 37}
     with LedgerReader(str(tmp_path / ".campaign" / "ledger.sqlite")) as ledger:
         (request,) = ledger.requests()
-        rows = ledger.asked_attempts(request.id)
+        rows = list(ledger.asked_attempts(request.id))
     counted = [row for row in rows if row.verdict in {"pass", "fail"}]
     assert len(counted) == told["attempts"]
     assert len({(row.origin, row.attempt) for row in rows}) == len(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,7 @@ from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.engine import protocol
 from campaign.engine.sidework import Ground, Sidework, Trial, Work, addressed
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import Admission, Ending, Move, Requested, RequestEnded, RequestRow
+from campaign.ledger.rows import Admission, AttemptRecord, Ending, Move, Requested, RequestEnded, RequestRow
 from campaign.ledger.store import Ledger
 from campaign.records import Decision, Directories, Order, Reason, StepOrder, Verdict, order_digest
 
@@ -162,6 +163,37 @@ def test_another_planner_goes_on_with_what_the_ledger_knows(bench: Any, known: i
             made.ended(side, order, FAIL)
     assert sorted(executed) == [("1",), ("1",), ("2",)]
     assert made.sent[-1] == protocol.Settled("asked", "done", {"failed": [1, 2], "again": "fail"})
+
+
+def test_what_an_earlier_planner_had_carried_out_is_read_one_by_one(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, most = 30, 0
+    read = LedgerReader.record
+
+    def watched(self: LedgerReader, token: str) -> AttemptRecord | None:
+        nonlocal most
+        gc.collect()
+        most = max(most, sum(isinstance(each, AttemptRecord) for each in gc.get_objects()))
+        return read(self, token)
+
+    def repeats(ground: Ground) -> Work:
+        failed = 0
+        asked = [trial(ground, 1) for _ in range(many)]
+        for number in range(many):
+            came = yield asked if number == 0 else []
+            assert came is not None
+            failed += came.decision.verdict is Verdict.FAIL
+        return {"failed": failed}
+
+    made = bench(repeats)
+    side = made.begin()
+    for order in made.ordered():
+        made.ended(side, order, FAIL)
+    monkeypatch.setattr(LedgerReader, "record", watched)
+    made.begin()
+    assert made.sent == [protocol.Settled("asked", "done", {"failed": many})]
+    assert most <= 4
 
 
 def test_one_that_is_under_way_is_waited_for_and_not_ordered_again(bench: Any) -> None:

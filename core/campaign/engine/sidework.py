@@ -87,10 +87,11 @@ Maker: TypeAlias = Callable[[Ground], Work]
 
 
 class _Job:
-    """A request under way: ``recorded`` are the attempts that an earlier planner had, by what they executed."""
+    """A request under way: ``recorded`` names the attempts that an earlier planner had, by what they executed."""
 
-    def __init__(self, request: RequestRow, work: Work, recorded: dict[bytes, deque[AttemptRow]]) -> None:
-        self.request, self.work, self.recorded = request, work, recorded
+    def __init__(self, request: RequestRow, work: Work) -> None:
+        self.request, self.work = request, work
+        self.recorded: dict[bytes, deque[Name]] = {}
         self.arrived: deque[Came | None] = deque([None])
         self.under_way: dict[Name, Trial] = {}
         self.candidates: dict[bytes, tuple[int, int]] = {}  # of a minimizer: number, and attempts so far
@@ -223,19 +224,21 @@ class Sidework:
     def _start(self, request: RequestRow) -> None:
         with LedgerReader(self._ledger) as ledger:
             parent = ledger.record(request.parent) if request.parent is not None else None
-            recorded = [record for row in ledger.asked_attempts(request.id) if (record := ledger.record(row.token))]
         try:
             maker = self._makers.get(request.kind)
             if maker is None or (request.parent is not None and parent is None):
                 self._end(request, FAILED, {"why": f"this campaign does not know how to {request.kind}"})
                 return
-            job = _Job(request, maker(self._ground(request, parent)), {})
+            job = _Job(request, maker(self._ground(request, parent)))
         except CampaignError as error:
             self._end(request, FAILED, {"why": _why(error)})
             return
         self._jobs[request.id] = job
-        for record in recorded:
-            self._remember(job, record)
+        with LedgerReader(self._ledger) as ledger:
+            for row in ledger.asked_attempts(request.id):  # one after the other: there may be very many
+                record = ledger.record(row.token)
+                if record is not None:
+                    self._remember(job, record)
         self._go_on(job)
 
     def _remember(self, job: _Job, record: AttemptRecord) -> None:
@@ -245,7 +248,7 @@ class Sidework:
             _, most = job.candidates.get(content, (0, 0))
             job.candidates[content] = (int(number), max(most, record.row.attempt))
         if record.row.reason != Reason.INTERRUPTED:
-            job.recorded.setdefault(content, deque()).append(record.row)
+            job.recorded.setdefault(content, deque()).append(_name(record.order))
 
     def _arrive(self, job: _Job, came: Came | None) -> None:
         job.arrived.append(came)
@@ -303,9 +306,9 @@ class Sidework:
     def _ordered(self, job: _Job, trial: Trial) -> Order | None:
         """The order to send, None where the ledger has the attempt already."""
         content = job.content(trial.order)
-        rows = job.recorded.get(content)
-        if rows:
-            self._answer(job, trial, rows.popleft())
+        names = job.recorded.get(content)
+        if names:
+            self._answer(job, trial, names.popleft())
             return None
         origin, attempt, below = self._place(job, trial, content)
         token = self._token()
@@ -325,12 +328,12 @@ class Sidework:
         self._orders[_name(order)] = order
         return order
 
-    def _answer(self, job: _Job, trial: Trial, row: AttemptRow) -> None:
+    def _answer(self, job: _Job, trial: Trial, name: Name) -> None:
         """From what the ledger knows: it is done, lost, or still under way."""
+        origin, key, attempt = name
         with LedgerReader(self._ledger) as ledger:
-            record = ledger.attempt(row.campaign, row.key, row.origin, row.attempt)  # under another token, perhaps
+            record = ledger.attempt(job.request.campaign, key, origin, attempt)  # under another token, perhaps
         assert record is not None
-        name = _name(record.order)
         if record.decision is not None and record.row.state == "done":
             came = Came(
                 trial=trial,

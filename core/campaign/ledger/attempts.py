@@ -63,10 +63,10 @@ class AttemptQueries(Reading):
         rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE {where} ORDER BY a.id", campaign, key, origin)
         return (_attempt_row(row) for row in rows)
 
-    def asked_attempts(self, request: str) -> list[AttemptRow]:
+    def asked_attempts(self, request: str) -> Iterator[AttemptRow]:
         """The attempts that a request asked for, in the order of admission."""
         rows = self._rows(f"SELECT {_ATTEMPT} FROM attempt a WHERE a.request = ? ORDER BY a.id", request)
-        return [_attempt_row(row) for row in rows]
+        return (_attempt_row(row) for row in rows)
 
     def deciding_attempts(self, campaign: str, origin: str = "plan") -> Iterator[AttemptRow]:
         """The attempt that decides each run, in the order of admission."""
