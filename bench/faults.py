@@ -113,9 +113,9 @@ def _cost(folder: Path, seconds: float) -> float:
         start_new_session=True,
     )
     try:
-        time.sleep(5)
+        time.sleep(5)  # it has come up: only what goes on is to be measured
         before = _used_s(running.pid)
-        time.sleep(seconds)
+        time.sleep(seconds)  # what is measured
         return (_used_s(running.pid) - before) / seconds
     finally:
         running.send_signal(signal.SIGINT)

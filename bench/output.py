@@ -58,7 +58,7 @@ def _watched(base: Path) -> list[int]:
     )
     while process.poll() is None:
         peaks.update(marked_peaks(str(base)))
-        time.sleep(0.05)
+        time.sleep(0.05)  # the kernel keeps each peak, so that none is missed but of what lives shorter
     if process.returncode != 0:
         raise SystemExit(f"output: campaign exec ended with {process.returncode}")
     return list(peaks.values())

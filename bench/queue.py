@@ -137,7 +137,7 @@ def _idle(base: Path, seconds: float) -> list[Result]:
         time.sleep(2)  # reports are written, planners have gone
         pids = list(marked_peaks(str(folder)))
         before = [(_ran_ns(each), _woken(each)) for each in pids]
-        time.sleep(seconds)
+        time.sleep(seconds)  # what is measured
         after = [(_ran_ns(each), _woken(each)) for each in pids]
         memory = _resident(pid)
         whole = sum(map(_resident, pids))
@@ -252,4 +252,4 @@ def _wait(done: Callable[[], bool]) -> None:
     while not done():
         if time.perf_counter() > end:
             raise SystemExit("queue: it never happened")
-        time.sleep(0.005)
+        time.sleep(0.005)  # files of tools: often enough to tell milliseconds

@@ -198,7 +198,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(monkeypatch: pytest.Monk
     for path in ("../x", "/mnt", ""):
         assert Limited().missing(values(Limited(), path=path, size="1MiB")) is not None
         assert Full().missing(values(Full(), path=path)) is not None
-    monkeypatch.setattr(disk, "_memory", lambda: 1 << 20)
+    monkeypatch.setattr(disk, "available_memory", lambda: 1 << 20)
     assert "memory" in (Limited().missing(values(Limited(), path="data", size="1MiB")) or "")
     monkeypatch.setattr(disk, "may_mount", lambda: False)
     monkeypatch.setattr(disk, "_namespaces", lambda: False)

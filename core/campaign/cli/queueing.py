@@ -33,6 +33,7 @@ from campaign.records import Summary
 _MOST_NAMES = 20
 #: Another client writes, or a daemon is about to serve; the daemon is gone in the middle of the conversation.
 _CHANGING_HANDS = frozenset({"CAMP524", "CAMP526"})
+#: How long it is asked again, and how often: nobody tells when another one holds the workspace.
 _PERSISTENCE_S, _PAUSE_S = 10.0, 0.05
 _Asked = TypeVar("_Asked")
 NO_DAEMON = "no daemon runs here: campaign daemon carries out what is queued"

@@ -33,6 +33,7 @@ FAREWELL_S = 30.0
 BRIEF_S = 5.0
 #: So long a client asks again while a workspace changes hands: of many clients each has its turn.
 TURNS_S = 30.0
+#: Between two tries, ever longer: a lock tells only one of those who wait for it.
 _SHORTEST_S, _LONGEST_S = 0.02, 1.0
 _CHUNK = 1 << 16
 

@@ -20,6 +20,7 @@ from campaign.records import Order
 
 #: How long killed processes are given to disappear.
 _PATIENCE_S = 5.0
+#: How often the process table is read, and how long after the last time: it tells nobody that it changed.
 _ROUNDS, _PAUSE_S = 50, 0.02
 _MARK = b"CAMPAIGN_WORKDIR="
 

@@ -12,6 +12,7 @@ from campaign.ledger.opening import was_here
 from campaign.supervise.claim import PRIVATE_MODE
 
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Between two tries to take a lock within some time: flock(2) either waits for ever or not at all.
 _PAUSE_S = 0.02
 #: Who holds a workspace gives a sign that often; who has not for three times as long is called stale.
 BEAT_S = 5.0
@@ -97,7 +98,7 @@ class WorkspaceLock:
     def wait_for(self, patience_s: float) -> bool:
         """Take it when it becomes free within that time; whether it did."""
         end = time.monotonic() + patience_s
-        while not self.try_acquire():  # a wait for a lock knows no limit of time
+        while not self.try_acquire():
             if time.monotonic() >= end:
                 return False
             time.sleep(_PAUSE_S)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from campaign.plugins.api import Process, UnableError, boot_id, identify, running, send_signals
 
+#: Between two looks whether a program has come up, or is gone: what it has to show differs, a mount or a name.
 _LOOK_AGAIN_S = 0.01
 _PATIENCE_S = 10.0
 #: Those that this process has started and not ended.

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
-from campaign.plugins.api import Fault, Injected, Injection, Quantity, Schema, UnableError, Value
+from campaign.plugins.api import Fault, Injected, Injection, Schema, UnableError, Value
 from campaign_standard._inside import OWN, GoneError, leads_out, opened_file, opened_parent, regular_files
 from campaign_standard._memo import forget, memo_of, recall, remember
+from campaign_standard._setting import bytes_of
 
 SECTOR = 512
 #: What is cut off can be put back up to this size.
@@ -71,7 +72,7 @@ class Flip(Damage):
 
     def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
         """Flip them; the file's times stay."""
-        draw, start = random.Random(injection.random), _bytes(injection.settings["from"])
+        draw, start = random.Random(injection.random), bytes_of(injection.settings["from"])
         with _chosen(injection, draw, lambda size: size > start) as (path, fd):
             size = os.fstat(fd).st_size
             count = min(int(str(injection.settings["bits"])), size - start)
@@ -105,7 +106,7 @@ class Truncate(Damage):
     def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
         """Cut it."""
         draw, given = random.Random(injection.random), injection.settings.get("size")
-        least = _bytes(given) if given is not None else 0
+        least = bytes_of(given) if given is not None else 0
         with _chosen(injection, draw, lambda size: size > least) as (path, fd):
             size = os.fstat(fd).st_size
             kept = least if given is not None else draw.randrange(size)
@@ -144,7 +145,7 @@ class Torn(Damage):
         draw = random.Random(injection.random)
         with _chosen(injection, draw, lambda size: size > 0) as (path, fd):
             size = os.fstat(fd).st_size
-            kept = draw.choice(_tears(size, _bytes(injection.settings["write"])))
+            kept = draw.choice(_tears(size, bytes_of(injection.settings["write"])))
             _cut(fd, path, kept, undo, zeros=bool(injection.settings["zeros"]))
         what = "zeros" if injection.settings["zeros"] else "nothing"
         return Injected(notes=f"{path}: {what} from byte {kept} of {size}")
@@ -263,7 +264,3 @@ def _append(state: Any, fd: int) -> None:
     left = bytes(len(tail)) if state["zeros"] else b""
     if os.pread(fd, len(tail) + 1, kept) == left:
         os.pwrite(fd, tail, kept)
-
-
-def _bytes(value: Value) -> int:
-    return int(value.value) if isinstance(value, Quantity) else 0

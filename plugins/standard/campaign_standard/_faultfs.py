@@ -20,6 +20,7 @@ from campaign_standard._faultrules import Rule, Rules
 
 _STATUS = ("st_dev", "st_gid", "st_ino", "st_mode", "st_nlink", "st_rdev", "st_size", "st_uid", "st_blocks")
 _ROOM = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_favail", "f_ffree", "f_files", "f_flag", "f_frsize")
+#: A delay sleeps no longer at a time: it ends early where its rule is taken out of the file.
 _SLICE_S = 0.02
 
 

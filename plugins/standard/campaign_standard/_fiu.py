@@ -37,6 +37,7 @@ _LIBRARIES = ("fiu_run_preload.so", "fiu_posix_preload.so")
 _PIPES = f"{OWN}fiu"
 _PATIENCE_S = 10.0
 _COMES_UP_S = 2.0
+#: Between two looks at a pipe that libfiu makes and reads when it comes round to it.
 _LOOK_AGAIN_S = 0.01
 
 

@@ -22,6 +22,7 @@ from contextlib import suppress
 UP = "campaign-hog"
 _PR_SET_PDEATHSIG = 1
 _STEP_BYTES = 16 << 20
+#: Between two looks at how much memory there is, which everybody changes.
 _LOOK_S = 0.05
 #: What is not held by then is taken later; whoever waits for it need wait no longer.
 _SETTLED_S = 5.0

@@ -14,7 +14,7 @@ from campaign.plugins.api import Fault, Injected, Injection, Process, Quantity, 
 from campaign_standard import _proxy_control, _proxy_filter
 from campaign_standard._setting import number, seconds
 
-#: How long a proxy may take to hear that a fault is over.
+#: How long a proxy may take to hear that a fault is over, and how soon it is told again where it did not answer.
 _WITHIN_S, _LOOK_AGAIN_S = 10.0, 0.02
 
 _DIRECTION: Schema = {

@@ -132,6 +132,11 @@ def seconds(value: Value) -> float:
     return float(value.value) if isinstance(value, Quantity) else 0.0
 
 
+def bytes_of(value: Value | None) -> int:
+    """A size in bytes."""
+    return int(value.value) if isinstance(value, Quantity) else 0
+
+
 def number(value: Value) -> Fraction:
     """A decimal."""
     return Fraction(value) if isinstance(value, int | Fraction) else Fraction(0)

@@ -14,7 +14,6 @@ from campaign.plugins.api import (
     Injected,
     Injection,
     Process,
-    Quantity,
     Schema,
     UnableError,
     Value,
@@ -23,6 +22,7 @@ from campaign.plugins.api import (
     running,
 )
 from campaign_standard._faulty import Error, Faulty, Slow, Torn
+from campaign_standard._hog import available_memory
 from campaign_standard._inside import OWN, GoneError, leads_out, opened_parent
 from campaign_standard._mounts import (
     OURS,
@@ -35,7 +35,7 @@ from campaign_standard._mounts import (
     mounts,
     new_source,
 )
-from campaign_standard._setting import run_command
+from campaign_standard._setting import bytes_of, run_command
 
 api = 1
 
@@ -79,7 +79,7 @@ class Limited(Fault):
         """A folder within the working directory, and the memory."""
         if (why := leads_out(str(settings["path"]))) is not None:
             return why
-        size, there = _bytes(settings["size"]), _memory()
+        size, there = bytes_of(settings["size"]), available_memory()
         return f"a disk of {size} bytes is more than half of the memory that is free" if size > there // 2 else None
 
     def arm(self, injection: Injection) -> Mapping[str, Any]:
@@ -89,7 +89,7 @@ class Limited(Fault):
 
     def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
         """Mount it, or have each tool mount one."""
-        size = _bytes(injection.settings["size"])
+        size = bytes_of(injection.settings["size"])
         notes = f"{undo['path']}: {size} bytes"
         if not may_mount():
             program = (sys.executable, "-P", "-m", "campaign_standard._ground")
@@ -158,7 +158,7 @@ class Full(Fault):
         if not _is_ours(whose.pid, os.path.join(os.path.realpath(undo["workdir"]), undo["path"])):
             raise UnableError(f"{undo['path']} is no small disk: hold disk.limited there; no other is filled")
         with opened_parent(_seen_by(whose, undo["workdir"]), f"{undo['path']}/{undo['filler']}") as (folder, name):
-            filled = _fill(folder, name, _bytes(injection.settings["leave"]))
+            filled = _fill(folder, name, bytes_of(injection.settings["leave"]))
         return Injected(notes=f"{undo['path']}: the last {filled} bytes are taken")
 
     def clear(self, undo: Mapping[str, Any]) -> None:
@@ -216,17 +216,6 @@ def _namespaces() -> bool:
     except UnableError:
         return False
     return True
-
-
-def _memory() -> int:
-    """The memory that is free, in bytes."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        found = [int(line.split()[1]) for line in file if line.startswith("MemAvailable:")]
-    return found[0] << 10 if found else 0
-
-
-def _bytes(value: Value) -> int:
-    return int(value.value) if isinstance(value, Quantity) else 0
 
 
 @hookimpl

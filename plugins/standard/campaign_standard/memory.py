@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from campaign.plugins.api import Fault, Injected, Injection, Quantity, Schema, UnableError, Value, hookimpl
 from campaign_standard._hog import available_memory
 from campaign_standard._hogs import Hog
+from campaign_standard._setting import bytes_of
 
 api = 1
 
@@ -44,7 +45,7 @@ class Pressure(Hog):
         """How much is asked for, and whether the machine has that to spare."""
         if (settings.get("size") is None) == (settings.get("share") is None):
             return "memory.pressure takes a size or a share: give one of them"
-        if (size := _bytes(settings.get("size"))) and size + _bytes(settings["floor"]) > available_memory():
+        if (size := bytes_of(settings.get("size"))) and size + bytes_of(settings["floor"]) > available_memory():
             left = available_memory() // _MIB
             return f"{size // _MIB} MiB above the floor cannot be had: {left} MiB are available"
         return None
@@ -52,18 +53,14 @@ class Pressure(Hog):
     def inject(self, injection: Injection, undo: Mapping[str, Any]) -> Injected:
         """Take it."""
         settings, before = injection.settings, available_memory()
-        share, floor = settings.get("share"), _bytes(settings["floor"])
-        size = _bytes(settings.get("size")) or int(before * (float(share.value) if isinstance(share, Quantity) else 0))
-        size = min(size, before - floor)
+        share, floor = settings.get("share"), bytes_of(settings["floor"])
+        part = share.value if isinstance(share, Quantity) else 0
+        size = min(bytes_of(settings.get("size")) or int(before * part), before - floor)
         if size <= 0:
             raise UnableError(f"{before // _MIB} MiB are available, and {floor // _MIB} MiB are to be left")
         done = self.take(undo, ("memory", f"--bytes={size}", f"--floor={floor}"), "")
         notes = f"took {size // _MIB} MiB, {available_memory() // _MIB} MiB are left"
         return Injected(hit=done.hit, notes=notes)
-
-
-def _bytes(value: Value | None) -> int:
-    return int(value.value) if isinstance(value, Quantity) else 0
 
 
 @hookimpl

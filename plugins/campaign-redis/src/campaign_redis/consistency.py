@@ -23,6 +23,7 @@ from campaign_redis.resp import Connection, ProtocolError, RefusedError
 
 #: How long a server may load before it is given up.
 LOADS_WITHIN_S = 120.0
+#: Between two tries: a server that loads answers nothing, and does not say when it will.
 _AGAIN_S = 0.01
 _ANSWERS_WITHIN_S = 30.0
 #: So much of what a server says is kept.
