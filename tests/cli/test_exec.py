@@ -159,7 +159,6 @@ def test_a_preferred_slot_falls_back_and_says_why(
         ("instance i { run t }", {"CAMPAIGN_SLOTS": "gpu"}, "CAMP510", 2),
         ('tool gone { command "/no/such/tool" }\ninstance i { run gone }', {}, "CAMP511", 3),
         ('tool gone { command "no-such-tool-anywhere" }\ninstance i { run gone }', {}, "CAMP511", 3),
-        ("instance i { run t; chain seeds }", {}, "CAMP190", 3),
         ("instance i { run nonsense }", {}, None, 2),
     ],
 )

@@ -109,7 +109,7 @@ class Stage:
         self.settle()
 
     def repeat(self, order: Order, cause: str, lane: int = 0) -> None:
-        self.core.repeat(self.campaign, protocol.Repeat(lane, cause, Raw(msgspec.json.encode(order))))
+        self.core.repeat(self.campaign, protocol.Repeat(lane, cause, (Raw(msgspec.json.encode(order)),)))
         self.settle()
 
     def start(self, order: Order) -> None:

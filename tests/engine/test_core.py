@@ -387,7 +387,7 @@ def left_behind(path: str, policy: str, state: str, finding: Finding, *, resume:
         record = reader.record(left.token)
     assert record is not None
     assert left.state == state
-    stage.core.take_over(left, record.order, msgspec.json.encode(record.order), finding)
+    stage.core.take_over([(left, record.order, msgspec.json.encode(record.order), finding)])
     stage.settle()
     return stage
 
@@ -417,7 +417,7 @@ def test_evidence_that_was_being_judged_is_judged_again(ledger_path: str) -> Non
     with LedgerReader(ledger_path) as reader:
         (left,) = reader.unfinished()
     exit_ = make_exit(order)
-    stage.core.take_over(left, order, msgspec.json.encode(order), Exited(exit_, msgspec.json.encode(exit_)))
+    stage.core.take_over([(left, order, msgspec.json.encode(order), Exited(exit_, msgspec.json.encode(exit_)))])
     stage.settle()
     assert stage.asked == [order]
     stage.core.judged(order.token, (OracleRecord("o", "text.contains", ok=True),), None)
@@ -557,7 +557,7 @@ def _left(stage: Stage, order: Any, state: str, finding: Finding) -> None:
     with LedgerReader(stage.path) as reader:
         record = reader.record(order.token)
     assert record is not None
-    stage.core.take_over(record.row, order, msgspec.json.encode(order), finding)
+    stage.core.take_over([(record.row, order, msgspec.json.encode(order), finding)])
     stage.settle()
 
 

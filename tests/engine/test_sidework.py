@@ -229,7 +229,7 @@ def test_one_that_never_ran_comes_again_under_another_token(bench: Any) -> None:
     side.again(protocol.Again(first.key, first.attempt, "request", first.parent, first.origin))
     repeat = made.sent[-1]
     assert isinstance(repeat, protocol.Repeat)
-    again = msgspec.json.decode(bytes(repeat.order), type=Order)
+    again = msgspec.json.decode(bytes(repeat.orders[0]), type=Order)
     assert again.token != first.token
     assert again.directories.private == f"/w/attempts/{again.token}"
     assert again.digest == order_digest(again)
@@ -301,7 +301,7 @@ def test_one_that_no_work_has_asked_for_yet_comes_again_too(bench: Any) -> None:
     side.again(protocol.Again(first.key, first.attempt, "request", first.parent, first.origin))
     repeat = made.sent[-1]
     assert isinstance(repeat, protocol.Repeat)
-    again = msgspec.json.decode(bytes(repeat.order), type=Order)
+    again = msgspec.json.decode(bytes(repeat.orders[0]), type=Order)
     made.ended(side, again, PASS)
     side.plan_over()
     assert made.sent[-1] == protocol.Settled("asked", "done", {"verdict": "pass"})

@@ -472,7 +472,7 @@ class Planner(Process):
     def _repeat(self, again: protocol.Again) -> None:
         lane, number = self.plan.find(again.key)
         order = self._order(lane, number, again.attempt)
-        say(self.sock, protocol.Repeat(lane, again.cause, order, again.parent))
+        say(self.sock, protocol.Repeat(lane, again.cause, (order,), again.parent))
 
     def _order(self, lane: int, number: int, attempt: int) -> Raw:
         return Raw(_encode(make_order(self.plan, lane, number, attempt, self.epoch, self.truth, self.workspace)))

@@ -21,7 +21,6 @@ from campaign.plan.plan import Plan
 from campaign.plan.render import RenderContext, render
 from campaign.plan.scenario import Scenario
 from campaign.plan.selection import Selected
-from campaign.plan.supported import not_yet
 from campaign.plan.variables import environment_problems, unset_variables
 from campaign.plugins.parameters import from_json
 from campaign.plugins.registry import Kind, Registry
@@ -49,13 +48,10 @@ _KINDS = {"run": "tool", "serve": "tool", "fault": "fault", "hold": "fault", "or
 def objections(plan: Plan, capacity: Capacity, registry: Registry, context: RenderContext) -> list[Diagnostic]:
     """Everything that keeps the plan from running on this machine, all of it at once."""
     scenarios = plan.scenarios
-    found = not_yet(scenarios)
-    if failed(found):
-        return found
     demands = list(_demands(plan))
     answers = {(each.kind, each.name): available(registry, each.kind, each.name, each.span) for each in demands}
     machine = Machine(slots=capacity.slots, sources=capacity.sources, unavailable=answers)
-    found += admit(scenarios, demands, machine)
+    found = admit(scenarios, demands, machine)
     found += environment_problems((scenario.program for scenario in scenarios), context.env)
     found += _unguarded(plan, registry, context.guards)
     return found + _missing_programs(plan, registry, context, broken=failed(found))

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import asdict
 
 from campaign.engine import policies, protocol, scheduler
+from campaign.engine.chain import CHAIN, Chain, cell_of
 from campaign.engine.course import Course
 from campaign.engine.findings import Gone
 from campaign.engine.flight import Flight
@@ -24,6 +25,7 @@ from campaign.records import Decision, Exit, Failure, FailureKind, Order, Reason
 
 class _Left(Struct, frozen=True):
     campaign: str
+    place: str
     holding: bool
 
 
@@ -49,6 +51,7 @@ class Attempts:
         self._offered: dict[str, Flight] = {}
         self._flights: dict[str, Flight] = {}
         self._resting: dict[str, _Left | None] = {}  # in their cooldown, by token; None: still judged
+        self._chains: dict[str, Chain] = {}  # under way, by the token of their first run
 
     def under_way(self, campaign: str | None = None) -> Iterator[Flight]:
         """The attempts in flight, of all campaigns or of one."""
@@ -68,18 +71,31 @@ class Attempts:
         if flight is None or flight.state in {State.JUDGING, State.DONE}:
             return  # of an earlier owner, kept on disk but not counted
         flight.ended(exit_, data)
+        if (chain := self._chain(flight)) is not None:
+            chain.ended(exit_)
         if exit_.setup_error is not None and flight.state in {State.ADMITTED, State.STARTING}:
             self.out.changes += flight.catch_up(State.STARTING, self._now())
             self._judge(flight)
             return
         self.out.changes += flight.catch_up(State.JUDGING, exit_.finished_at)
-        if flight.order.cooldown_s and (exit_.steps or exit_.services):
-            self._resting[token] = None
-            self.out.rests.append((flight.order.cooldown_s, token))
-        elif exit_.cleared:
-            self._schedule(flight.order.campaign, scheduler.Yielded(token))
+        self._free_slots(flight, exit_)
         if not flight.order.is_judged:
             self._judge(flight)
+
+    def _free_slots(self, flight: Flight, exit_: Exit) -> None:
+        """Nothing of it runs any more: its slots are free, after its cooldown; a chain keeps them to its end."""
+        chain = self._chain(flight)
+        if chain is not None and not chain.is_last(flight):
+            return
+        if flight.order.cooldown_s and (exit_.steps or exit_.services):
+            self._resting[flight.token] = None
+            self.out.rests.append((flight.order.cooldown_s, flight.token))
+        elif exit_.cleared:
+            self._schedule(flight.order.campaign, scheduler.Yielded(flight.place))
+
+    def _chain(self, flight: Flight) -> Chain | None:
+        """The chain that it is a run of."""
+        return None if flight.order.link is None else self._chains.get(flight.place)
 
     def _judge(self, flight: Flight) -> None:
         assert flight.exit is not None
@@ -96,7 +112,8 @@ class Attempts:
         if exit_.stopped is Stop.INTERRUPT:
             return policies.Again("verb")  # resume goes on with it
         attempts = course.count(flight.order.key)
-        return policies.retry(flight.order.retry, decision, attempts.get("plan", 1) + attempts.get("policy", 0))
+        made = attempts.get("plan", 1) + attempts.get("policy", 0) + attempts.get(CHAIN, 0)
+        return policies.retry(flight.order.retry, decision, made)
 
     def _end(
         self, flight: Flight, decision: Decision, again: policies.Again | None = None, *, held: str | None = None
@@ -110,14 +127,23 @@ class Attempts:
         course = self._course(flight)
         self._tell(flight, decision, cause)
         if again is not None:
-            following = protocol.Again(flight.order.key, flight.order.attempt + 1, again.cause)
-            self._await(course.name, following, again.after_s)
             course.count_more(flight.order.key, again.cause)
+            self._follow_up(course, flight, again)
         elif flight.planned and course.stops_for(decision):
             self.stop_plan(course.name)
         if again is None:
             self._ask_for_less(flight, decision)
         self._leave(flight, holding=holding)
+
+    def _follow_up(self, course: Course, flight: Flight, again: policies.Again) -> None:
+        """Have a further attempt made; of a chain when it is at its end, and then of all its runs."""
+        chain = self._chain(flight)
+        if chain is None:
+            following = protocol.Again(flight.order.key, flight.order.attempt + 1, again.cause)
+            self._await(course.name, following, again.after_s)
+        else:
+            course.wishes[flight.order.key] = again.cause
+            chain.wants(again)
 
     def _ask_for_less(self, flight: Flight, decision: Decision) -> None:
         """Have a failure minimized where its spec wants that; the ledger takes it only where the failure is new."""
@@ -170,22 +196,54 @@ class Attempts:
         if flight.state is not State.ADMITTED:
             self._orphaned(flight, "adopt", Gone().why)
             return
-        self.out.changes.append(flight.move(State.QUEUED, self._now(), cause="revoked"))
-        order, course = flight.order, self._course(flight)
-        course.revoked[flight.name] = flight
-        if not self._canceled(course, flight):
+        if not flight.heads:
+            self._skip(flight)
+            return
+        chain, course = self._chain(flight), self._course(flight)
+        flights = [flight] if chain is None else chain.open
+        for each in flights:
+            if each is not flight:
+                self._revoke(each.order)  # its supervisor starts no run of a chain whose first one it could not claim
+            self.out.changes.append(each.move(State.QUEUED, self._now(), cause="revoked"))
+            course.revoked[each.name] = each
+        canceled = [each for each in flights if self._canceled(course, each)]
+        if not canceled:  # of one instance, so all of them are or none
+            order = flight.order
             again = protocol.Again(order.key, order.attempt, flight.cause, flight.parent, order.origin)
             self._await(course.name, again, 0.0)
-        self._leave(flight)
+        for each in flights:
+            self._leave(each)
+
+    def _skip(self, flight: Flight) -> None:
+        """A run of a chain that never came to it; it is repeated with its chain unless that broke by itself."""
+        chain, course, key = self._chain(flight), self._course(flight), flight.order.key
+        self.out.changes.append(flight.move(State.QUEUED, self._now(), cause="revoked"))
+        decision, again = Decision(Verdict.SKIPPED, Reason.CHAIN), None
+        if course.cancels(flight.order.instance):
+            decision = Decision(Verdict.CANCELED, Reason.CANCELED)
+        elif course.stopping:
+            again = policies.Again("verb")  # resume goes on with it
+        elif chain is not None and not chain.broken:
+            again = policies.requeue(course.count(key).get("orphan", 0))
+        self._end(flight, decision, again)
 
     def _leave(self, flight: Flight, *, holding: bool = False) -> None:
         self._flights.pop(flight.token, None)
-        campaign = flight.order.campaign
+        campaign, chain = flight.order.campaign, self._chain(flight)
+        if chain is not None:
+            chain.leave(flight, holding=holding)
+            if chain.open:
+                return
+            del self._chains[flight.place]
+            holding = chain.holding
+            if chain.again is not None:
+                following = protocol.Again(flight.order.key, flight.order.attempt + 1, chain.again.cause)
+                self._await_chain(self._courses[campaign], following, chain.again.after_s)
         if flight.token in self._resting:
-            self._resting[flight.token] = _Left(campaign, holding)
-            self._schedule(campaign, scheduler.Resting(flight.token))
+            self._resting[flight.token] = _Left(campaign, flight.place, holding)
+            self._schedule(campaign, scheduler.Resting(flight.place))
         else:
-            self._schedule(campaign, scheduler.Left(flight.token, holding))
+            self._schedule(campaign, scheduler.Left(flight.place, holding))
 
     # --- stopping ------------------------------------------------------------------------------------------------
 
@@ -208,7 +266,7 @@ class Attempts:
         self._revoke_all(each for each in self.under_way(campaign) if each.planned)
 
     def _revoke_all(self, flights: Iterable[Flight]) -> None:
-        for flight in [each for each in flights if each.state is State.ADMITTED]:
+        for flight in [each for each in flights if each.state is State.ADMITTED and each.heads]:
             if self._revoke(flight.order):
                 self._take_back(flight)
 
@@ -238,6 +296,18 @@ class Attempts:
         if not course.stopping:
             self.out.later.append((after_s, campaign, again))
 
+    def _await_chain(self, course: Course, again: protocol.Again, after_s: float) -> None:
+        """A further attempt of a run is due, and with it of its chain, once, and not before that is at its end."""
+        cell, made = cell_of(again.key), again.attempt - 1
+        for chain in self._chains.values():
+            for flight in chain.open:
+                if flight.order.campaign == course.name and (flight.order.cell, flight.order.attempt) == (cell, made):
+                    chain.wants(policies.Again(again.cause, after_s))
+                    return
+        if (cell, again.attempt) not in course.due:
+            course.due.add((cell, again.attempt))
+            self._await(course.name, again, after_s)
+
     def _schedule(self, campaign: str, event: scheduler.Event) -> None:
         wanted: dict[str, list[tuple[int, int]]] = {}
         for instruction in self._scheduler.handle(event):
@@ -250,11 +320,15 @@ class Attempts:
             self._check_idle(self._courses[campaign])
 
     def _admit(self, placed: scheduler.Placed) -> None:
-        flight = self._flights[placed.token] = self._offered.pop(placed.token)
-        flight.grant(dict(placed.granted), placed.fallback)
-        self._course(flight).revoked.pop(flight.name, None)
-        self.out.changes.append(flight.admit(self._now()))
-        self.out.commands.append(Begin(flight.order, flight.data))
+        first = self._offered.pop(placed.token)
+        if first.order.link is not None:
+            self._chains[first.token] = Chain((first, *first.links))
+        for flight in (first, *first.links):
+            self._flights[flight.token] = flight
+            flight.grant(dict(placed.granted), placed.fallback)
+            self._course(flight).revoked.pop(flight.name, None)
+            self.out.changes.append(flight.admit(self._now()))
+            self.out.commands.append(Begin(flight.order, flight.data))
 
     def _check_idle(self, course: Course) -> None:
         if course.told_idle or course.asking or not (course.begun or course.abandoned):

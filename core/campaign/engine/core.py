@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from campaign.engine import policies, protocol, releasing, scheduler
 from campaign.engine.attempts import error_of
+from campaign.engine.chain import CHAIN
 from campaign.engine.course import Course
 from campaign.engine.flight import Flight
 from campaign.engine.outbox import Halt
@@ -64,9 +65,9 @@ class Core(Takeover):
         """The cooldown of an attempt is over."""
         flight, left = self._flights.get(token), self._resting.pop(token)
         if left is not None:
-            self._schedule(left.campaign, scheduler.Left(token, left.holding))
+            self._schedule(left.campaign, scheduler.Left(left.place, left.holding))
         elif flight is not None and flight.exit is not None and flight.exit.cleared:
-            self._schedule(flight.order.campaign, scheduler.Yielded(token))
+            self._schedule(flight.order.campaign, scheduler.Yielded(flight.place))
 
     # --- what the planners say -----------------------------------------------------------------------------------
 
@@ -77,6 +78,7 @@ class Core(Takeover):
         course.opened, course.stop_on_fail, course.aside = True, message.stop_on_fail, message.aside
         course.quarantined = frozenset(message.quarantined)
         course.labels = {lane.number: lane.label for lane in message.lanes}
+        course.chained = frozenset(lane.label for lane in message.lanes if lane.chained)
 
     def begin(self, message: protocol.Open) -> None:
         """Everything that was left is taken over: the first orders are asked for."""
@@ -99,7 +101,7 @@ class Core(Takeover):
     def offer(self, campaign: str, message: protocol.Offer) -> None:
         """Orders arrived."""
         course = self._courses[campaign]
-        flights = [self._flight(raw, "plan", message.lane) for raw in message.orders]
+        flights = _gathered([self._flight(raw, "plan", message.lane) for raw in message.orders])
         stopped = course.stopping or course.plan_stopped
         if not stopped and not course.cancels(course.labels.get(message.lane, "")):
             self._offered.update((flight.token, flight) for flight in flights)
@@ -107,18 +109,22 @@ class Core(Takeover):
         self._schedule(campaign, scheduler.Offered(message.lane, tokens, message.exhausted, campaign))
 
     def repeat(self, campaign: str, message: protocol.Repeat) -> None:
-        """The order of a further attempt arrived, or the plan knows no such run any more."""
+        """The orders of a further attempt arrived, or the plan knows no such run any more."""
         course = self._courses[campaign]
-        if message.order == protocol.NULL:
+        if not message.orders:
             for flight in [
                 each for each in course.revoked.values() if not each.planned and each.name[:2] == message.run
             ]:
                 self._drop(course, flight)
             self._schedule(campaign, scheduler.Awaited(-1, campaign))
             return
-        flight = self._flight(message.order, message.cause, message.lane)
-        flight.parent = message.parent
-        if self._canceled(course, flight):
+        flights = [self._flight(raw, message.cause, message.lane) for raw in message.orders]
+        for each in flights:
+            each.parent = message.parent
+            if each.order.link is not None:
+                self._repeated(course, each)
+        [flight] = _gathered(flights)
+        if [each for each in flights if self._canceled(course, each)]:
             self._schedule(campaign, scheduler.Awaited(-1, campaign))
             return
         if flight.planned and course.plan_stopped:
@@ -128,6 +134,15 @@ class Core(Takeover):
             course.beside.setdefault(flight.order.request or "", set()).add(message.lane)
         self._offered[flight.token] = flight
         self._schedule(campaign, scheduler.Returned(message.lane, flight.token, campaign))
+
+    @staticmethod
+    def _repeated(course: Course, flight: Flight) -> None:
+        """Why a run of a chain is made once more: for its own sake, or because the chain is."""
+        course.due.discard((flight.order.cell, flight.order.attempt))
+        revoked = course.revoked.get(flight.name)
+        flight.cause = revoked.cause if revoked else course.wishes.pop(flight.order.key, CHAIN)
+        if flight.cause == CHAIN and not revoked:
+            course.count_more(flight.order.key, CHAIN)
 
     def asked(self, campaign: str, requests: Sequence[RequestRow]) -> None:
         """Something is asked for beside the plan; it is recorded."""
@@ -245,6 +260,8 @@ class Core(Takeover):
         for flight in [each for each in course.revoked.values() if course.cancels(each.order.instance)]:
             self._drop(course, flight)
         for flight in [each for each in self.under_way(campaign) if course.cancels(each.order.instance)]:
+            if flight.token not in self._flights:
+                continue  # it went with the first run of its chain
             if flight.state is State.ADMITTED and self._revoke(flight.order):
                 self._take_back(flight)
             elif flight.state is not State.JUDGING:
@@ -292,7 +309,11 @@ class Core(Takeover):
         flight = self._flights.get(token)
         if flight is None:
             return  # revoked by us
-        course = self._course(flight)
+        course, chain = self._course(flight), self._chain(flight)
+        if chain is not None and not flight.heads and flight.state is State.ADMITTED and self._revoke(flight.order):
+            chain.broken = True  # its supervisor found what served it gone
+            self._skip(flight)
+            return
         if (
             course.count_more(flight.order.key, "refused") <= policies.MOST_REQUEUES
             and flight.state is State.ADMITTED
@@ -349,6 +370,15 @@ class Core(Takeover):
     def _flight(self, raw: Raw, cause: str, lane: int) -> Flight:
         data = bytes(raw)
         return Flight(_decode_order(data), data, cause, lane=lane)
+
+
+def _gathered(flights: Sequence[Flight]) -> list[Flight]:
+    """Those that are placed by themselves; the others of a chain are with the first one."""
+    heads = {flight.token: flight for flight in flights if flight.heads}
+    for flight in flights:
+        if not flight.heads:
+            heads[flight.place].links.append(flight)
+    return list(heads.values())
 
 
 def _among(flight: Flight, prefixes: frozenset[tuple[str, str]]) -> bool:

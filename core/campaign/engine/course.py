@@ -19,6 +19,9 @@ class Course:
         self.labels: dict[int, str] = {}  # of its lanes
         self.counts: dict[str, dict[str, int]] = {}  # attempts by cause, of the plan's runs that had more than one
         self.revoked: dict[tuple[str, str, int], Flight] = {}  # attempts that are queued again
+        self.wishes: dict[str, str] = {}  # why runs of chains are to be repeated, by key
+        self.due: set[tuple[str, int]] = set()  # chains that are to be repeated, by cell and attempt
+        self.chained: frozenset[str] = frozenset()  # labels of instances whose seeds are chains
         self.canceled: list[str] = []  # prefixes
         self.requests: dict[str, str] = {}  # what is open beside the plan: the label of the instance that it is about
         self.beside: dict[str, set[int]] = {}  # the lanes of each of these
@@ -30,7 +33,8 @@ class Course:
     def detach(self) -> None:
         """Its planner is gone; the next one tells anew what can be known only by it."""
         self.opened = self.begun = self.stopping = self.told_idle = self.plan_stopped = False
-        self.counts, self.revoked, self.beside = {}, {}, {}
+        self.counts, self.revoked, self.beside, self.wishes = {}, {}, {}, {}
+        self.due.clear()
 
     def stops_for(self, decision: Decision) -> bool:
         """Whether nothing more of the plan starts after a run that came to this."""

@@ -32,7 +32,7 @@ from campaign.ledger.opening import LedgerMissingError, vanished
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CampaignRow
 from campaign.plan.counts import count
-from campaign.plan.matrix import Run
+from campaign.plan.matrix import Run, chains
 from campaign.plan.plan import Plan
 from campaign.plan.render import render
 from campaign.plugins.api import Fault
@@ -124,6 +124,7 @@ def _errand(prepared: Prepared, workspace: Workspace) -> Errand:
         places=max(1, min(places, prepared.counts.runs)) if prepared.counts and not prepared.requests else places,
         lanes={} if prepared.aside else dict(enumerate(_lanes(plan))),
         find=plan.find,
+        chain=plan.chain_of,
         number=lambda run: numbers[id(run.cell.scenario)],
         renderer=lambda epoch, token: _renderer(prepared, workspace, epoch, token),
         blobs=prepared.blobs,
@@ -157,8 +158,8 @@ def _quarantined(prepared: Prepared) -> Mapping[str, Quarantine]:
     return quarantined(rules.book, prepared.campaign.created_at[:10]) if rules is not None else {}
 
 
-def _lanes(plan: Plan) -> Iterator[tuple[Lane, Iterator[Run]]]:
-    """A lane for each scenario; ``--limit`` cuts them off in the order of the plan."""
+def _lanes(plan: Plan) -> Iterator[tuple[Lane, Iterator[tuple[Run, ...]]]]:
+    """A lane for each scenario, its runs one by one or by chains; ``--limit`` cuts them off in that order."""
     left = plan.options.limit
     for number, each in enumerate(plan.selected):
         lane = Lane(
@@ -169,13 +170,14 @@ def _lanes(plan: Plan) -> Iterator[tuple[Lane, Iterator[Run]]]:
             needs=each.scenario.needs,
             prefers=each.scenario.prefers,
             rests=each.scenario.program.cooldown is not None,
+            chained=each.scenario.program.chained,
         )
-        if left is None:
-            yield lane, plan.runs_of(each)
-        else:
+        runs = plan.runs_of(each)
+        if left is not None:
             here = min(left, count([each], plan.seed, left).runs) if left else 0
             left -= here
-            yield lane, islice(plan.runs_of(each), here)
+            runs = islice(runs, here)
+        yield lane, chains(runs) if lane.chained else ((run,) for run in runs)
 
 
 def _renderer(prepared: Prepared, workspace: Workspace, epoch: int, token: Callable[[], str]) -> Renderer:

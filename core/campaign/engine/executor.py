@@ -204,7 +204,7 @@ class LocalExecutor:
         if place is not None:
             place.channel.send(Halt(order.token, reason, GRACE_S))
             place.hurry(order.token)
-        elif (owner := recover.owner(order.directories.private)) is not None:
+        elif (owner := recover.carrier(order)) is not None:
             self._machine.signal(owner, signal.SIGTERM)
             if order.token in self._followed:
                 self._followed[order.token].hurry(ending_s(order))
@@ -223,7 +223,9 @@ class LocalExecutor:
         """The tokens that wait behind a running attempt while another place has nothing to do."""
         if all(place.orders for place in self._places):
             return []
-        return [token for place in self._places for token in list(place.orders)[1:] if token not in place.started]
+        waiting = (order for place in self._places for order in list(place.orders.values())[1:])
+        started = {token for place in self._places for token in place.started}
+        return [each.token for each in waiting if each.token not in started and _may_move(each)]
 
     def close(self) -> None:
         """Let the supervisors go: what is under way ends naturally."""
@@ -290,7 +292,8 @@ class LocalExecutor:
         if not self._places:
             self._listener.found(order.token, Unasked() if judge else self._examine(order, False))
             return
-        place = min(self._places, key=lambda each: len(each.orders))
+        with_it = None if judge or order.link is None else self._place_of(order.link.head)
+        place = with_it or min(self._places, key=lambda each: len(each.orders))
         place.add(order, judge=judge)
         place.channel.send(message)
 
@@ -378,26 +381,32 @@ class LocalExecutor:
 
     def _follow(self, order: Order, started: bool) -> Finding:
         """Examine it again when its supervisor, known by pid and start time, has ended."""
-        owner = recover.owner(order.directories.private)
+        owner = recover.carrier(order)
         if owner is None:
             self._loop.call_later(_LOOK_AGAIN_S, lambda: self._look_again(order, started))  # it may never make it
             return Running()
         try:
-            if not self._machine.follow(self._loop, owner, lambda: self._ended(order)):
-                return self._examine(order, started=True)
+            if not self._machine.follow(self._loop, owner, lambda: self._ended(order, started)):
+                return self._examine(order, started)
         except OSError as error:
             return Unknown(f"its supervisor {owner.pid} cannot be followed: {error.strerror}")
         send = self._machine.signal
         watchdog = self._followed[order.token] = Watchdog(self._loop, lambda number: send(owner, number))
-        watchdog.expect(carrying_out_s(order) + judging_s(order), ending_s(order))
+        runs = 1 if order.link is None else order.link.of
+        watchdog.expect(runs * (carrying_out_s(order) + judging_s(order)), ending_s(order))
         return Running()
 
-    def _ended(self, order: Order) -> None:
+    def _ended(self, order: Order, started: bool) -> None:
         self._followed.pop(order.token).rest()
-        self._look_again(order)
+        self._look_again(order, started)
 
     def _look_again(self, order: Order, started: bool = True) -> None:
         self._listener.found(order.token, self._examine(order, started))
+
+
+def _may_move(order: Order) -> bool:
+    """Whether another place may have it: a run of a chain goes where the first one went."""
+    return order.link is None or order.link.number == 1
 
 
 def _by_slot(units: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:

@@ -18,7 +18,7 @@ class Flight:
     """An attempt from its admission to its end; every change of state is checked and comes out as a ledger change."""
 
     __slots__ = (
-        *("cause", "data", "doomed", "exit", "exit_data", "lane"),
+        *("cause", "data", "doomed", "exit", "exit_data", "lane", "links"),
         *("oracles", "order", "parent", "signature", "story"),
     )
 
@@ -29,6 +29,7 @@ class Flight:
         self.lane = lane
         self.parent = order.parent
         self.doomed = False  # an orphan that we told to end
+        self.links: list[Flight] = []  # of the first run of a chain: those that follow it
         self.story = Story(f"{order.key} attempt {order.attempt}", state)
         self.exit: Exit | None = None
         self.exit_data: bytes | None = None
@@ -49,6 +50,16 @@ class Flight:
     def token(self) -> str:
         """The name of the attempt for its supervisor."""
         return self.order.token
+
+    @property
+    def place(self) -> str:
+        """The token by which it is placed: its own, or that of the first run of its chain."""
+        return self.order.token if self.order.link is None else self.order.link.head
+
+    @property
+    def heads(self) -> bool:
+        """Whether it is placed by itself, and runs of its chain with it."""
+        return self.place == self.order.token
 
     @property
     def state(self) -> State:

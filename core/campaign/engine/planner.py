@@ -7,7 +7,7 @@ here is a reaction to one message of the engine; what people read of it is writt
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -17,6 +17,7 @@ from campaign.analysis.summarize import counted, exit_status
 from campaign.diagnostics import CampaignError, ExitStatus
 from campaign.engine import protocol, repeat
 from campaign.engine.audience import Events, Watcher
+from campaign.engine.chain import CHAIN
 from campaign.engine.client import Connect, EngineDefectError
 from campaign.engine.interrupts import listening_to_interrupts
 from campaign.engine.lengthy import LOOK_S, Lengthy
@@ -30,7 +31,7 @@ from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import FINISHED, INTERRUPTED, PLAN, AttemptRecord, CampaignRow, RequestRow
 from campaign.plan.matrix import Run
-from campaign.records import Exit, Order, Verdict
+from campaign.records import Exit, LinkOrder, Order, Verdict
 from campaign.records.event import EventView
 from campaign.rules.structs import Quarantine, RuleBook
 from campaign.supervise.loop import Loop
@@ -45,7 +46,8 @@ Renderer = Callable[[Run, int], Order]
 class Errand(Struct, frozen=True, kw_only=True):
     """What a planner is to do: one campaign, new or to be gone on with.
 
-    ``lanes`` expand lazily, by the number of their scenario; ``renderer`` is made when the epoch is known.
+    ``lanes`` expand lazily, by the number of their scenario: runs one by one, those of a chain together, which is what
+    ``chain`` tells of one run.  ``renderer`` is made when the epoch is known.
     ``requests`` are what is asked for beside a new plan, ``makers`` how such things are carried out; ``aside``: nothing
     but that, the campaign itself stays what it is.
     """
@@ -54,8 +56,9 @@ class Errand(Struct, frozen=True, kw_only=True):
     workspace: str
     ledger: str
     places: int
-    lanes: Mapping[int, tuple[protocol.Lane, Iterator[Run]]]
+    lanes: Mapping[int, tuple[protocol.Lane, Iterator[tuple[Run, ...]]]]
     find: Callable[[str], Run | None]
+    chain: Callable[[Run], tuple[Run, ...]]
     number: Callable[[Run], int]
     renderer: Callable[[int, Callable[[], str]], Renderer]
     blobs: Mapping[str, bytes] = {}
@@ -91,7 +94,7 @@ class Planner:
         self._scribe = Scribe(projector, teller, events, signals=errand.signals, note=watcher.note)
         self._loop = Loop()
         self._render: Renderer | None = None
-        self._iterators: dict[int, Iterator[Run]] = {}
+        self._iterators: dict[int, Iterator[tuple[Run, ...]]] = {}
         self._runs: dict[str, Run] = {}  # under way, by key
         self._orders: dict[str, tuple[Order, str, str | None]] = {}  # by token: with cause and parent
         self._known: frozenset[str] = frozenset()
@@ -208,10 +211,10 @@ class Planner:
 
     def _offer(self, lane: int, count: int) -> None:
         orders: list[Raw] = []
-        for run in self._iterators[lane]:
-            if run.key not in self._known:
-                orders.append(self._rendered(run, 1, "plan", None))
-                if len(orders) == count:
+        for runs in self._iterators[lane]:
+            if runs[0].key not in self._known:
+                orders += self._rendered(runs, 1, "plan", None)
+                if len(orders) >= count:
                     break
         reach("planner.offer")
         self._link.send(protocol.Offer(lane, tuple(orders), len(orders) < count))
@@ -226,15 +229,17 @@ class Planner:
             self._watcher.note(f"{message.key} is no run of this plan any more; it is left as it is")
             self._link.send(protocol.Repeat(0, message.cause))
             return
-        order = self._rendered(run, message.attempt, message.cause, message.parent)
-        self._link.send(protocol.Repeat(self._errand.number(run), message.cause, order, message.parent))
+        orders = self._rendered(self._errand.chain(run), message.attempt, message.cause, message.parent)
+        self._link.send(protocol.Repeat(self._errand.number(run), message.cause, orders, message.parent))
 
-    def _rendered(self, run: Run, attempt: int, cause: str, parent: str | None) -> Raw:
+    def _rendered(self, runs: Sequence[Run], attempt: int, cause: str, parent: str | None) -> tuple[Raw, ...]:
+        """The orders of one run, or of all those of a chain."""
         assert self._render is not None
-        order = self._render(run, attempt)
-        self._runs[run.key] = run
-        self._orders[order.token] = (order, cause, parent)
-        return Raw(_encode(order))
+        orders = linked([self._render(run, attempt) for run in runs])
+        for run, order in zip(runs, orders, strict=True):
+            self._runs[run.key] = run
+            self._orders[order.token] = (order, cause, parent)
+        return tuple(Raw(_encode(order)) for order in orders)
 
     # --- what happened ------------------------------------------------------------------------------------------
 
@@ -292,10 +297,10 @@ class Planner:
         if message.fallback:
             order = msgspec.structs.replace(order, fallback_reason=message.fallback)
         facts = Facts(order, _decode_exit(message.exit), message.oracles, message.decision, cause, parent)
-        final = message.again is None
+        final = message.again is None and cause != CHAIN  # what is repeated with its chain was at its end before
         view = self._scribe.told(facts)
         self._watcher.finished(view, final=final)
-        if final:
+        if message.again is None:
             self._runs.pop(order.key, None)
 
     def _recorded(self, token: str) -> tuple[Order, str, str | None] | None:
@@ -350,6 +355,14 @@ class Planner:
         elif self._interrupts == 2:
             self._watcher.note("ending what runs")
             self._link.send(protocol.HaltAll())
+
+
+def linked(orders: Sequence[Order]) -> list[Order]:
+    """The orders of a chain, each with its place in it; a single one of a run that is none as it is."""
+    if len(orders) == 1 and orders[0].directories.chain is None:
+        return list(orders)
+    links = (LinkOrder(orders[0].token, number, len(orders)) for number in range(1, len(orders) + 1))
+    return [msgspec.structs.replace(order, link=link) for order, link in zip(orders, links, strict=True)]
 
 
 def token_maker(epoch: int) -> Callable[[], str]:

@@ -24,7 +24,7 @@ class Lane(Struct, frozen=True, kw_only=True):
     """A scenario as the scheduler sees it: runs that share group, priority and slots, expanded lazily, in order.
 
     ``group`` is the top-level group, ``label`` the whole one; ``number`` the scenario's place in the plan.
-    ``rests``: its runs have a cooldown.
+    ``rests``: its runs have a cooldown; ``chained``: the seeds of a cell are a chain.
     """
 
     number: int
@@ -34,6 +34,7 @@ class Lane(Struct, frozen=True, kw_only=True):
     needs: Mapping[str, int] = {}
     prefers: Mapping[str, int] = {}
     rests: bool = False
+    chained: bool = False
 
 
 # --- planner → engine -------------------------------------------------------------------------------------------
@@ -59,7 +60,10 @@ class Open(Struct, frozen=True, tag="open", kw_only=True):
 
 
 class Offer(Struct, frozen=True, tag="offer"):
-    """The next orders of a lane, at most as many as were wanted; ``exhausted``: there are no more."""
+    """The next orders of a lane, about as many as were wanted; ``exhausted``: there are no more.
+
+    The runs of a chain come together, in their order.
+    """
 
     lane: int
     orders: tuple[Raw, ...]
@@ -67,14 +71,14 @@ class Offer(Struct, frozen=True, tag="offer"):
 
 
 class Repeat(Struct, frozen=True, tag="repeat"):
-    """The order of a further attempt, asked for by ``Again``; ``null`` where the plan does not know the run.
+    """The order of a further attempt, asked for by ``Again``; of a chain's run those of all its runs.
 
-    ``run`` is then its origin and key.
+    None where the plan does not know the run; ``run`` is then its origin and key.
     """
 
     lane: int
     cause: str
-    order: Raw = NULL
+    orders: tuple[Raw, ...] = ()
     parent: str | None = None
     run: tuple[str, str] = ("", "")
 

@@ -48,11 +48,13 @@ class Boot(Enum):
 class _Dead(Struct, frozen=True):
     """Its supervisor is dead and left no whole exit record; ``record`` is a damaged one.
 
-    ``rebooted``: the machine was started anew since, so its tree is gone without doubt.
+    ``rebooted``: the machine was started anew since, so its tree is gone without doubt.  ``began`` false: it never ran,
+    but what served the run before it in its chain may be there.
     """
 
     record: Damaged | None
     rebooted: bool
+    began: bool = True
 
 
 def boot_of_admissions(workspace: str, machine: Machine) -> Boot:
@@ -101,8 +103,8 @@ def _look(order: Order, started: bool, machine: Machine, boot: Boot) -> Finding 
         if os.path.islink(private):
             return Unknown(f"its private folder {private} was replaced by a link, and with it whether it ran")
         replaced = _replaced(private)
-        if not (started or replaced) and (revoke(private) if boot is Boot.PRESENT else _revoked(private)):
-            return NeverStarted()
+        if not (started or replaced) and (found := _unstarted(order, boot)) is not None:
+            return found
         if lock_held(private):
             return Running()
         record = read_exit(order)
@@ -117,6 +119,19 @@ def _look(order: Order, started: bool, machine: Machine, boot: Boot) -> Finding 
     return _Dead(record, rebooted=elsewhere or boot is Boot.EARLIER)
 
 
+def _unstarted(order: Order, boot: Boot) -> Finding | _Dead | None:
+    """What is to be said of an attempt of which the ledger knows no start; None where it has started.  Raises OSError.
+
+    In a chain that goes on its supervisor will come to it.
+    """
+    if boot is Boot.PRESENT and order.link is not None and lock_held(_head(order)):
+        return Running()
+    if not (revoke(order.directories.private) if boot is Boot.PRESENT else _revoked(order.directories.private)):
+        return None
+    served = order.link is not None and bool(order.services)
+    return _Dead(None, rebooted=boot is not Boot.PRESENT, began=False) if served else NeverStarted()
+
+
 def _end_trees(orders: Sequence[Order], machine: Machine) -> set[str]:
     try:
         return machine.end_trees(orders)
@@ -129,6 +144,8 @@ def _conclude(order: Order, dead: _Dead, ended: set[str]) -> Finding | Uncleared
     private = order.directories.private
     if not dead.rebooted and order.token not in ended:
         return Unknown("its supervisor is dead, and some of its processes may still run")
+    if not dead.began:
+        return NeverStarted()
     try:
         pending = undo.pending(private)
     except OSError as error:
@@ -186,6 +203,17 @@ def _revoked(private: str) -> bool:
 def lock_held(private: str) -> bool:
     """Whether its supervisor lives, for that one alone holds the lock.  Raises OSError."""
     return is_locked(os.path.join(private, "lock"))
+
+
+def _head(order: Order) -> str:
+    """The private folder of the first run of its chain, whose lock is held while the chain goes on; else its own."""
+    private = order.directories.private
+    return private if order.link is None else os.path.join(os.path.dirname(private), order.link.head)
+
+
+def carrier(order: Order) -> Process | None:
+    """Who carries it out, or will when its chain comes to it; None where that cannot be told."""
+    return owner(order.directories.private) or owner(_head(order))
 
 
 def owner(private: str) -> Process | None:

@@ -30,20 +30,28 @@ def end_trees(orders: Sequence[Order]) -> set[str]:
 
     Returns the tokens of those of which it is proved.  Raises OSError where the table cannot be read.
     """
-    left = {os.fsencode(order.directories.work): order for order in orders}
+    places = {order.token: _places(order) for order in orders}
+    left = {order.token: order for order in orders}
     census, ended = Census(), set[str]()
     for _ in range(_ROUNDS):
-        found = census.read(left)
+        found = census.read({place for token in left for place in places[token]})
         if census.whole:
-            gone = [work for work in left.keys() - found.keys() if not _may_hold(left[work])]
-            ended.update(left.pop(work).token for work in gone)
-        stayed = kill([each for those in found.values() for each in those])
-        left = {work: order for work, order in left.items() if stayed.isdisjoint(found.get(work, ()))}
+            gone = [token for token in left if places[token].isdisjoint(found) and not _may_hold(left[token])]
+            ended.update(gone)
+            left = {token: order for token, order in left.items() if token not in ended}
+        stayed = kill(list({each for those in found.values() for each in those}))
+        lasting = {place for place, those in found.items() if not stayed.isdisjoint(those)}
+        left = {token: order for token, order in left.items() if places[token].isdisjoint(lasting)}
         if not left:
             break
         if not found:
             time.sleep(_PAUSE_S)  # held by one that just started, or just ends
     return ended
+
+
+def _places(order: Order) -> set[bytes]:
+    """The folders that its processes work in: its steps, and what served them."""
+    return {os.fsencode(path) for path in (order.directories.work, order.directories.served)}
 
 
 class Census:

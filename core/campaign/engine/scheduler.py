@@ -263,7 +263,7 @@ class Scheduler:
     def _offer(self, event: Offered) -> None:
         share = self._share(event.campaign)
         queue = share.queues[event.lane]
-        queue.asked = max(0, queue.asked - len(event.tokens))
+        queue.asked = 0
         if queue.dropped:
             return
         queue.exhausted = event.exhausted

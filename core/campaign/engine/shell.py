@@ -126,8 +126,10 @@ class Shell:
             records = [record for record in (reader.record(row.token) for row in rows) if record is not None]
             boot = boot_of_admissions(self._folder, self._machine)
             findings = self._executor.recover([(each.order, each.row.state != "admitted") for each in records], boot)
-            for record, finding in zip(records, findings, strict=True):
-                self.core.take_over(record.row, record.order, _encode_order(record.order), finding)
+            self.core.take_over(
+                (record.row, record.order, _encode_order(record.order), finding)
+                for record, finding in zip(records, findings, strict=True)
+            )
             self.control(reader)
             left = [row.id for row in reader.campaigns() if left_alone(row).state != row.state]
         self.core.out.changes += [CampaignState(campaign=name, state=INTERRUPTED) for name in left]
@@ -196,7 +198,7 @@ class Shell:
             again = protocol.Again(row.key, row.attempt + 1, row.again or "verb")
             counts = causes.setdefault(row.key, {"plan": 1})
             counts[again.cause] = counts.get(again.cause, 0) + 1  # it counts from the moment that it is due
-            self.core.resume(campaign, again, counts)
+            self.core.resume(campaign, again, counts, row.instance)
 
     def _requeue(self, reader: LedgerReader, row: AttemptRow, counts: dict[str, int]) -> None:
         record = reader.record(row.token)

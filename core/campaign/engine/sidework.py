@@ -192,7 +192,7 @@ class Sidework:
         order = self._orders[name] = self._anew(order)
         lane = self._lane_of(job, order)
         self._send(protocol.Beside(lane, ()))  # it may be new
-        self._send(protocol.Repeat(lane.number, message.cause, Raw(_encode(order)), message.parent))
+        self._send(protocol.Repeat(lane.number, message.cause, (Raw(_encode(order)),), message.parent))
 
     def _recorded(self, name: Name) -> Order | None:
         """An attempt that an earlier planner ordered, and that no work has asked for since."""
@@ -404,7 +404,7 @@ def addressed(order: Order, public: str, *, private: str, **names: Any) -> Order
     old = re.compile(b"|".join(re.escape(each) for each in sorted(new, key=len, reverse=True)))
     moved = _decode_order(old.sub(lambda found: new[found.group()], _encode(order)))
     places = Directories(public=public, private=private, work=f"{public}/work", chain=chain)
-    moved = replace(moved, directories=places, granted={}, fallback_reason=None, digest="", **names)
+    moved = replace(moved, directories=places, link=None, granted={}, fallback_reason=None, digest="", **names)
     return replace(moved, digest=order_digest(moved))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from campaign.engine import policies, protocol, scheduler
 from campaign.engine.attempts import Attempts, error_of
+from campaign.engine.chain import Chain
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unasked, Unknown
 from campaign.engine.flight import Flight
 from campaign.engine.outbox import Ask, Halt
@@ -17,20 +20,35 @@ _KILLS_ITS_JUDGES = "the supervisor that asked its oracles died, again and again
 class Takeover(Attempts):
     """Goes on with what was left, once it is found out what that is."""
 
-    def take_over(self, row: AttemptRow, order: Order, data: bytes, finding: Finding) -> None:
-        """An attempt that an earlier owner left in flight."""
-        flight = Flight(order, data, row.cause, state=State(row.state))
-        self._flights[flight.token] = flight
-        self.expect(order.campaign, "adopt")
-        yielded = flight.state is State.JUDGING and isinstance(finding, Exited) and finding.exit.cleared
-        granted = {} if yielded else order.granted  # else what others may have by now would be freed with it
-        self._schedule(order.campaign, scheduler.Adopted(flight.token, granted, order.campaign))
-        self.found(flight.token, finding)
+    def take_over(self, left: Iterable[tuple[AttemptRow, Order, bytes, Finding]]) -> None:
+        """The attempts that an earlier owner left in flight, each with what became of it."""
+        flights = [(Flight(order, data, row.cause, state=State(row.state)), each) for row, order, data, each in left]
+        for flight, _ in flights:
+            self._flights[flight.token] = flight
+            self.expect(flight.order.campaign, "adopt")
+            if flight.order.link is not None:
+                self._chains.setdefault(flight.place, Chain(())).add(flight)
+        placed: dict[str, bool] = {}
+        for flight, finding in flights:
+            yielded = flight.state is State.JUDGING and isinstance(finding, Exited) and finding.exit.cleared
+            placed[flight.place] = placed.get(flight.place, True) and yielded
+        for flight, _ in flights:
+            if flight.place in placed:  # else what others may have by now would be freed with it
+                granted = {} if placed.pop(flight.place) else flight.order.granted
+                campaign = flight.order.campaign
+                self._schedule(campaign, scheduler.Adopted(flight.place, granted, campaign))
+        for flight, finding in sorted(flights, key=_number):
+            self.found(flight.token, finding)
 
-    def resume(self, campaign: str, again: protocol.Again, counts: dict[str, int]) -> None:
-        """A run that is to be followed by a further attempt."""
-        self._courses[campaign].counts[again.key] = counts
-        self._await(campaign, again, 0.0)
+    def resume(self, campaign: str, again: protocol.Again, counts: dict[str, int], instance: str) -> None:
+        """A run of an instance of that label is to be followed by a further attempt."""
+        course = self._courses[campaign]
+        course.counts[again.key] = counts
+        if instance in course.chained:
+            course.wishes[again.key] = again.cause
+            self._await_chain(course, again, 0.0)
+        else:
+            self._await(campaign, again, 0.0)
 
     def requeue(self, row: AttemptRow, order: Order, data: bytes, counts: dict[str, int]) -> None:
         """An attempt that was queued again and has not started since."""
@@ -41,16 +59,20 @@ class Takeover(Attempts):
             return
         again = protocol.Again(row.key, row.attempt, row.cause, row.parent, row.origin)
         if flight.planned:
-            self.resume(row.campaign, again, counts)
-        else:
+            course.counts[again.key] = counts
+        if flight.order.link is None:
             self._await(row.campaign, again, 0.0)
+        else:
+            self._await_chain(course, again, 0.0)
 
     def found(self, token: str, finding: Finding) -> None:  # noqa: C901 - one line a finding
         """What became of an attempt whose supervisor is gone or was another owner's: the takeover table."""
         flight = self._flights.get(token)
         if flight is None or flight.state in {State.DONE, State.LOST}:
             return
-        policy = self._course(flight).orphans
+        policy, chain = self._course(flight).orphans, self._chain(flight)
+        if chain is not None:
+            chain.broken = chain.broken or _breaks(finding)
         match finding:
             case Exited() if flight.doomed and finding.exit.stopped is Stop.INTERRUPT:
                 flight.ended(finding.exit, finding.data)  # it may say that something is left
@@ -103,3 +125,16 @@ class Takeover(Attempts):
         self.out.changes.append(flight.move(State.LOST, self._now(), cause="orphan", held=why))
         self._course(flight).lost += 1
         self._leave(flight, holding=True)
+
+
+def _breaks(finding: Finding) -> bool:
+    """Whether no run of a chain may follow the one that came to this."""
+    if isinstance(finding, Exited):
+        return finding.exit.breaks
+    return not isinstance(finding, NeverStarted | Running | Unasked)
+
+
+def _number(found: tuple[Flight, Finding]) -> int:
+    """The place in a chain."""
+    link = found[0].order.link
+    return 0 if link is None else link.number

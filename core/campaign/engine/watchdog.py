@@ -55,8 +55,9 @@ class Watchdog:
 
 
 def carrying_out_s(order: Order) -> float:
-    """How long an attempt may take to its exit record."""
-    return order.timeout_s + ending_s(order)
+    """How long an attempt may take to its exit record; in a chain with the pause before it."""
+    pause_s = 0.0 if order.link is None else order.cooldown_s
+    return pause_s + order.timeout_s + ending_s(order)
 
 
 def ending_s(order: Order) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import groupby
 from math import ceil, floor
 from typing import TypeAlias
 
@@ -175,6 +176,11 @@ def runs(
                 continue
             key = run_key(cell.name, seed)
             yield Run(cell, seed, key, identify(key), jittered(cell.values, key) if jittered else cell.values)
+
+
+def chains(found: Iterable[Run]) -> Iterator[tuple[Run, ...]]:
+    """Runs in order, those of a cell together."""
+    return (tuple(those) for _, those in groupby(found, lambda run: run.cell.name))
 
 
 def run_of(cell: Cell, seed: int, campaign_name: str, campaign_seed: int) -> Run:

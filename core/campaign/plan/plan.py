@@ -18,7 +18,7 @@ from campaign.plan.compile import Whole, campaign_facts, compile_scenarios
 from campaign.plan.counts import count
 from campaign.plan.distinct import check_names
 from campaign.plan.duties import missing_oracles, skip
-from campaign.plan.identity import split_key
+from campaign.plan.identity import run_key, split_key
 from campaign.plan.limits import check_limits
 from campaign.plan.lookup import named_choice
 from campaign.plan.matrix import Cell, Run, cell_of, cells, chosen, run_of, runs
@@ -98,6 +98,13 @@ class Plan(Struct, frozen=True, kw_only=True):
         """The run of this key; None where the plan does not hold it (``why_not`` tells why)."""
         run, reason = self._looked_up(key)
         return run if reason is None else None
+
+    def chain_of(self, run: Run) -> tuple[Run, ...]:
+        """The runs that are carried out as one: those of its cell where they are chained, else it alone."""
+        if not run.scenario.program.chained:
+            return (run,)
+        found = (self.find(run_key(run.cell.name, seed)) for seed in run.scenario.seeds)
+        return tuple(each for each in found if each is not None)
 
     def why_not(self, key: str) -> Reason | None:
         """Why the plan does not hold this run; None where it does."""

@@ -39,6 +39,7 @@ class Rendered(Struct, frozen=True):
 class Place(Struct, frozen=True):
     """What a tool is told of the run it is part of; ``draw`` gives a number for a purpose, from the run's key.
 
+    ``served`` is where served tools work that outlive the run, None where they do not and work beside its steps.
     ``public`` is the attempt's folder, None where there is none yet; ``trace_bytes`` is what its traces may hold.
     ``replays`` are the traces to carry out again, absolute paths by the name of the step: ``load[2]``.
     """
@@ -50,6 +51,7 @@ class Place(Struct, frozen=True):
     attempt: int
     tier: str | None
     draw: Callable[[str], int]
+    served: str | None = None
     public: str | None = None
     trace_bytes: int = 0
     replays: Mapping[str, str] = {}
@@ -63,11 +65,14 @@ def render_processes(
     Raises CampaignError where a value is refused or a tool of a plugin fails to answer.
     """
     wanted = program.word("trace", "off") == "on"
+    outlives = place.served is not None
+    serving = {**environment, f"{BUILTIN}workdir": place.served or place.workdir}
     processes = [
-        _Process(recipe, number if recipe.part.repeats else None, {**given, **repeat}, environment, place, path_of)
+        _Process(recipe, number if recipe.part.repeats else None, {**given, **repeat}, seen, place, path_of)
         for recipe in program.recipes
         if recipe.part.kind in {"run", "serve"} and recipe.applies(axes)
-        for given in (recipe.values(environment, path_of),)
+        for seen in (serving if outlives and recipe.part.kind == "serve" else environment,)
+        for given in (recipe.values(seen, path_of),)
         for number, repeat in enumerate(recipe.repeats, 1)
     ]
     traced = [each for each in processes if each.traces(wanted)]
@@ -104,10 +109,17 @@ class _Process:
         self._name = label if index is None else f"{label}[{index}]"
         self._replayed = place.replays.get(self._name)
 
+    @property
+    def _outlives(self) -> bool:
+        """Whether it is a served tool of a chain, which goes on from one run to the next."""
+        return self._place.served is not None and self._recipe.part.kind == "serve"
+
     def traces(self, wanted: bool) -> bool:
         """Whether it writes a trace where one is ``wanted``; some always do, what replays one never does."""
         made = self._recipe.manifest
         always = made is not None and made.always
+        if self._outlives:
+            return False  # it belongs to no single run
         return (always or (wanted and self._recipe.part.facts.traces)) and self._replayed is None
 
     def trace_path(self) -> str:
@@ -158,7 +170,7 @@ class _Process:
         step = Step(
             label=self._name,
             settings=self._values,
-            workdir=place.workdir,
+            workdir=place.served if self._outlives and place.served else place.workdir,
             seed=place.seed,
             random=place.draw(f"step.{self._name}"),
             instance=place.instance,

@@ -177,6 +177,11 @@ class Program:
         clause = self.case.merged.once.get(keyword)
         return clause.words[0].text if isinstance(clause, Words) else otherwise
 
+    @property
+    def chained(self) -> bool:
+        """Whether the seeds of a cell run one after another, on the same served tools."""
+        return "chain" in self.case.merged.once
+
     # --- preparing
 
     def _varying(self) -> list[str]:

@@ -122,6 +122,7 @@ class _Rendering:
             attempt=attempt,
             tier=self.program.tier,
             draw=self._draw,
+            served=self.directories.chain,
             public=self.directories.public,
             trace_bytes=context.trace_bytes,
             replays=context.replays,
@@ -144,12 +145,12 @@ class _Rendering:
         run, root = self.run, self.context.run_root
         cell = run_directory(self.scenario.label_text, run.cell.name, run.seed)
         public = f"{root}/{cell}/attempt-{self.attempt}"
-        chained = "chain" in self.program.case.merged.once
+        chain = f"{root}/{os.path.dirname(cell)}/chain-{self.attempt}"
         return Directories(
             public=public,
             private=f"{self.context.attempts}/{self.token}",
             work=f"{public}/work",
-            chain=f"{root}/{os.path.dirname(cell)}/chain" if chained else None,
+            chain=chain if self.program.chained else None,
         )
 
     # --- values
@@ -158,8 +159,9 @@ class _Rendering:
         """What the program's closures look up; exports of served tools are late, their own parameters are not."""
         builtins = {**{name: self._builtin(name) for name in self.program.builtins}, **self._own_builtins()}
         environment = self.program.environment(self.run.values, self.run.seed, builtins)
+        served = {**environment, "@workdir": self.directories.served}
         of_served = {
-            name: text for name in self.program.builtins if (text := self._of_served(name, environment)) is not None
+            name: text for name in self.program.builtins if (text := self._of_served(name, served)) is not None
         }
         if not of_served:
             return environment
@@ -381,7 +383,9 @@ class _Rendering:
 
     def _env_of(self, rendered: Rendered) -> dict[str, str]:
         parameters = parameter_variables(rendered.values)
-        return {**self.passed, **self._visible(), **rendered.env, **self.own, **parameters}
+        served = rendered.recipe.part.kind == "serve"
+        place = {"CAMPAIGN_WORKDIR": self.directories.served} if served else {}
+        return {**self.passed, **self._visible(), **rendered.env, **self.own, **place, **parameters}
 
     def _judges_environment(self) -> dict[str, str]:
         """That of the tools, but for the devices: who judges holds none any more."""

@@ -219,6 +219,12 @@ class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sch
         return not self.left
 
     @property
+    def breaks(self) -> bool:
+        """Whether no further run of its chain may follow: it did not come to an end of its own, or left something."""
+        ended = self.stopped not in {None, Stop.TIMEOUT}
+        return ended or self.setup_error is not None or self.internal_error is not None or not self.cleared
+
+    @property
     def left(self) -> tuple[str, ...]:
         """In sentences, what a person has to look at before its slots, files and rails are used again."""
         tree = () if self.tree_empty else ("processes of it survived being killed",)

@@ -283,13 +283,34 @@ class MinimizeOrder(Struct, frozen=True, omit_defaults=True):
     seconds: float = 3600.0
 
 
+class LinkOrder(Struct, frozen=True):
+    """Which one of a chain's runs this is: ``number`` (from 1) of ``of``; ``head`` is the token of the first one."""
+
+    head: str
+    number: int
+    of: int
+
+    @property
+    def last(self) -> bool:
+        """Whether no run of the chain follows."""
+        return self.number == self.of
+
+
 class Directories(Struct, frozen=True, omit_defaults=True):
-    """Absolute paths: ``public`` is ``…/seed-3/attempt-1``, ``private`` is ``.campaign/attempts/<token>``."""
+    """Absolute paths: ``public`` is ``…/seed-3/attempt-1``, ``private`` is ``.campaign/attempts/<token>``.
+
+    ``chain`` is the folder that the runs of a chain share: their served tools, which outlive a run, work in it.
+    """
 
     public: str
     private: str
     work: str
     chain: str | None = None
+
+    @property
+    def served(self) -> str:
+        """Where served tools work."""
+        return self.work if self.chain is None else self.chain
 
 
 class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="schema", tag=ORDER_SCHEMA):
@@ -302,7 +323,8 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     variables whose values are secret, ``secrets`` are values that texts of the order hold without a variable that is
     handed on.  ``parent`` (``key@attempt``) and ``request`` say where an attempt comes from that is not the plan's own.
     ``signed_by`` are those of the ``plugins`` that are asked for a signature where it fails.
-    Under the ``virtual`` clock nothing is started.
+    Under the ``virtual`` clock nothing is started.  With a ``link`` it is one run of a chain, which one supervisor
+    carries out in their order.
     """
 
     token: str
@@ -333,6 +355,7 @@ class Order(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="sc
     timeout_s: float
     clock: Literal["real", "virtual"] = "real"
     schedule: ScheduleOrder | None = None
+    link: LinkOrder | None = None
     cooldown_s: float = 0.0
     retry: RetryOrder | None = None
     minimize: MinimizeOrder | None = None

@@ -23,6 +23,7 @@ from campaign.failpoints import reach
 from campaign.judge.recovery import with_recovery
 from campaign.records import Evidence, Exit, OracleRecord, Order, OutputRecord, Stop, mask_text, secrets_of
 from campaign.records.messages import Exited, FromSupervisor, Judged, Refused, Started
+from campaign.supervise.chain import Chain, release
 from campaign.supervise.claim import Claim, ClaimedError, take
 from campaign.supervise.excerpting import excerpt_of_attempt
 from campaign.supervise.folders import open_folder
@@ -61,20 +62,23 @@ _UNDER_WAY = frozenset({Phase.CLAIMED, Phase.HOLDING, Phase.SERVING, Phase.STEPP
 class Attempt:
     """One attempt; reports through ``send`` and calls ``over`` when the supervisor is free for the next one.
 
-    ``stuck`` says whether processes survived it: then the supervisor takes no further order.
+    ``stuck`` says whether processes survived it: then the supervisor takes no further order.  ``goes_on`` says of a run
+    of a chain whether the next one may follow; its served tools are the chain's then.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it is, where, for whom, and what may stand in its way
         self,
         order: Order,
         station: Station,
         send: Callable[[FromSupervisor], None],
         over: Callable[[], None],
         blocked: str | None = None,
+        chain: Chain | None = None,
     ) -> None:
         """``blocked`` says why it must not act: something of it is still as a dead attempt left it."""
         self.order = order
-        self.stuck = False
+        self.stuck = self.goes_on = False
+        self._chain = chain
         self._station, self._loop = station, station.loop
         self._send, self._over = send, over
         self._phase = Phase.CLAIMED
@@ -140,11 +144,13 @@ class Attempt:
         elif self._phase is Phase.ENDING and self._stopper is not None:
             self._stopper.hurry(grace_s)
         elif self._phase is Phase.JUDGING and self._judging is not None:
+            self.goes_on = False
             self._judging.stop(f"not asked: {reason}")
 
     def abort(self, why: str) -> None:
         """Something went wrong in the supervisor itself: end it, and say so."""
         self._internal_error = self._internal_error or why
+        self.goes_on = False
         if self._phase in _UNDER_WAY:
             self._end(None, 0.0)
         elif self._phase is Phase.ENDING and not self._desperate:
@@ -220,6 +226,8 @@ class Attempt:
             return
         self._phase = Phase.SERVING
         if self._services is not None:
+            if self._chain is not None:
+                self._services.inherit(self._chain)
             self._services.start()
 
     def _served(self) -> None:
@@ -306,6 +314,7 @@ class Attempt:
             return
         self._phase = Phase.ENDING
         self._stopped = stopped
+        self._keep()
         reach("attempt.ending")
         self._station.reserve.release()
         for timer in self._timers:
@@ -323,6 +332,15 @@ class Attempt:
             self._unhold(self._scene)
         self._stop_tree(grace_s)
 
+    def _keep(self) -> None:
+        """Its served tools go on where it is one of a chain that came to an end of its own, and not the last one."""
+        link, services, scene = self.order.link, self._services, self._scene
+        if link is None or link.last or services is None or scene is None or self._exit_so_far().breaks:
+            return
+        kept = services.kept()
+        if kept is not None:
+            self.goes_on, scene.kept = True, kept
+
     def _unhold(self, scene: Scene) -> None:
         """Take the holds off, once no fault is in force on top of them."""
         if scene.faults.settled and not self._unholding:
@@ -333,7 +351,8 @@ class Attempt:
         self._stop_below(grace_s, self._tree_stopped)
 
     def _stop_below(self, grace_s: float, done: Callable[[bool], None]) -> None:
-        tree = AttemptTree(self._station, lambda: self._scene.started if self._scene else ())
+        scene = self._scene
+        tree = AttemptTree(self._station, lambda: scene.started if scene else (), lambda: scene.kept if scene else ())
         self._stopper = Stopper(self._loop, tree, done)
         self._stopper.start(grace_s)
 
@@ -358,10 +377,12 @@ class Attempt:
         if self._guards is not None:
             self._guards.end()
         record = self._exit(tree_empty)
+        self.goes_on = self.goes_on and not record.breaks
         try:
             if self._claim is not None:
                 self._claim.write_exit(record)
         except OSError as error:
+            self.goes_on = False
             self._internal_error = f"the exit record could not be written: {error.strerror}"
             record = self._exit(tree_empty)
         self._send(Exited(self.order.token, record))
@@ -424,12 +445,21 @@ class Attempt:
         return None if why is None else mask_text(why, self._secrets)
 
     def _close_recording(self, scene: Scene) -> None:
-        for running in (*scene.services, *scene.steps):
+        for running in scene.started:
             scene.excuse(running)
+        self._hand_on(scene)
         scene.recording.finish()
         scene.finish_traces()
         problem = scene.recording.error or scene.place.problem() or self._write_lines(scene)
         self._internal_error = self._internal_error or problem
+
+    def _hand_on(self, scene: Scene) -> None:
+        """What its served tools write from now on is not this run's."""
+        for running in scene.kept:
+            running.left(self._loop.now() - self._epoch)
+            scene.recording.let_go(running.stream)
+        if scene.kept and self._chain is not None and self._services is not None:
+            self._chain.keep(scene.kept, self._services.exports())
 
     def _write_lines(self, scene: Scene) -> str | None:
         late = self._late()
@@ -457,6 +487,7 @@ class Attempt:
 
         def ended(empty: bool) -> None:
             self.stuck = not empty
+            self.goes_on = self.goes_on and empty
             self._tell(judged)
 
         self._stop_below(0.0, ended)
@@ -476,7 +507,7 @@ class Attempt:
         if self._public >= 0:
             os.close(self._public)
         if self._claim is not None:
-            self._claim.release()
+            release(self._claim, self._chain if self.goes_on else None)
         reach("attempt.over")
         self._over()
 

@@ -21,6 +21,8 @@ TAIL_BYTES = 1 << 20
 #: Read at once; also the most that patterns look at in one go.
 CHUNK_BYTES = 1 << 16
 _FLOOD_PIPE_BYTES = 1 << 20
+#: What served tools write between two runs: so much of it, the last, goes to the later one.
+_BETWEEN_BYTES = 1 << 16
 _ROUNDS = 32  # chunks of one pipe before others get their turn
 
 Data = bytes | memoryview
@@ -130,11 +132,11 @@ class Stream:
     """A pipe that a tool writes its stdout and stderr to, and our reading end of it.
 
     It is watched until its last writer has closed it or ``close`` is called, so that a grandchild that outlives its
-    tool is neither blocked nor killed by a broken pipe while the attempt lasts.
+    tool is neither blocked nor killed by a broken pipe while the attempt lasts.  ``sink`` may be replaced at any time.
     """
 
     def __init__(self, loop: Loop, buffer: bytearray, sink: Sink) -> None:
-        self._loop, self._buffer, self._sink = loop, memoryview(buffer), sink
+        self._loop, self._buffer, self.sink = loop, memoryview(buffer), sink
         self._read = self._write = -1
         self._large = False
         self.on_end: Callable[[], None] | None = None
@@ -169,7 +171,7 @@ class Stream:
             self._loop.forget(self._read)
             os.close(self._read)
             self._read = -1
-            self._sink.end()
+            self.sink.end()
             if self.on_end is not None:
                 self.on_end()
 
@@ -189,7 +191,7 @@ class Stream:
         if count == 0:
             self.close()
             return False
-        self._sink.write(self._buffer[:count])
+        self.sink.write(self._buffer[:count])
         if count == len(self._buffer) and not self._large:
             self._enlarge()
         return True
@@ -201,3 +203,23 @@ class Stream:
             fcntl.fcntl(self._read, fcntl.F_SETPIPE_SZ, _FLOOD_PIPE_BYTES)
         except OSError:
             return
+
+
+class Between:
+    """Takes what a served tool writes while no run is there to have it."""
+
+    def __init__(self) -> None:
+        self._tail = Tail(_BETWEEN_BYTES)
+
+    def write(self, data: memoryview) -> None:
+        """Keep the last of it."""
+        self._tail.write(data)
+
+    def end(self) -> None:
+        """What is kept stays."""
+
+    def pour(self, write: Callable[[memoryview], None]) -> None:
+        """Give what was kept away."""
+        for part in self._tail.parts():
+            if part:
+                write(part)

@@ -79,12 +79,21 @@ class Recording:
 
         One that is started again writes on in the log that it had.
         """
-        name = f"{label}.log".replace("/", "_")
-        if name not in self._service_logs:
-            self._service_logs[name] = Log(self._service_folder, name, f"{SERVICE_FOLDER}/{name}")
-        log = self._service_logs[name]
-        sink = StepSink(log, Scanner(Patterns(()), ()), self._masker())
+        sink = self._service_sink(label)
         return self._stream(sink), sink
+
+    def inherit(self, label: str, stream: Stream) -> StepSink:
+        """A served tool goes on from an earlier run: what comes from now on is this one's."""
+        self._streams.append(stream)
+        return self._service_sink(label)
+
+    def let_go(self, stream: Stream) -> None:
+        """A served tool goes on to a later run: what comes from now on is that one's."""
+        if stream in self._streams:
+            stream.drain()
+            self._streams.remove(stream)
+            if not stream.ended:
+                stream.sink.end()
 
     @property
     def matched(self) -> tuple[str, ...]:
@@ -121,6 +130,12 @@ class Recording:
         stream = Stream(self._loop, self._buffer, sink)
         self._streams.append(stream)
         return stream
+
+    def _service_sink(self, label: str) -> StepSink:
+        name = f"{label}.log".replace("/", "_")
+        if name not in self._service_logs:
+            self._service_logs[name] = Log(self._service_folder, name, f"{SERVICE_FOLDER}/{name}")
+        return StepSink(self._service_logs[name], Scanner(Patterns(()), ()), self._masker())
 
     def _masker(self) -> Masker | None:
         return Masker(self._secrets) if self._secrets else None

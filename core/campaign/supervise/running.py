@@ -39,6 +39,8 @@ class Running:
         self.argv: tuple[str, ...] = order.argv
         self.started_at_s = started_at_s
         self.ended_at_s: float | None = None
+        self._epoch = 0.0
+        self._seen_until_s = started_at_s
         self.pid: int | None = None
         self.process: Process | None = None
         self.status = ProcessExit()
@@ -91,7 +93,8 @@ class Running:
             self.fail(f"{self.order.argv[0]} could not be started: {error.strerror}")
         else:
             self.stream.started()
-            station.children.started(self.pid, lambda status: self._ended(status, station.loop.now() - epoch))
+            self._epoch = epoch
+            station.children.started(self.pid, lambda status: self._ended(status, station.loop.now()))
 
     def fail(self, why: str) -> NoReturn:
         """It could not be started.  Raises StartError."""
@@ -100,10 +103,20 @@ class Running:
         self.ended_at_s = self.started_at_s
         raise StartError(why)
 
-    def _ended(self, status: int, at_s: float) -> None:
+    def go_on(self, sink: StepSink, epoch: float, at_s: float) -> None:
+        """Serve another run, that began at ``epoch``, from ``at_s`` of its seconds on."""
+        self._sink = self.stream.sink = sink
+        self._epoch, self.started_at_s, self._seen_until_s = epoch, at_s, at_s
+        self.excused, self.trace = False, None
+
+    def left(self, at_s: float) -> None:
+        """The run is over, and it goes on."""
+        self._seen_until_s = at_s
+
+    def _ended(self, status: int, at: float) -> None:
         code = os.waitstatus_to_exitcode(status)
         self.status = ProcessExit(code=code) if code >= 0 else ProcessExit(signal=-code)
-        self.ended_at_s = at_s
+        self.ended_at_s = at - self._epoch
 
     def how(self) -> str:
         """How it ended, in words."""
@@ -114,7 +127,7 @@ class Running:
     def record(self, late: Mapping[str, str], secrets: tuple[str, ...]) -> StepExit:
         """What the exit record says of it; ``late`` are the late values that became known."""
         step = self.order if isinstance(self.order, StepOrder) else None
-        ended_at_s = self.started_at_s if self.ended_at_s is None else self.ended_at_s
+        ended_at_s = self._seen_until_s if self.ended_at_s is None else self.ended_at_s
         return StepExit(
             label=self.order.label,
             tool=self.order.tool,

@@ -9,6 +9,7 @@ from campaign.records import Order, ServiceOrder, StepOrder, slot_values
 from campaign.supervise.claim import Claim
 from campaign.supervise.faults import Faults
 from campaign.supervise.holds import Holds
+from campaign.supervise.output import Between
 from campaign.supervise.recording import Recording
 from campaign.supervise.running import Running
 from campaign.supervise.station import Station
@@ -35,15 +36,16 @@ class Scene:
         self.traces = Traces(station.loop, place.public)
         self.services: list[Running] = []
         self.steps: list[Running] = []
+        self.kept: tuple[Running, ...] = ()  # served tools that go on when this is over
 
     def start(self, order: StepOrder | ServiceOrder) -> Running:
         """Start a step or a served tool.  Raises StartError; it is recorded all the same."""
         if isinstance(order, StepOrder):
             stream, sink = self.recording.step(order.metrics)
-            among = self.steps
+            among, folder = self.steps, self.place.work
         else:
             stream, sink = self.recording.service(order.label)
-            among = self.services
+            among, folder = self.services, self.place.served
         running = Running(order, stream, sink, self._station.loop.now() - self.epoch)
         among.append(running)
         try:
@@ -52,16 +54,27 @@ class Scene:
         except OSError as error:
             running.fail(f"the folder of its trace could not be made: {error.strerror}")
         dress = self.holds.dress(order.label) if self.holds.any else ({}, ())
-        running.start(self._station, self.place.work, self._claim.tree_lock, self.values, self.epoch, dress)
+        running.start(self._station, folder, self._claim.tree_lock, self.values, self.epoch, dress)
+        self._started(running)
+        return running
+
+    def inherit(self, running: Running, between: Between) -> None:
+        """A served tool goes on here; ``between`` has what it said since the run before."""
+        sink = self.recording.inherit(running.order.label, running.stream)
+        running.go_on(sink, self.epoch, self._station.loop.now() - self.epoch)
+        between.pour(sink.write)
+        self.services.append(running)
+        self._started(running)
+
+    def _started(self, running: Running) -> None:
         if self.faults.any and running.pid is not None:
             running.process = identify(running.pid, self._station.boot_id)
             self.faults.started(running, self.epoch + running.started_at_s)
-        return running
 
     @property
     def reaped(self) -> bool:
-        """Whether of everything that was started the end is known."""
-        return all(each.ended for each in self.started)
+        """Whether of everything that was to end the end is known."""
+        return all(each.ended for each in self.started if each not in self.kept)
 
     @property
     def settled(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from campaign.records import Order, ServiceOrder
+from campaign.supervise.chain import Chain
 from campaign.supervise.hostmessages import Failed, Probe, Probed, Reply
 from campaign.supervise.loop import Timer
 from campaign.supervise.processes import StartError
@@ -33,6 +34,23 @@ class Services:
         self._starting: Running | None = None
         self._patience: dict[Running, Timer] = {}
         self._closed = False
+
+    def inherit(self, chain: Chain) -> None:
+        """Those that served the run before go on."""
+        for running, between in chain.hand_on().items():
+            self._scene.inherit(running, between)
+            self._waiting = [each for each in self._waiting if each.label != running.order.label]
+        self._scene.values |= chain.exports
+
+    def kept(self) -> tuple[Running, ...] | None:
+        """Those that can serve another run, None where one of them is not there any more."""
+        living = {each.order.label: each for each in self._scene.services if not each.ended}
+        return tuple(living.values()) if len(living) == len(self._order.services) else None
+
+    def exports(self) -> dict[str, str]:
+        """What they told when they were ready, as late values."""
+        prefixes = tuple(f"{each.label}." for each in self._order.services)
+        return {name: value for name, value in self._scene.values.items() if name.startswith(prefixes)}
 
     def start(self) -> None:
         """Start the next one, if there is one."""
@@ -109,7 +127,7 @@ class Services:
             tool=order.tool,
             label=order.label,
             settings=order.values,
-            workdir=self._order.directories.work,
+            workdir=self._order.directories.served,
             pid=running.pid or 0,
         )
         self._station.host.ask(request, _PROBE_DEADLINE_S, lambda reply: self._probed(order, running, ready, reply))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Set
 from datetime import UTC, datetime
 
 from campaign.proc import Entry, Process, boot_id, descendants, entry, table
@@ -61,14 +62,18 @@ class Station:
         """The provider hosts that are there."""
         return {host.pid for host in self.hosts if host.pid is not None}
 
-    def survivors(self) -> list[Entry]:
-        """Everything below this supervisor that still runs, save its provider hosts and what those started."""
-        hosts = self.host_pids
-        if self.children.only(hosts):
+    def survivors(self, kept: Set[int] = frozenset()) -> list[Entry]:
+        """Everything below this supervisor that still runs, save its provider hosts and what those started.
+
+        Nor ``kept``, leaders of sessions: they and all that is of their sessions, or descends from them.
+        """
+        roots = self.host_pids | kept
+        if self.children.only(roots):
             return []
         processes = table()
-        spared = hosts | {each.pid for host in hosts for each in descendants(host, processes)}
-        return [each for each in descendants(self.me.pid, processes) if each.pid not in spared]
+        spared = roots | {each.pid for root in roots for each in descendants(root, processes)}
+        below = descendants(self.me.pid, processes)
+        return [each for each in below if each.pid not in spared and each.session not in kept]
 
 
 def utc_now() -> str:

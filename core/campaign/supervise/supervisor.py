@@ -28,6 +28,7 @@ from campaign.records.messages import (
     Waiting,
 )
 from campaign.supervise.attempt import Attempt
+from campaign.supervise.chain import Chain
 from campaign.supervise.channel import Channel
 from campaign.supervise.clearing import Clearing
 from campaign.supervise.devices import DeviceLocks
@@ -56,6 +57,7 @@ class Supervisor:
         self._channel = Channel(self._station.loop, sock, self._received, self._abandoned)
         self._waiting: deque[Start | Judge] = deque()
         self._attempt: Attempt | VirtualAttempt | None = None
+        self._chain: Chain | None = None
         self._devices = DeviceLocks()
         self._limits = Limits()
         self._resources = ResourceLocks()
@@ -69,7 +71,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Work until there is nothing left to do and no one left to ask."""
-        while self._attempt is not None or not self._leaving:
+        while self._attempt is not None or self._chain is not None or not self._leaving:
             try:
                 self._station.loop.run_once()
                 self._heed_term()
@@ -113,10 +115,14 @@ class Supervisor:
             self._send(Refused(halt.token, f"given back before it was started: {halt.reason}"))
 
     def _next(self) -> None:
-        """Start the next order once the one before is over and its tree is empty."""
+        """Start the next order once the one before is over and its tree is empty; a chain is not interrupted."""
+        if self._attempt is None and self._chain is not None:
+            self._look_at_chain(self._chain)
         for message in list(self._waiting):
             if self._attempt is not None:
                 return
+            if self._chain is not None and not self._chain.admits(message.order):
+                continue
             try:
                 reason = refusal(message.order, self._workspace)
                 busy = self._lock(message) if reason is None else None
@@ -127,22 +133,23 @@ class Supervisor:
                 self._wait(message, busy)
                 continue
             self._waiting.remove(message)
-            if reason is not None:
-                self._send(Refused(message.order.token, reason))
-            else:
+            if reason is None:
                 self._begin(message, None if busy is None else str(busy))
+            else:
+                self._send(Refused(message.order.token, reason))
+                self._refuse_links(message.order, reason)
 
     def _lock(self, message: Start | Judge) -> Busy | None:
         """Take what an attempt is to have for itself; what of it cannot be had now.  Raises OSError."""
         if isinstance(message, Judge):
             return None
-        if not self._devices.take(message.order):
+        if self._chain is None and not self._devices.take(message.order):
             return Busy("a device")
         try:
             busy = self._resources.take(message.order)
         except KeyError:
             return None  # the attempt says so, at its place
-        if busy is not None:
+        if busy is not None and self._chain is None:
             self._devices.release()
         return busy
 
@@ -173,7 +180,10 @@ class Supervisor:
         self._told.discard(message.order.token)
         self._left_since.pop(message.order.token, None)
         kind = VirtualAttempt if message.order.clock == "virtual" else Attempt
-        self._attempt = kind(message.order, self._station, self._send, self._attempt_over, blocked)
+        if isinstance(message, Start) and message.order.link is not None and self._chain is None:
+            self._chain = Chain(message.order.link.head, self._station)
+        chain = self._chain if isinstance(message, Start) else None
+        self._attempt = kind(message.order, self._station, self._send, self._attempt_over, blocked, chain)
         if isinstance(message, Start):
             unsafe = self._limits.broken(message.order)
             if unsafe is not None:
@@ -183,17 +193,51 @@ class Supervisor:
             self._attempt.judge_again(message.exit)
 
     def _attempt_over(self) -> None:
-        stuck, self._attempt = self._attempt is not None and self._attempt.stuck, None
-        if stuck:
-            self._leave("processes of an earlier attempt are still there")
+        attempt, self._attempt = self._attempt, None
+        self._resources.release()
+        if attempt is not None and attempt.stuck:
+            self._leave("processes of an earlier attempt are still there", at_once=True)
+        elif attempt is not None and attempt.goes_on and self._chain is not None:
+            self._chain.rest(attempt.order.cooldown_s)
         else:
             self._devices.release()
-            self._resources.release()
+            if attempt is not None and self._chain is not None:
+                self._refuse_links(attempt.order, "an earlier run of its chain did not come to its end")
 
-    def _leave(self, why: str) -> None:
+    # --- chains -------------------------------------------------------------------------------------------------
+
+    def _look_at_chain(self, chain: Chain) -> None:
+        """Between two runs: whether there is one to follow, and what serves it; else what still serves is stopped."""
+        if chain.ending:
+            return
+        links = [each for each in self._waiting if chain.is_of(each.order)]
+        if links and chain.lost is not None:
+            self._refuse_links(links[0].order, chain.lost)
+            links = []
+        if not links:
+            self._devices.release()
+            chain.end(self._chain_over)
+
+    def _chain_over(self, empty: bool) -> None:
+        if self._chain is not None:
+            self._chain.close()
+        self._chain = None
+        if not empty:
+            self._leave("a served tool of a chain could not be ended")
+
+    def _refuse_links(self, order: Order, why: str) -> None:
+        """Nothing more of an order's chain is carried out."""
+        for message in [each for each in self._waiting if order.link and _head(each.order) == order.link.head]:
+            self._waiting.remove(message)
+            self._send(Refused(message.order.token, why))
+
+    def _leave(self, why: str, *, at_once: bool = False) -> None:
+        """Take no further order; a chain under way is carried to its end, unless it has to be ``at_once``."""
         self._leaving = True
-        while self._waiting:
-            self._send(Refused(self._waiting.popleft().order.token, why))
+        for message in list(self._waiting):
+            if at_once or self._chain is None or not self._chain.is_of(message.order):
+                self._waiting.remove(message)
+                self._send(Refused(message.order.token, why))
 
     def _abandoned(self) -> None:
         self._leave("the engine is gone")
@@ -207,19 +251,25 @@ class Supervisor:
         if not self._terminated:
             return
         self._terminated = False
-        self._leave("the supervisor was terminated")
+        self._leave("the supervisor was terminated", at_once=True)
         if self._attempt is not None:
             self._attempt.stop(Stop.INTERRUPT, GRACE_S)
 
     def _children_changed(self) -> None:
         if self._attempt is not None:
             self._attempt.children_changed()
+        elif self._chain is not None:
+            self._chain.children_changed()
 
     def _send(self, message: FromSupervisor) -> None:
-        if isinstance(message, Exited) and message.exit.tree_empty:
+        if isinstance(message, Exited) and message.exit.tree_empty and not (self._attempt and self._attempt.goes_on):
             self._devices.release()  # before the slot can be granted anew
             self._resources.release()
         self._channel.send(message)
+
+
+def _head(order: Order) -> str | None:
+    return None if order.link is None else order.link.head
 
 
 def refusal(order: Order, workspace: str) -> str | None:

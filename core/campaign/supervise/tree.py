@@ -29,21 +29,37 @@ class Tree(Protocol):
 
 
 class AttemptTree:
-    """Everything below the supervisor but its provider host; ``started`` are the attempt's leaders."""
+    """Everything below the supervisor but its provider hosts; ``started`` are the attempt's leaders.
 
-    def __init__(self, station: Station, started: Callable[[], Iterable[Running]]) -> None:
-        self._station, self._started = station, started
+    ``kept`` are those among them that go on, with all that is theirs: their descendants, and who is of their session.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        started: Callable[[], Iterable[Running]],
+        kept: Callable[[], Iterable[Running]],
+    ) -> None:
+        self._station, self._started, self._kept = station, started, kept
 
     def survivors(self) -> Sequence[Entry | Process]:
         """Whoever still runs."""
-        return self._station.survivors()
+        return self._station.survivors(self._kept_pids)
 
     def strike(self) -> None:
         """Kill the leaders' groups, and our own children."""
+        kept = self._kept_pids
         for running in self._started():
-            strike_group(running)
+            if running.pid not in kept:
+                strike_group(running)
         for pid in set(self._station.children.pids()) - self._station.host_pids:
-            _kill(os.kill, pid)
+            if not kept or _session(pid) not in kept:
+                _kill(os.kill, pid)
+
+    @property
+    def _kept_pids(self) -> set[int]:
+        """The leaders that go on; each is that of a session of its own."""
+        return {running.pid for running in self._kept() if running.pid is not None and not running.ended}
 
 
 class StepTree:
@@ -65,6 +81,13 @@ def strike_group(running: Running) -> None:
     """Kill the process group of a leader that was not reaped yet."""
     if running.pid is not None and not running.ended:
         _kill(os.killpg, running.pid)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def _kill(how: Callable[[int, int], None], number: int) -> None:

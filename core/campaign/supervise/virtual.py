@@ -26,6 +26,7 @@ from campaign.records import (
     slot_values,
 )
 from campaign.records.messages import Exited, FromSupervisor, Judged, Refused, Started
+from campaign.supervise.chain import Chain, release
 from campaign.supervise.claim import Claim, ClaimedError, take
 from campaign.supervise.folders import closing_fd, open_folder, write_file
 from campaign.supervise.hostmessages import Failed, Reply, Simulate, Simulated, SimulatedFault, Skipped, VirtualFault
@@ -41,16 +42,18 @@ class VirtualAttempt:
     """What ``Attempt`` is to a real clock; reports through ``send`` and calls ``over`` when it is done."""
 
     stuck = False  # nothing was started that could survive it
+    goes_on = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - as ``Attempt``
         self,
         order: Order,
         station: Station,
         send: Callable[[FromSupervisor], None],
         over: Callable[[], None],
         blocked: str | None = None,
+        chain: Chain | None = None,
     ) -> None:
-        self.order = order
+        self.order, self._chain = order, chain
         self._station, self._send, self._over = station, send, over
         self._started_at = utc_now()
         self._secrets = station.host.secrets = secrets_of(order)
@@ -206,6 +209,8 @@ class VirtualAttempt:
         )
 
     def _judged(self, record: Exit) -> None:
+        link = self.order.link
+        self.goes_on = link is not None and not link.last and not record.breaks
         if self.order.oracles:
             why = Skipped(0, UNJUDGED)
             oracles = tuple(replace(oracle_record(each, why, 0.0), paths=()) for each in self.order.oracles)
@@ -217,7 +222,7 @@ class VirtualAttempt:
             return
         self._ended = True
         if self._claim is not None:
-            self._claim.release()
+            release(self._claim, self._chain if self.goes_on else None)
         reach("virtual.over")
         self._over()
 

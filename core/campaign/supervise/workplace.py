@@ -24,10 +24,14 @@ class Workplace:
         self.public = open_folder(self._paths.public, order.campaign)
         try:
             self.work = self._open_work(order)
-            if self._paths.chain is not None:
-                os.close(open_folder(self._paths.chain, order.campaign))
         except OSError:
             os.close(self.public)
+            raise
+        try:
+            self.served = self._open_served(order)
+        except OSError:
+            os.close(self.public)
+            os.close(self.work)
             raise
 
     def _open_work(self, order: Order) -> int:
@@ -35,6 +39,11 @@ class Workplace:
         if folder == self._paths.public:
             return open_below(self.public, name)
         return open_folder(self._paths.work, order.campaign)
+
+    def _open_served(self, order: Order) -> int:
+        """Where served tools work: beside the steps, or in the folder of their chain."""
+        chain = self._paths.chain
+        return os.dup(self.work) if chain is None else open_folder(chain, order.campaign)
 
     def problem(self) -> str | None:
         """What happened to the folders meanwhile, in a sentence; None where they are as they were."""
@@ -59,8 +68,8 @@ class Workplace:
 
     def close(self) -> None:
         """Let go of the folders."""
-        os.close(self.public)
-        os.close(self.work)
+        for fd in (self.public, self.work, self.served):
+            os.close(fd)
 
 
 def _lines(watch: WatchExit) -> Iterator[WatchLine]:
