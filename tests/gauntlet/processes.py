@@ -20,8 +20,8 @@ def command_lines() -> Iterator[tuple[int, str]]:
 
 
 def left(mark: str) -> list[str]:
-    """The command lines of living processes that bear a mark, a folder say."""
-    return [line for _, line in command_lines() if mark in line and "pytest" not in line]
+    """The command lines of living processes that bear a mark, a folder say; a folder may be one of pytest's own."""
+    return [line for _, line in command_lines() if mark in line and " -m pytest " not in line]
 
 
 def children(pid: int) -> list[int]:
