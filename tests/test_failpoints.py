@@ -27,9 +27,8 @@ from .ledger.conftest import AT, make_campaign, make_order
 
 CORE = Path(__file__).resolve().parent.parent / "core" / "campaign"
 #: What makes something durable or visible to another process in one step: the helpers, and what they are made of.
-_DURABLE = frozenset(
-    {"os.fsync", "os.fdatasync", "os.rename", "os.replace", "os.link", "os.symlink", "write_synced", "sync_directory"}
-)
+_CALLS = {"os.fsync", "os.fdatasync", "os.rename", "os.replace", "os.link", "os.symlink"}
+_DURABLE = _CALLS | {"write_synced", "move", "sync_directory", "sync_file_system"}
 _STATEMENTS = re.compile(r"\bCOMMIT\b")
 
 

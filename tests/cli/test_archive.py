@@ -11,12 +11,15 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from campaign import durable
+from campaign.engine import importing
 from campaign.engine.archive import relative
 from campaign.engine.tarball import TarError, members
 from campaign.ledger.queries import LedgerReader
@@ -325,6 +328,42 @@ def test_a_folder_that_is_there_is_never_touched(in_process: Any, made: Path, tm
     (folder / "precious").touch()
     assert "CAMP586" in in_process("import", made / "ex.tar").stderr
     assert (folder / "precious").exists()
+
+
+def test_what_the_ledger_says_is_there_is_on_the_disk_by_then(
+    in_process: Any, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, set[str], bool]] = []  # a folder, the files below it, whether the ledger has a campaign
+    path = tmp_path / ".campaign/ledger.sqlite"
+
+    def watched(sync: Callable[[str], None]) -> Callable[[str], None]:
+        def at(folder: str) -> None:
+            there = {str(each.relative_to(folder)) for each in Path(folder).rglob("*") if each.is_file()}
+            with LedgerReader(str(path)) if path.exists() else nullcontext() as ledger:
+                known = ledger is not None and any(ledger.campaigns())
+            synced.append((os.path.relpath(folder, tmp_path), there, known))
+            sync(folder)
+
+        return at
+
+    monkeypatch.setattr(importing, "sync_file_system", watched(durable.sync_file_system))
+    monkeypatch.setattr(durable, "sync_directory", watched(durable.sync_directory))
+    assert in_process("import", made / "ex.tar").exit_code == 0
+    (name,) = os.listdir(tmp_path / ".campaign/runs")
+    evidence = {f"{name}/{each.removeprefix('files/')}" for each in synced[0][1] if each.startswith("files/")}
+    assert synced[0][0].startswith(".campaign/imports/")
+    assert f"{name}/events.ldjson" in evidence
+    assert synced[-1] == (".campaign/runs", evidence, False)
+
+
+def test_an_archive_is_there_for_good(
+    in_process: Any, recorded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded([("a", 1, ["pass"])])
+    synced: list[str] = []
+    monkeypatch.setattr(durable, "sync_directory", synced.append)
+    assert in_process("export", "-o", "x.tar").exit_code == 0
+    assert synced == [str(tmp_path)]
 
 
 PLACES = [

@@ -14,6 +14,7 @@ import msgspec
 
 from campaign import __version__
 from campaign.diagnostics import CampaignError
+from campaign.durable import move
 from campaign.engine import archive
 from campaign.engine.archive import ArchivedAttempt, ArchivedCampaign, ArchivedJudgement, LeftOut, Manifest, Member
 from campaign.failpoints import reach
@@ -46,9 +47,9 @@ def export(ledger: LedgerReader, row: CampaignRow, path: str, now: str) -> Manif
                 file.flush()
                 reach("export.sync.before")
                 os.fsync(file.fileno())
-        reach("export.rename.before")
-        os.rename(part, path)
-        reach("export.rename.after")
+                reach("export.synced")
+        move(part, path)
+        reach("export.after")
     finally:
         if os.path.lexists(part):
             os.unlink(part)

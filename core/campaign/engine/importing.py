@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from campaign.diagnostics import CampaignError
+from campaign.durable import move, sync_directory, sync_file_system
 from campaign.engine import archive, wire
 from campaign.engine.archive import ArchivedAttempt, ArchivedCampaign, Manifest, Member, refused, relative
 from campaign.engine.asking import ask
@@ -210,7 +211,13 @@ class Import:
     # --- the move ---------------------------------------------------------------------------------------------------
 
     def _settle(self, campaign: str) -> None:
-        """Announce the folder, move it into its place, and have the ledger take the rows in."""
+        """Announce the folder, move it into its place, and have the ledger take the rows in.
+
+        What the ledger says is there is on the disk by then: the rows come after the files and their folder.
+        """
+        reach("import.checked")
+        sync_file_system(self._staging)
+        reach("import.synced")
         place, folder = os.path.join(self._place.runs, campaign), os.path.join(self._staging, archive.FILES)
         if os.path.lexists(place) and not self._is_here(campaign):
             raise self._refused(f"{place} is there already, of a campaign that the ledger does not know")
@@ -218,8 +225,10 @@ class Import:
         reach("import.announced")
         try:
             os.makedirs(self._place.runs, exist_ok=True)
+            sync_directory(self._place.path)
+            reach("import.placed")
             os.makedirs(folder, exist_ok=True)
-            os.rename(folder, place)
+            move(folder, place)
             reach("import.moved")
             for step in ("attempts", "events", "campaign"):
                 self._adopt(campaign, step)

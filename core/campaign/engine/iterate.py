@@ -41,11 +41,11 @@ from campaign.analysis.iterate import (
 from campaign.analysis.ruled import quarantined_in
 from campaign.analysis.sequential import MARGIN, Goal, sequential_test
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.durable import sync_directory
 from campaign.engine.commands import Ran, carry_out
 from campaign.engine.policies import persistently, rounds
 from campaign.engine.workspace import Workspace, WorkspaceError
 from campaign.failpoints import reach
-from campaign.ledger.opening import sync_directory
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import CANCELED, DONE, FAILED, OPEN, AttemptRow, IterationRow, StepRow
 from campaign.plan.plan import Options

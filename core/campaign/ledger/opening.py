@@ -12,6 +12,7 @@ from functools import cache
 from urllib.parse import quote
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
+from campaign.durable import sync_directory
 from campaign.failpoints import reach
 from campaign.ledger.rows import STATES, VERDICTS
 from campaign.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA
@@ -343,14 +344,3 @@ def _create(path: str) -> None:
         reach("ledger.create.renamed")
         sync_directory(os.path.dirname(path))
         reach("ledger.create.after")
-
-
-def sync_directory(path: str) -> None:
-    """Make a rename in ``path`` durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        reach("folder.sync.before")
-        os.fsync(handle)
-        reach("folder.sync.after")
-    finally:
-        os.close(handle)
