@@ -12,7 +12,7 @@ from campaign.language.syntax import Expr
 from campaign.plan.listing import planned_steps
 from campaign.plan.render import render
 from campaign.plan.variables import environment_problems
-from campaign.records import late, order_digest
+from campaign.records import late, order_digest, pattern_order
 from campaign.units import Value
 
 WORK = "/runs/a/a/seed-0/attempt-1/work"
@@ -314,3 +314,19 @@ def test_a_hold_is_for_the_tool_that_it_names() -> None:
     (order,) = orders(TOOL + "instance a { run t; run other: t; hold limits.rlimit { files = 64; target = other } }")
     assert order.holds[0].target == "other"
     assert order.holds[0].resources == ()
+
+
+def test_the_output_is_searched_for_what_oracles_and_watches_look_for() -> None:
+    text = """
+    instance a {
+      run t
+      oracle text.contains { text = "panic"; absent = true }
+      needs gpu = 1
+      oracle late: text.contains { text = "{slot.gpu}" }
+      oracle file: text.matches { pattern = "x"; file = "log" }
+      watch text.matches { pattern = "^up"; among = "up|down" }
+      expect not output contains "panic"
+    }
+    """
+    (order,) = orders(TOOL + text)
+    assert order.patterns == (pattern_order("contains", "panic"), pattern_order("matches", "^up", "up|down"))

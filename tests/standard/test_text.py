@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from campaign.plugins.api import Evidence, UnableError
+from campaign.language.expressions import pattern_id
+from campaign.plugins.api import Evidence, UnableError, pattern_order
+from campaign.plugins.parameters import defaults
 from campaign.records import OutputRecord, ProcessExit, StepExit
 from campaign_standard.text import Contains, Matches
 
@@ -86,10 +88,24 @@ def test_long_lines_and_bad_bytes(tmp_path: Path) -> None:
     assert found.message.startswith("/^.. value/ is in line 2 of the output: �� value �[2J")
 
 
+def test_an_output_that_was_taken_away_is_not_empty(tmp_path: Path) -> None:
+    seen = evidence(tmp_path, "panic")
+    seen = replace(seen, exit=replace(seen.exit, output=OutputRecord("output.log", 5)))
+    assert not judge(Contains(), seen, text="panic", absent=True).ok
+    Path(str(seen.output)).write_text("")
+    with pytest.raises(UnableError, match="not what was kept"):
+        judge(Contains(), seen, text="panic", absent=True)
+    Path(str(seen.output)).unlink()
+    with pytest.raises(UnableError, match="not what was kept"):
+        judge(Contains(), seen, text="panic", absent=True)
+
+
 def flooded(folder: Path, head: str, tail: str, dropped: int = 3_000) -> Evidence:
     """An attempt of whose output only ``head`` and ``tail`` were kept."""
     seen = evidence(folder, f"{head}\n[campaign left out {dropped} bytes here]\n{tail}")
-    return replace(seen, exit=replace(seen.exit, output=OutputRecord("output.log", 9_000, dropped)))
+    return replace(
+        seen, exit=replace(seen.exit, output=OutputRecord("output.log", len(head) + len(tail) + dropped, dropped))
+    )
 
 
 def test_what_was_not_kept_is_not_absent(tmp_path: Path) -> None:
@@ -125,3 +141,31 @@ def test_the_log_of_a_served_tool_has_gaps_too(tmp_path: Path) -> None:
     assert judge(Contains(), seen, file=str(log), text="c").ok
     with pytest.raises(UnableError, match=f"7 bytes of {log} were not kept"):
         judge(Contains(), seen, file=str(log), text="panic", absent=True)
+
+
+def test_all_that_was_printed_is_looked_at_while_it_is_printed(tmp_path: Path) -> None:
+    seen = flooded(tmp_path, "up\nfirst\n", "…\nlast\n")
+    for oracle, settings in ((Contains(), {"text": "panic"}), (Matches(), {"pattern": "pan+ic"})):
+        (pattern,) = oracle.looks_for(defaults(oracle) | settings)
+        found, unfound = (replace(seen, searched={pattern.id: said}) for said in (True, False))
+        assert judge(oracle, unfound, **settings, absent=True).ok
+        assert not judge(oracle, unfound, **settings).ok
+        said = judge(oracle, found, **settings, absent=True)
+        assert not said.ok
+        assert said.message.endswith(" is in the output, in what was not kept of it")
+    (last,) = Contains().looks_for(defaults(Contains()) | {"text": "up", "among": "up|down"})
+    assert judge(Contains(), replace(seen, searched={last.id: True}), text="up", among="up|down").ok
+    assert not judge(Contains(), replace(seen, searched={last.id: False}), text="up", among="up|down").ok
+
+
+def test_what_is_looked_for_is_told_by_all_of_it() -> None:
+    of = {
+        pattern_order(kind, text, among).id
+        for kind in ("contains", "matches")
+        for text in ("a", "b")
+        for among in ("", "a", "b")
+    }
+    assert len(of) == 12
+    assert pattern_order("contains", "a").id == pattern_id("contains", "a")
+    assert Contains().looks_for(defaults(Contains()) | {"text": "a", "file": "f"}) == ()
+    assert Matches().looks_for(defaults(Matches()) | {"pattern": "("}) == ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign.records import MetricOrder, PatternOrder
+from campaign.records import MetricOrder, PatternOrder, pattern_order
 from campaign.supervise.scan import LINE_BYTES, Patterns, Scanner
 
 LINES = st.lists(st.text("ab \r0", max_size=8).map(str.encode), max_size=12)
@@ -79,3 +81,12 @@ def test_a_metric_is_text_of_a_bounded_length() -> None:
 def test_an_explosive_expression_stays_linear() -> None:
     order = PatternOrder("p", "matches", "^(a+)+$")
     assert scan([b"a" * 60000 + b"!\n"], [order], [])[0] == set()
+
+
+@given(LINES, st.lists(st.integers(0, 9), max_size=20), st.sampled_from(["contains", "matches"]))
+def test_a_last_word_is_that_of_the_last_line_that_matches(lines: list[bytes], sizes: list[int], kind: Any) -> None:
+    seen = [row.removesuffix(b"\r") for row in b"\n".join(lines).split(b"\n")]
+    words = [line for line in seen if re2.search("a|b", line)]
+    order = pattern_order(kind, "b", "a|b")
+    found, _ = scan(cut(b"\n".join(lines), sizes), [order, pattern_order("contains", "0")], [])
+    assert (order.id in found) == (bool(words) and b"b" in words[-1])

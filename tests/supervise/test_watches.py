@@ -12,7 +12,18 @@ import pytest
 from tests.waiting import wait_for
 
 from campaign.judge.classify import decide
-from campaign.records import Exit, FaultOrder, Order, ServiceOrder, Stop, Verdict, WatchExit, WatchOrder, late
+from campaign.records import (
+    Exit,
+    FaultOrder,
+    Order,
+    ServiceOrder,
+    Stop,
+    Verdict,
+    WatchExit,
+    WatchOrder,
+    late,
+    pattern_order,
+)
 
 from .conftest import Desk, shell, step
 from .test_faults import trace
@@ -82,6 +93,26 @@ def test_the_output_so_far_is_watched(desk: Desk) -> None:
     order, exit = watched(desk, "looked; echo panic; looked; sleep 0.5", calm(), log(text="panic", absent=True))
     assert oks(exit.watches[1]) == [True, False]
     assert '"panic" is in line 1 of the output' in decide(order, exit).reason
+
+
+#: More than what is on disk of an output while its run lasts.
+FLOOD = "yes $(printf %0999d 0) | head -c 1500000; echo; "
+
+
+def test_all_of_the_output_so_far_is_watched(desk: Desk) -> None:
+    watch = log(text="panic", absent=True)
+    script = FLOOD + "echo panic; " + FLOOD + FLOOD + "looked; looked; looked; looked; looked"
+    order, exit = watched(desk, script, calm(), watch, patterns=(pattern_order("contains", "panic"),))
+    assert oks(exit.watches[1]) == [True, False]
+    assert '"panic" is in the output, in what was not kept of it' in decide(order, exit).reason
+
+
+def test_what_is_not_on_disk_is_not_taken_for_absent(desk: Desk) -> None:
+    order, exit = watched(desk, FLOOD + "looked; looked; looked; looked; looked", calm(), log(text="x", absent=True))
+    assert oks(exit.watches[1])[-1] is None
+    decision = decide(order, exit)
+    assert decision.verdict is Verdict.ERROR
+    assert "bytes of the output were not kept" in decision.reason
 
 
 def test_a_file_of_the_tools_is_watched_and_judged_from_its_first_ok_sample(desk: Desk) -> None:

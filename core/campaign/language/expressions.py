@@ -79,7 +79,7 @@ class EvaluationError(ValueError):
 
 
 def pattern_id(kind: str, text: str) -> str:
-    """How an expectation asks whether the output held ``text``: ``output contains done``."""
+    """How an expectation asks whether the output held ``text``: ``output contains done``, as ``records`` names it."""
     return f"output {kind} {text}"
 
 

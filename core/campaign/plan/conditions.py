@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from campaign.diagnostics import CampaignError
+from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.language.items import label_of, labels_of
 from campaign.language.names import shown
 from campaign.language.syntax import Expr
@@ -15,7 +15,8 @@ from campaign.plan.identity import drawn_instant, instant_purpose
 from campaign.plan.program import Recipe
 from campaign.plan.resources import overlap_of, resources_of, shared, shares_of
 from campaign.plan.schedule import lay_out, waits
-from campaign.records import FaultOrder, HoldOrder, OracleOrder, WatchOrder
+from campaign.plugins.printing import printing_aside
+from campaign.records import FaultOrder, HoldOrder, OracleOrder, PatternOrder, WatchOrder, pattern_order
 from campaign.records.order import repeated
 from campaign.units import Quantity
 
@@ -127,6 +128,24 @@ def render_oracle(recipe: Recipe, run: Evaluation) -> OracleOrder:
         advisory=run.flag(recipe, "advisory", False),
         timeout_s=run.time(recipe, "timeout"),
     )
+
+
+def looked_for(recipe: Recipe, run: Evaluation) -> tuple[PatternOrder, ...]:
+    """What an oracle looks for in the output, as far as it is known before the run; its plugin's mistakes name it."""
+    try:
+        with printing_aside():
+            found = recipe.part.facts.provider.looks_for(run.parameters(recipe))
+        unfit = [each for each in found if each != pattern_order(each.kind, each.text, each.among)]
+    except (Exception, SystemExit) as error:  # a stranger's code: it must not take the plan down
+        raise _broken(recipe, f"raises in looks_for(): {type(error).__name__}: {error}") from error
+    if unfit:
+        raise _broken(recipe, "answers looks_for() with something else than patterns")
+    return tuple(each for each in found if "\0" not in each.text + each.among)
+
+
+def _broken(recipe: Recipe, what: str) -> CampaignError:
+    summary, place = f"the oracle {recipe.part.facts.name} {what}", recipe.part.placed.provider.span
+    return CampaignError([Diagnostic("CAMP181", summary, place, status=ExitStatus.SETUP)])
 
 
 def _label(expr: Expr | None) -> str | None:

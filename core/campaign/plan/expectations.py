@@ -14,7 +14,6 @@ from campaign.language.expressions import (
     Lookup,
     Missing,
     evaluate,
-    pattern_id,
     references,
     walk,
 )
@@ -24,7 +23,7 @@ from campaign.language.substitution import substitute
 from campaign.language.syntax import Binary, Expr, Name, Regex, Text
 from campaign.language.values import Values
 from campaign.plan.assignment import Assignment
-from campaign.records import ExpectOrder, PatternOrder
+from campaign.records import ExpectOrder, PatternOrder, pattern_order
 from campaign.units import UnitError, Value
 
 
@@ -110,9 +109,9 @@ def patterns_of(tree: Expr) -> list[PatternOrder]:
     for part in walk(tree):
         if isinstance(part, Binary) and part.left == Name(("output",)):
             if part.operator == "contains" and isinstance(part.right, Text) and part.right.plain is not None:
-                found.append(PatternOrder(pattern_id("contains", part.right.plain), "contains", part.right.plain))
+                found.append(pattern_order("contains", part.right.plain))
             elif part.operator == "matches" and isinstance(part.right, Regex):
-                found.append(PatternOrder(pattern_id("matches", part.right.pattern), "matches", part.right.pattern))
+                found.append(pattern_order("matches", part.right.pattern))
     return found
 
 

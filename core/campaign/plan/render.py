@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.language.values import BUILTIN
-from campaign.plan.conditions import render_faults, render_holds, render_oracle, render_watch
+from campaign.plan.conditions import looked_for, render_faults, render_holds, render_oracle, render_watch
 from campaign.plan.evaluation import Evaluation, as_json
 from campaign.plan.expectations import render_expectations, searched
 from campaign.plan.identity import draw, run_id
@@ -252,9 +252,10 @@ class _Rendering:
         return msgspec.structs.replace(order, digest=order_digest(order))
 
     def _patterns(self, expected: tuple[PatternOrder, ...]) -> tuple[PatternOrder, ...]:
-        """What the output is searched for, each once: by expectations, and by triage rules should it fail."""
-        rules = self.context.book.triage.values()
-        found = (*expected, *(each for rule in rules for each in searched(rule.tree)))
+        """What the output is searched for, each once: by expectations, by oracles, by triage rules should it fail."""
+        ruled = (each for rule in self.context.book.triage.values() for each in searched(rule.tree))
+        asked = (*self._recipes("oracle"), *self._recipes("watch"))
+        found = (*expected, *(each for recipe in asked for each in looked_for(recipe, self.evaluation)), *ruled)
         return tuple({each.id: each for each in found}.values())
 
     def _rules(self) -> RulesOrder | None:

@@ -40,6 +40,7 @@ from campaign.records import (
     FaultExit,
     Judgement,
     OutputRecord,
+    PatternOrder,
     PlanTool,
     ProcessExit,
     RunView,
@@ -48,6 +49,7 @@ from campaign.records import (
     Summary,
     UniqueFailure,
     Verdict,
+    pattern_order,
 )
 from campaign.units import Dimension, Quantity, UnitError, Value, format_value, parse_quantity
 
@@ -75,6 +77,7 @@ __all__ = [
     "Oracle",
     "Outcome",
     "OutputRecord",
+    "PatternOrder",
     "Placement",
     "PlanTool",
     "Process",
@@ -106,6 +109,7 @@ __all__ = [
     "hookimpl",
     "identify",
     "parse_quantity",
+    "pattern_order",
     "process_tree",
     "running",
     "send_signals",

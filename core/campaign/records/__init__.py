@@ -65,6 +65,7 @@ from campaign.records.order import (
     fill_json,
     late,
     order_digest,
+    pattern_order,
     show_late,
     slot_values,
 )
@@ -176,6 +177,7 @@ __all__ = [
     "mask_json",
     "mask_text",
     "order_digest",
+    "pattern_order",
     "secrets_of",
     "show_late",
     "shown_environment",

@@ -15,7 +15,8 @@ class Evidence(Struct, frozen=True, omit_defaults=True, kw_only=True):
     ``directory`` is the attempt's public directory, ``work`` the tools' working directory and ``output`` the log
     of all steps (absolute paths; ``output`` missing where nothing was printed).  ``settings`` and ``axes`` are JSON
     values, quantities as text.  ``env`` is the environment for a program that an oracle runs, which is what the tools
-    had without their parameters; it may hold secrets.
+    had without their parameters; it may hold secrets.  ``searched`` says of each pattern that was looked for in all of
+    the output, kept or not, by its id, whether it was found (so far, while the run lasts).
     """
 
     campaign: str
@@ -31,4 +32,5 @@ class Evidence(Struct, frozen=True, omit_defaults=True, kw_only=True):
     work: str
     output: str | None = None
     env: dict[str, str] = {}
+    searched: dict[str, bool] = {}
     exit: Exit

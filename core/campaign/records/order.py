@@ -22,13 +22,21 @@ ORDER_SCHEMA = "campaign.order/1"
 class PatternOrder(Struct, frozen=True, omit_defaults=True):
     """A pattern that the output pump looks for, line by line, in stdout and stderr of all steps.
 
-    ``id`` is how an expectation asks for it (``output matches /x/`` as written), ``text`` a plain text for
-    ``contains`` or a linear-time regular expression for ``matches``.
+    ``id`` is how it is asked for (``output matches x``), ``text`` a plain text for ``contains`` or a linear-time
+    regular expression for ``matches``.  With ``among``, a regular expression too, only the last line that matches
+    that one is looked at.
     """
 
     id: str
     kind: Literal["contains", "matches"]
     text: str
+    among: str = ""
+
+
+def pattern_order(kind: Literal["contains", "matches"], text: str, among: str = "") -> PatternOrder:
+    """A pattern with the id that says what it looks for: who looks for the same shares it."""
+    asked = f"output {kind} {text}"
+    return PatternOrder(f"last {among!r} of {asked}" if among else asked, kind, text, among)
 
 
 class MetricOrder(Struct, frozen=True, omit_defaults=True):

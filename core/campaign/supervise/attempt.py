@@ -430,8 +430,9 @@ class Attempt:
     def _evidence_so_far(self) -> Evidence:
         """What a watch sees; made anew only where something has begun or ended meanwhile."""
         started = self._scene.started if self._scene else ()
-        logs = self._scene.recording.unkept if self._scene else ()
-        made_from = (len(started), sum(each.ended for each in started), logs)
+        recording = self._scene.recording if self._scene else None
+        output = (recording.unkept, recording.matched) if recording else ()
+        made_from = (len(started), sum(each.ended for each in started), output)
         if self._evidence is None or self._evidence[0] != made_from:
             self._evidence = (made_from, evidence_of(self.order, self._exit_so_far(), self._late()))
         return self._evidence[1]

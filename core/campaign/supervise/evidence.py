@@ -10,7 +10,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from campaign.judge.again import came_in_an_archive, not_looked_for
-from campaign.records import Exit, Order, OutputRecord, order_digest
+from campaign.records import Exit, Order, OutputRecord, mask_text, order_digest, secrets_of
 from campaign.supervise.output import CHUNK_BYTES
 from campaign.supervise.recording import OUTPUT_FILE
 from campaign.supervise.scan import Patterns, Scanner
@@ -120,8 +120,9 @@ def searched_again(recorded: Order, order: Order, exit: Exit) -> tuple[Exit, lis
                 left -= len(data)
             scanner.end()
             values.append(dict(scanner.values))
-    missing = [each.id for each in patterns if each.id not in found.found] if dropped else []
-    untold = [f"{dropped:,} bytes of its output were not kept, and {name} may be there" for name in missing]
+    missing = [each.id for each in patterns if each.among or each.id not in found.found] if dropped else []
+    shown = (mask_text(name, secrets_of(order)) for name in missing)
+    untold = [f"{dropped:,} bytes of its output were not kept, and {name} may be there" for name in shown]
     if dropped and metrics:
         untold.append(f"{dropped:,} bytes of its output were not kept, and a metric may be there")
     steps = tuple(

@@ -199,6 +199,7 @@ def evidence_of(order: Order, record: Exit, late: Mapping[str, str]) -> Evidence
         work=order.directories.work,
         output=f"{public}/{OUTPUT_FILE}" if record.output.path else None,
         env={name: show_late(value, late) for name, value in order.environment.items()},
+        searched={each.id: each.id in record.matched for each in order.patterns},
         exit=record,
     )
 

@@ -35,6 +35,12 @@ class Expression:
         """Whether a line of the block matches."""
         return self.may_match(block) and any(self._line.search(line) for line in block.split(b"\n"))
 
+    def last_line(self, block: bytes) -> bytes | None:
+        """The last line of the block that matches, None where none does."""
+        if not self.may_match(block):
+            return None
+        return next((line for line in reversed(block.split(b"\n")) if self._line.search(line)), None)
+
     def last_group(self, block: bytes) -> str | None:
         """Group 1 (the whole match where there is none) of the last match in the last line that matches."""
         if not self.may_match(block):
@@ -54,28 +60,53 @@ def _options(capture: bool) -> re2.Options:
     return options
 
 
+class LastWord:
+    """A pattern that is looked for in one line alone: the last one, so far, that matches another pattern."""
+
+    def __init__(self, order: PatternOrder) -> None:
+        self.id, self.found = order.id, False
+        self._among = Expression(order.among)
+        self._text = order.text.encode()
+        self._expression = Expression(order.text) if order.kind == "matches" else None
+
+    def scan(self, block: bytes) -> None:
+        """Look at a block of whole lines."""
+        line = self._among.last_line(block)
+        if line is not None:
+            self.found = self._text in line if self._expression is None else self._expression.matches(line)
+
+
 class Patterns:
     """The patterns of a run: which of them were found so far, in any step."""
 
     def __init__(self, orders: Iterable[PatternOrder]) -> None:
         orders = tuple(orders)
-        self._texts = {each.id: each.text.encode() for each in orders if each.kind == "contains"}
-        self._expressions = {each.id: Expression(each.text) for each in orders if each.kind == "matches"}
-        self.found: list[str] = []
+        once = [each for each in orders if not each.among]
+        self._texts = {each.id: each.text.encode() for each in once if each.kind == "contains"}
+        self._expressions = {each.id: Expression(each.text) for each in once if each.kind == "matches"}
+        self._last = tuple(LastWord(each) for each in orders if each.among)
+        self._found: list[str] = []
 
     @property
     def waiting(self) -> bool:
-        """Whether something is still to be found."""
-        return bool(self._texts or self._expressions)
+        """Whether something is still to be found, or may cease to be the last word."""
+        return bool(self._texts or self._expressions or self._last)
+
+    @property
+    def found(self) -> list[str]:
+        """The ids of those that were found, and of those that are the last word by now."""
+        return [*self._found, *(each.id for each in self._last if each.found)]
 
     def scan(self, block: bytes) -> None:
         """Look at a block of whole lines."""
         hits = [name for name, text in self._texts.items() if text in block and b"\n" not in text]
         hits += [name for name, expression in self._expressions.items() if expression.matches(block)]
         for name in hits:
-            self.found.append(name)
+            self._found.append(name)
             self._texts.pop(name, None)
             self._expressions.pop(name, None)
+        for each in self._last:
+            each.scan(block)
 
 
 class Scanner:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import re2
 
 from campaign.plugins.api import UnableError
 
 
+@lru_cache(maxsize=64)
 def matcher(pattern: str) -> Callable[[bytes], bool]:
     """Whether a line matches; raises UnableError for a pattern that is none."""
     options = re2.Options()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from campaign.plugins.api import Evidence, UnableError
@@ -42,6 +42,18 @@ def open_regular(path: str, shown: str) -> int | None:
     return fd
 
 
+def open_output(evidence: Evidence) -> int | None:
+    """Open the run's own output, None where it printed nothing; raises UnableError where it is not what was kept."""
+    if evidence.output is None:
+        return None
+    fd, output = open_regular(evidence.output, "the output"), evidence.exit.output
+    if fd is not None and os.fstat(fd).st_size >= output.total_bytes - output.dropped_bytes:
+        return fd
+    if fd is not None:
+        os.close(fd)
+    raise UnableError("the output is not what was kept of it: somebody removed or changed it")
+
+
 def lines(fd: int) -> Iterator[bytes]:
     """The lines of an open file, without their ends, cut at 64 KiB; closes it."""
     with os.fdopen(fd, "rb") as file:
@@ -70,15 +82,14 @@ def bytes_not_kept(evidence: Evidence, path: str) -> int:
     return sum(dropped for log, dropped in missing if os.path.realpath(log) == real)
 
 
-def kept_lines(source: Iterator[bytes], missing: int) -> Iterator[Line]:
-    """The lines of a log of which ``missing`` bytes were left out in one place: but those that this cut."""
-    if not missing:
-        yield from (Line(number, text, True) for number, text in enumerate(source, 1))
+def kept_lines(fd: int | None, missing: int) -> Generator[Line]:
+    """The lines of a log of which ``missing`` bytes were left out in one place, but those that this cut; closes it."""
+    if fd is None:
         return
-    marker, behind, cut = b"[campaign left out %d bytes here]" % missing, False, False
+    marker, behind, cut = b"[campaign left out %d bytes here]" % missing, not missing, False
     before: Line | None = None  # given on once it is known that no gap follows it
-    for number, text in enumerate(source, 1):
-        if text == marker:
+    for number, text in enumerate(lines(fd), 1):
+        if missing and text == marker:
             before, behind, cut = None, True, True
         elif cut:
             cut = False

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from campaign.plugins.api import Evidence, Judgement, Oracle, Schema, UnableError, Value, hookimpl
+from campaign.plugins.api import (
+    Evidence,
+    Judgement,
+    Oracle,
+    PatternOrder,
+    Schema,
+    UnableError,
+    Value,
+    hookimpl,
+    pattern_order,
+)
 from campaign_standard._patterns import matcher
-from campaign_standard._reading import Line, bytes_not_kept, kept_lines, lines, locate, open_regular, quoted
+from campaign_standard._reading import (
+    Line,
+    bytes_not_kept,
+    kept_lines,
+    locate,
+    open_output,
+    open_regular,
+    quoted,
+)
 
 api = 1
 
@@ -37,11 +56,15 @@ class Contains(Oracle):
         **_COMMON,
     }
 
+    def looks_for(self, settings: Mapping[str, Value]) -> tuple[PatternOrder, ...]:
+        """The text, in the run's own output."""
+        return _sought("contains", str(settings["text"]), settings)
+
     def judge(self, evidence: Evidence, settings: Mapping[str, Value]) -> Judgement:
         """Look for it, line by line."""
         text = str(settings["text"])
         needle = text.encode()
-        return _judge(evidence, settings, lambda line: needle in line, f'"{text}"')
+        return _judge(evidence, settings, lambda line: needle in line, f'"{text}"', self.looks_for(settings))
 
 
 class Matches(Oracle):
@@ -54,45 +77,65 @@ class Matches(Oracle):
         **_COMMON,
     }
 
+    def looks_for(self, settings: Mapping[str, Value]) -> tuple[PatternOrder, ...]:
+        """The pattern, in the run's own output."""
+        return _sought("matches", str(settings["pattern"]), settings)
+
     def judge(self, evidence: Evidence, settings: Mapping[str, Value]) -> Judgement:
         """Look for it, line by line."""
         pattern = str(settings["pattern"])
-        return _judge(evidence, settings, matcher(pattern), f"/{pattern}/")
+        return _judge(evidence, settings, matcher(pattern), f"/{pattern}/", self.looks_for(settings))
+
+
+def _sought(kind: Literal["contains", "matches"], text: str, settings: Mapping[str, Value]) -> tuple[PatternOrder, ...]:
+    """What is looked for while the run prints it; nothing in a file, and what is no pattern is told when it judges."""
+    among = str(settings["among"])
+    if settings["file"]:
+        return ()
+    try:
+        for pattern in (among, text if kind == "matches" else ""):
+            matcher(pattern)
+    except UnableError:
+        return ()
+    return (pattern_order(kind, text, among),)
 
 
 def _judge(
-    evidence: Evidence, settings: Mapping[str, Value], matches: Callable[[bytes], bool], wanted: str
+    evidence: Evidence,
+    settings: Mapping[str, Value],
+    matches: Callable[[bytes], bool],
+    wanted: str,
+    sought: tuple[PatternOrder, ...],
 ) -> Judgement:
-    name, among = str(settings["file"]) or _OUTPUT, str(settings["among"])
-    path = locate(evidence, str(settings["file"])) if settings["file"] else evidence.output
-    fd = None if path is None else open_regular(path, name)
-    if fd is None and settings["file"]:
-        return Judgement(ok=False, message=f"{name} does not exist")
+    file, among = str(settings["file"]), str(settings["among"])
+    name, path = (file, locate(evidence, file)) if file else (_OUTPUT, evidence.output)
     missing = 0 if path is None else bytes_not_kept(evidence, path)
-    kept = iter(()) if fd is None else kept_lines(lines(fd), missing)
-    if among:
-        last = _last(kept, matcher(among))
-        found = last if last is not None and matches(last.text) else None
-        told = last is not None and last.behind
-    else:
-        found = next((line for line in kept if matches(line.text)), None)
-        told = found is not None
-    if missing and not told:
+    printed = next((evidence.searched.get(each.id) for each in sought), None) if missing else None
+    where = f"the last line of {name} that matches /{among}/" if among else name
+    if printed is False:
+        return Judgement(bool(settings["absent"]), f"{wanted} is not in {where}")
+    fd = open_regular(path, name) if file and path else open_output(evidence)
+    if fd is None and file:
+        return Judgement(ok=False, message=f"{name} does not exist")
+    line, sure = _find(kept_lines(fd, missing), matches, matcher(among) if among else None)
+    if missing and not sure and printed is None:
         raise UnableError(f"{missing:,} bytes of {name} were not kept, and {wanted} may be there")
-    if found is None:
-        where = f"the last line of {name} that matches /{among}/" if among else name
-        return Judgement(ok=bool(settings["absent"]), message=f"{wanted} is not in {where}")
-    where = f"line {found.number} of {name}: {quoted(found.text)}"
-    return Judgement(ok=not settings["absent"], message=f"{wanted} is in {where}")
+    if line is not None and (sure or not missing):
+        return Judgement(not settings["absent"], f"{wanted} is in line {line.number} of {name}: {quoted(line.text)}")
+    if printed:
+        return Judgement(not settings["absent"], f"{wanted} is in {name}, in what was not kept of it")
+    return Judgement(bool(settings["absent"]), f"{wanted} is not in {where}")
 
 
-def _last(kept: Iterator[Line], among: Callable[[bytes], bool]) -> Line | None:
-    """The last line that matches; None where no line does."""
-    found = None
-    for line in kept:
-        if among(line.text):
-            found = line
-    return found
+def _find(
+    kept: Iterator[Line], matches: Callable[[bytes], bool], among: Callable[[bytes], bool] | None
+) -> tuple[Line | None, bool]:
+    """The line that was found, and whether this holds whatever else was printed."""
+    if among is None:
+        line = next((line for line in kept if matches(line.text)), None)
+        return line, line is not None
+    last = next(iter(deque((line for line in kept if among(line.text)), maxlen=1)), None)
+    return (last if last is not None and matches(last.text) else None), last is not None and last.behind
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from campaign.plugins.providers import Provider
-from campaign.records import Evidence, Judgement
+from campaign.records import Evidence, Judgement, PatternOrder
 from campaign.units import Value
 
 
@@ -22,6 +22,15 @@ class Oracle(Provider):
         there again before it judges; ``env`` is what ``evidence.env`` will be, of the first run.
         """
         return None
+
+    def looks_for(self, settings: Mapping[str, Value]) -> tuple[PatternOrder, ...]:
+        """What it looks for in the run's output, made by ``pattern_order``; nothing unless said.
+
+        The supervisor looks for it in all that is printed, of which only the first and the last MiB are kept, and
+        ``evidence.searched`` says by its id whether it was found.  What is known only when the run has begun (a port
+        that a served tool exports) is not looked for: it is missing there.  Called in the planner, for every run.
+        """
+        return ()
 
     def judge(self, evidence: Evidence, settings: Mapping[str, Value]) -> Judgement:
         """Judge one attempt.  Called in the provider host, once, after its processes are gone."""
