@@ -114,14 +114,8 @@ class Killer(HoldKiller):
         self._spec = spec
         self.struck: list[Struck] = []
 
-    def tend(self) -> None:
-        """See that there is a daemon with something to do."""
-        if not self.ground.holder():
-            self.ground.daemon(_PARALLEL)
-        if self._count == 0 or all(row["state"] == "finished" for row in self.ground.listed()):
-            self._count += 1
-            _, out, err = self.ground.call("submit", self._spec)
-            assert out, err
+    def _written(self) -> str:
+        return self._spec
 
     def _cast(self) -> dict[str, list[int]]:
         return {**super()._cast(), "helper": helpers(self.ground)}

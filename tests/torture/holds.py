@@ -74,7 +74,6 @@ class Killer:
         self.ground, self.choice, self._runs = ground, choice, runs
         self.killed: Counter[str] = Counter()
         self.in_force = 0
-        self._count = 0
 
     def strike(self) -> None:
         """Kill one process, of a part that chance has chosen; count whether a rail was held at that instant."""
@@ -103,12 +102,18 @@ class Killer:
 
     def tend(self) -> None:
         """See that there is a daemon with something to do."""
+        states = {row["state"] for row in self.ground.listed()}
+        if "interrupted" in states:
+            self.ground.stop_daemon()  # so many planners of it were killed that it gave up; the next one tries again
         if not self.ground.holder():
             self.ground.daemon(_PARALLEL)
-        if self._count == 0 or all(row["state"] == "finished" for row in self.ground.listed()):
-            self._count += 1
-            _, out, err = self.ground.call("submit", spec(self.ground, self._runs))
+        if states <= {"finished"}:
+            _, out, err = self.ground.call("submit", self._written())
             assert out, err
+
+    def _written(self) -> str:
+        """The path of a spec that keeps it busy."""
+        return spec(self.ground, self._runs)
 
     def _cast(self) -> dict[str, list[int]]:
         cast = self.ground.cast()
