@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.waiting import wait_for
 
 from campaign.engine.script import replay_script
 from campaign.records import Decision, FaultOrder, HoldOrder, Order, ReplayOrder, ServiceOrder, StepOrder, Verdict
@@ -119,6 +120,49 @@ def test_signals_come_at_their_instants_and_what_is_no_signal_is_said(shell: str
     assert "#   the fault net (net.delay): 1 s into" in text
     assert "#   the held condition v (rails.sysfs)" in text
     assert "#   the fault kill" not in text
+
+
+def stop(label: str, at_s: float, for_s: float | None = None, target: str = "t", **rest: Any) -> FaultOrder:
+    return FaultOrder(label, "process.stop", at_s, for_s=for_s, target=target, overlaps="counts", **rest)
+
+
+def test_a_short_stop_does_not_end_a_long_one() -> None:
+    faults = (stop("long", 0.3, 0.6), stop("short", 0.4, 0.1), stop("other", 2.0, 0.1))
+    order = make_order(0, faults=faults, steps=(step("/bin/sleep", "0.4"),))
+    text = script(order, lambda _: ("STOP", "CONT"))
+    assert 'after 0.3 STOP "$pid_t0" 0.6 CONT  # long: process.stop, short: process.stop\n' in text
+    assert 'after 2 STOP "$pid_t0" 0.1 CONT  # other: process.stop\n' in text
+    assert text.count("after 0.4 ") == 0
+    done, _ = run(text)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_stop_without_an_end_takes_in_those_that_end() -> None:
+    faults = (stop("short", 0.1, 0.3), stop("lasting", 0.2), stop("late", 5.0, 0.1))
+    text = script(make_order(0, faults=faults, steps=(step("/bin/true"),)), lambda _: ("STOP", "CONT"))
+    (line,) = [line for line in text.splitlines() if line.startswith("after 0.1 ")]
+    assert line == 'after 0.1 STOP "$pid_t0"  # short: process.stop, lasting: process.stop, late: process.stop'
+
+
+LOOP = ServiceOrder("srv", "s", ("/bin/sh", "-c", "echo $$ > pid; while :; do echo >> up; /bin/sleep 0.02; done"))
+
+
+def test_a_served_tool_goes_on_again_after_the_step_in_which_it_was_stopped() -> None:
+    size = "$(/usr/bin/wc -c < up)"
+    grows = f"n={size}; until [ {size} -gt $((n + 3)) ]; do /bin/sleep 0.02; done"
+    steps = (step("/bin/sleep", "0.2", label="a"), step("/bin/sh", "-c", grows, label="b", timeout_s=30.0))
+    order = make_order(0, services=(LOOP,), faults=(stop("s", 0.05, 0.4, target="srv"),), steps=steps)
+    done, _ = run(script(order, lambda _: ("STOP", "CONT")))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_served_tool_that_stands_still_is_ended_too() -> None:
+    steps = (step("/bin/sh", "-c", "/bin/sleep 0.2; /bin/cat pid"),)
+    order = make_order(0, services=(LOOP,), faults=(stop("s", 0.0, target="srv"),), steps=steps)
+    done, _ = run(script(order, lambda _: ("STOP", "CONT")))
+    pid = done.stdout.decode().strip()
+    assert pid.isdigit()
+    wait_for(lambda: not Path(f"/proc/{pid}/cwd").exists())
 
 
 def test_a_failing_step_ends_it_unless_it_does_not_count() -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
 from shlex import quote
+from typing import NamedTuple
 
 from campaign.ledger.rows import PLAN
 from campaign.plan.render import PASSED
@@ -39,7 +41,7 @@ base=${1:-${TMPDIR:-/tmp}/replay.$$}
 mkdir "$base" && base=$(cd "$base" && pwd) && mkdir "$base/work" || exit 3
 cd "$base/work" || exit 3
 failed=0 others= watch=
-trap 'kill $others $watch 2>/dev/null; exit 130' INT TERM
+trap 'kill $others $watch 2>/dev/null; kill -s CONT $others 2>/dev/null; exit 130' INT TERM
 
 say() {
     printf 'replay: %s\\n' "$1" >&2
@@ -47,6 +49,7 @@ say() {
 
 finish() {
     kill $others 2>/dev/null
+    kill -s CONT $others 2>/dev/null  # what stands still hears nothing else
     if [ "$failed" = 1 ]; then say 'a step failed'; else say 'no step failed'; fi
     say "everything is in $base"
     exit "$failed"
@@ -62,6 +65,10 @@ after() {  # SECONDS SIGNAL PROCESS [SECONDS SIGNAL]: signal a process in a whil
         [ $# -lt 5 ] || { sleep "$4" & nap=$!; wait "$nap"; kill -s "$5" "$3"; }
     ) >/dev/null 2>&1 </dev/null &
     watch="$watch $!"
+}
+
+beyond() {  # what was said last is for a served tool, and comes whatever becomes of the step
+    others="$others ${watch##* }" watch=${watch% *}
 }
 """
 _END = """
@@ -176,9 +183,8 @@ class _Script:
             yield self._command(step)
             yield f"pid_t{number}=$! watch=\n"
             first = number == 0 or order.steps[number - 1].label != step.label
-            for fault, sent in self._faults if first else ():
-                if (fault.after or order.steps[0].label) == step.label:
-                    yield self._fault(fault, sent, number)
+            here = [each for each in self._faults if (each[0].after or order.steps[0].label) == step.label]
+            yield from (self._act(act, number) for act in _acts(here if first else ()))
             yield self._watched(min(step.timeout_s or order.timeout_s, order.timeout_s), number)
             yield f'{{ wait "$pid_t{number}"; }} 2>/dev/null; status=$?\nkill $watch 2>/dev/null\n'
             yield self._judged(step, name)
@@ -222,11 +228,12 @@ class _Script:
         folder, target = self._word(path.rpartition("/")[0]), self._word(path)
         return f'mkdir -p "$base"/{folder} && cp "$here"/{self._word(source)} "$base"/{target} || exit 3\n'
 
-    def _fault(self, fault: FaultOrder, sent: tuple[str, ...], number: int) -> str:
-        acts = f"after {_seconds(fault.at_s)} {sent[0]} {self._pid(fault.target or '', number)}"
-        over = f" {_seconds(fault.for_s)} {sent[1]}" if len(sent) > 1 and fault.for_s is not None else ""
-        about = fault.fault if fault.name == fault.fault else f"{fault.name}: {fault.fault}"
-        return f"{acts}{over}  # {self._plain(about)}\n"
+    def _act(self, act: _Act, number: int) -> str:
+        pid = self._pid(act.target, number)
+        acts = f"after {_seconds(act.at_s)} {act.sent[0]} {pid}"
+        over = f" {_seconds(act.end_s - act.at_s)} {act.sent[1]}" if len(act.sent) > 1 and act.end_s < inf else ""
+        beyond = "; beyond" if pid.startswith('"$pid_s') else ""
+        return f"{acts}{over}{beyond}  # {self._plain(', '.join(act.about))}\n"
 
     def _pid(self, target: str, number: int) -> str:
         for index, service in enumerate(self._order.services):
@@ -270,6 +277,35 @@ class _Script:
         if word.startswith('"${'):
             self._needed.setdefault(word[3:-2], "it is a secret")
         return word
+
+
+class _Act(NamedTuple):
+    """Signals to one process: at an instant, and when it is over, at infinity where it lasts."""
+
+    target: str
+    sent: tuple[str, ...]
+    at_s: float
+    end_s: float
+    about: tuple[str, ...]
+
+
+def _acts(faults: Iterable[tuple[FaultOrder, tuple[str, ...]]]) -> Iterator[_Act]:
+    """What is to be sent: once for faults that act together and overlap on one process, until the last is over."""
+    together: dict[tuple[str, tuple[str, ...]], _Act] = {}
+    for fault, sent in sorted(faults, key=lambda each: each[0].at_s):
+        end_s = inf if fault.for_s is None else fault.at_s + fault.for_s
+        about = fault.fault if fault.name == fault.fault else f"{fault.name}: {fault.fault}"
+        act = _Act(fault.target or "", sent, fault.at_s, end_s, (about,))
+        if fault.overlaps != "counts":
+            yield act
+            continue
+        before = together.get(act[:2])
+        if before is not None and act.at_s <= before.end_s:
+            act = before._replace(end_s=max(before.end_s, end_s), about=(*before.about, about))
+        elif before is not None:
+            yield before
+        together[act[:2]] = act
+    yield from together.values()
 
 
 def _seconds(seconds: float) -> str:
