@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.growth import steps
 
 from campaign.engine.protocol import Lane
 from campaign.engine.scheduler import (
@@ -313,6 +314,26 @@ def _check_never_too_many(world: World, places: int, slots: dict[str, int]) -> N
     assert len(world.running) <= 2 * places
     if held:
         assert len(world.running) <= 2 * places
+
+
+SHAPES: dict[str, Callable[[int], Lane]] = {
+    "one group": lane,
+    "groups of their own": lambda number: lane(number, f"g{number}"),
+    "one slot for all": lambda number: lane(number, needs={"gpu": 1}),
+    "groups of which half wait": lambda number: lane(number, f"g{number}", needs={"gpu": number % 2}),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_twice_the_lanes_are_no_more_than_twice_the_work(shape: str) -> None:
+    def campaign(lanes: int) -> None:
+        world = World([(SHAPES[shape](number), 1) for number in range(lanes)], places=2, slots={"gpu": 1})
+        while world.running:
+            world.end()
+        assert len(world.placed) == lanes
+
+    # The window, which is full sooner or later, costs most where there are few; all lanes looked at again: 3 and more.
+    assert steps(lambda: campaign(200)) < 2.5 * steps(lambda: campaign(100))
 
 
 # --- several campaigns ------------------------------------------------------------------------------------------------

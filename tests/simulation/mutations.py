@@ -22,6 +22,7 @@ from campaign.engine import (
     sidework,
 )
 from campaign.engine.desk import Desk
+from campaign.engine.shares import Share
 from campaign.engine.states import State
 from campaign.engine.wire import Submit
 from campaign.ledger.queries import LedgerReader
@@ -102,13 +103,7 @@ def campaigns_not_in_turn(patch: Patch) -> None:
 
 
 def groups_not_in_turn(patch: Patch) -> None:
-    real = scheduler.Scheduler._first
-
-    def first(self: Any, share: Any) -> Any:
-        share.groups = dict(sorted(share.groups.items()))
-        return real(self, share)
-
-    patch.setattr(scheduler.Scheduler, "_first", first)
+    patch.setattr(Share, "served", Share.tidy)
 
 
 def acknowledged_before_the_commit(patch: Patch) -> None:

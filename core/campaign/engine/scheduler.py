@@ -42,7 +42,7 @@ from campaign.engine.scheduling import (
     Wanted,
     Yielded,
 )
-from campaign.engine.shares import Queue, Share, matches, wanted_slots
+from campaign.engine.shares import Profile, Queue, Share, matches, wanted_slots
 
 __all__ = (
     "Adopted",
@@ -120,7 +120,7 @@ class Scheduler:
     def waits_for(self, campaign: str = "") -> tuple[str, ...]:
         """The named slots of which a campaign's runs that are here need more than are free."""
         share = self._shares.get(campaign)
-        queues = [queue for group in share.groups.values() for queue in group] if share else []
+        queues = share.queues.values() if share else ()
         profiles = {queue.profile for queue in queues if queue.tokens and not queue.paused}
         lacking = {name for profile in profiles for name, n in profile if len(self._free.get(name, ())) < n}
         return tuple(sorted(lacking))
@@ -202,10 +202,11 @@ class Scheduler:
             self._grow(event.slots or {})
         first = {lane.group: lane.number for lane in reversed(event.lanes)}
         for group in sorted(first, key=lambda name: first[name]):
-            share.groups.setdefault(group, [])
+            share.group(group)
+        here = self._here(share)
         for lane in event.lanes:
-            queue = share.queues.setdefault(lane.number, Queue(lane, self._here(share)))
-            queue.paused = self._is_paused(share, queue)
+            queue = share.queues.setdefault(lane.number, Queue(lane, here))
+            share.pause(queue, self._is_paused(share, queue))
             share.reopen(queue)
 
     def _join(self, event: Joined) -> None:
@@ -264,6 +265,7 @@ class Scheduler:
         share = self._share(event.campaign)
         queue = share.queues[event.lane]
         queue.asked = 0
+        share.touch(queue)
         if queue.dropped:
             return
         queue.exhausted = event.exhausted
@@ -283,7 +285,7 @@ class Scheduler:
         self._paused = event.prefixes
         for share in self._shares.values():
             for queue in share.queues.values():
-                queue.paused = self._is_paused(share, queue)
+                share.pause(queue, self._is_paused(share, queue))
 
     def _is_paused(self, share: Share, queue: Queue) -> bool:
         return any(
@@ -299,7 +301,7 @@ class Scheduler:
 
     def _detach(self, event: Detached) -> None:
         share = self._share(event.campaign)
-        share.queues, share.groups, share.awaited, share.stopped = {}, {}, 0, False
+        share.forget()
         if not share.placed:
             del self._shares[event.campaign]
 
@@ -313,10 +315,8 @@ class Scheduler:
             share, queue = chosen
             token = queue.tokens.popleft()
             granted = self._hold(share, token, queue.slots)
-            name = queue.lane.group
-            share.groups[name] = share.groups.pop(name)  # served: to the end of the turns
-            self._shares[share.name] = self._shares.pop(share.name)
-            share.tidy(queue)
+            share.served(queue)
+            self._shares[share.name] = self._shares.pop(share.name)  # to the end of the turns
             yield Placed(token, queue.lane.number, granted, queue.fallback, share.name)
 
     @property
@@ -343,17 +343,13 @@ class Scheduler:
         return None
 
     def _first(self, share: Share) -> Queue | None:
-        for group in share.groups.values():
-            for queue in group:
-                if queue.paused or not self._fits(share, queue):
-                    continue  # what fits behind it goes on
-                # Where its orders are on their way, its turn waits for them: plan order and fairness are kept.
-                return queue if queue.tokens else None
-        return None
+        queue = share.first(lambda profile: self._fits(share, profile))
+        # Where its orders are on their way, its turn waits for them: plan order and fairness are kept.
+        return queue if queue is not None and queue.tokens else None
 
-    def _fits(self, share: Share, queue: Queue) -> bool:
+    def _fits(self, share: Share, profile: Profile) -> bool:
         free = self._free
-        return share.allows(queue.profile) and all(len(free.get(name, ())) >= count for name, count in queue.profile)
+        return share.allows(profile) and all(len(free.get(name, ())) >= count for name, count in profile)
 
     def _hold(self, share: Share, token: str, slots: Mapping[str, int]) -> Grant:
         granted = {name: tuple(self._free[name][:count]) for name, count in slots.items()}
@@ -423,20 +419,5 @@ class Scheduler:
         open_ = [share for share in self._shares.values() if not share.stopped]
         size = max(2, WINDOW // max(1, sum(len(share.groups) for share in open_)))
         for share in open_:
-            for group in share.groups.values():
-                yield from self._top_up(share, group, size)
-
-    @staticmethod
-    def _top_up(share: Share, group: list[Queue], size: int) -> Iterator[Wanted]:
-        have: dict[tuple[tuple[str, int], ...], int] = {}  # by the slots waited for: none hides what is behind it
-        for queue in group:
-            if queue.paused:
-                continue
-            here = len(queue.tokens) + queue.asked
-            if have.get(queue.profile, 0) < size and not queue.exhausted and not queue.asked and here <= size // 2:
-                queue.asked = size - here
-                here = size
+            for queue in share.top_up(size):
                 yield Wanted(queue.lane.number, queue.asked, share.name)
-            have[queue.profile] = have.get(queue.profile, 0) + here
-            if have.get((), 0) >= size:
-                return
