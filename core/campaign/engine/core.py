@@ -327,8 +327,8 @@ class Core(Takeover):
     def busy(self, token: str, units: Mapping[str, tuple[int, ...]]) -> None:
         """Devices of an attempt are in use in another workspace: its place goes to what can run meanwhile."""
         flight = self._flights.get(token)
-        if flight is None or flight.state is not State.ADMITTED or not self._revoke(flight.order):
-            return
+        if flight is None or flight.state is not State.ADMITTED or not flight.heads or not self._revoke(flight.order):
+            return  # of a chain the first run has the devices for all
         self._schedule("", scheduler.Busy(units))
         self.out.commands.append(Halt(flight.order, Stop.CANCEL))
         self._take_back(flight)

@@ -111,8 +111,11 @@ class Supervisor:
             self._attempt.stop(halt.reason, halt.grace_s)
             return
         for waiting in [each for each in self._waiting if each.order.token == halt.token]:
+            why = f"given back before it was started: {halt.reason}"
             self._waiting.remove(waiting)
-            self._send(Refused(halt.token, f"given back before it was started: {halt.reason}"))
+            self._send(Refused(halt.token, why))
+            if waiting.order.link is not None and waiting.order.link.number == 1:
+                self._refuse_links(waiting.order, why)
 
     def _next(self) -> None:
         """Start the next order once the one before is over and its tree is empty; a chain is not interrupted."""
@@ -121,7 +124,7 @@ class Supervisor:
         for message in list(self._waiting):
             if self._attempt is not None:
                 return
-            if self._chain is not None and not self._chain.admits(message.order):
+            if not self._in_turn(message):
                 continue
             try:
                 reason = refusal(message.order, self._workspace)
@@ -205,6 +208,12 @@ class Supervisor:
                 self._refuse_links(attempt.order, "an earlier run of its chain did not come to its end")
 
     # --- chains -------------------------------------------------------------------------------------------------
+
+    def _in_turn(self, message: Start | Judge) -> bool:
+        """Nothing stands between the runs of a chain, and none of them goes before the first one."""
+        if self._chain is not None:
+            return self._chain.admits(message.order)
+        return isinstance(message, Judge) or message.order.link is None or message.order.link.number == 1
 
     def _look_at_chain(self, chain: Chain) -> None:
         """Between two runs: whether there is one to follow, and what serves it; else what still serves is stopped."""
