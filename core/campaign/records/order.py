@@ -298,11 +298,6 @@ class LinkOrder(Struct, frozen=True):
     number: int
     of: int
 
-    @property
-    def last(self) -> bool:
-        """Whether no run of the chain follows."""
-        return self.number == self.of
-
 
 class Directories(Struct, frozen=True, omit_defaults=True):
     """Absolute paths: ``public`` is ``…/seed-3/attempt-1``, ``private`` is ``.campaign/attempts/<token>``.

@@ -334,8 +334,10 @@ class Attempt:
 
     def _keep(self) -> None:
         """Its served tools go on where it is one of a chain that came to an end of its own, and not the last one."""
-        link, services, scene = self.order.link, self._services, self._scene
-        if link is None or link.last or services is None or scene is None or self._exit_so_far().breaks:
+        services, scene = self._services, self._scene
+        if self._chain is None or not self._chain.follows() or services is None or scene is None:
+            return
+        if self._exit_so_far().breaks:
             return
         kept = services.kept()
         if kept is not None:
@@ -485,6 +487,8 @@ class Attempt:
         if self.stuck:  # something of the run is there for good, and was told
             self._tell(judged)
             return
+        if self._scene is not None and not (self.goes_on and self._chain is not None and self._chain.follows()):
+            self.goes_on, self._scene.kept = False, ()  # nobody is left whom they could serve
 
         def ended(empty: bool) -> None:
             self.stuck = not empty

@@ -20,8 +20,9 @@ class Chain:
     ``exports`` are what they told when they were ready.
     """
 
-    def __init__(self, head: str, station: Station) -> None:
-        self.head = head
+    def __init__(self, head: str, station: Station, follows: Callable[[], bool]) -> None:
+        """``follows`` says whether a further run of it is here."""
+        self.head, self.follows = head, follows
         self.exports: dict[str, str] = {}
         self._ready_at = station.loop.now()
         self._station = station

@@ -114,8 +114,7 @@ class Supervisor:
             why = f"given back before it was started: {halt.reason}"
             self._waiting.remove(waiting)
             self._send(Refused(halt.token, why))
-            if waiting.order.link is not None and waiting.order.link.number == 1:
-                self._refuse_links(waiting.order, why)
+            self._refuse_links(halt.token, why)  # if it is the first one of a chain
 
     def _next(self) -> None:
         """Start the next order once the one before is over and its tree is empty; a chain is not interrupted."""
@@ -140,7 +139,7 @@ class Supervisor:
                 self._begin(message, None if busy is None else str(busy))
             else:
                 self._send(Refused(message.order.token, reason))
-                self._refuse_links(message.order, reason)
+                self._refuse_links(message.order.token, reason)
 
     def _lock(self, message: Start | Judge) -> Busy | None:
         """Take what an attempt is to have for itself; what of it cannot be had now.  Raises OSError."""
@@ -184,7 +183,8 @@ class Supervisor:
         self._left_since.pop(message.order.token, None)
         kind = VirtualAttempt if message.order.clock == "virtual" else Attempt
         if isinstance(message, Start) and message.order.link is not None and self._chain is None:
-            self._chain = Chain(message.order.link.head, self._station)
+            head = message.order.link.head
+            self._chain = Chain(head, self._station, lambda: any(_head(each.order) == head for each in self._waiting))
         chain = self._chain if isinstance(message, Start) else None
         self._attempt = kind(message.order, self._station, self._send, self._attempt_over, blocked, chain)
         if isinstance(message, Start):
@@ -202,10 +202,10 @@ class Supervisor:
             self._leave("processes of an earlier attempt are still there", at_once=True)
         elif attempt is not None and attempt.goes_on and self._chain is not None:
             self._chain.rest(attempt.order.cooldown_s)
+        elif self._chain is not None:
+            self._end_chain(self._chain, "an earlier run of its chain did not come to its end")
         else:
             self._devices.release()
-            if attempt is not None and self._chain is not None:
-                self._refuse_links(attempt.order, "an earlier run of its chain did not come to its end")
 
     # --- chains -------------------------------------------------------------------------------------------------
 
@@ -216,27 +216,26 @@ class Supervisor:
         return isinstance(message, Judge) or message.order.link is None or message.order.link.number == 1
 
     def _look_at_chain(self, chain: Chain) -> None:
-        """Between two runs: whether there is one to follow, and what serves it; else what still serves is stopped."""
-        if chain.ending:
-            return
-        links = [each for each in self._waiting if chain.is_of(each.order)]
-        if links and chain.lost is not None:
-            self._refuse_links(links[0].order, chain.lost)
-            links = []
-        if not links:
+        """Between two runs: whether there is one to follow, and what serves it."""
+        if not chain.ending and (chain.lost is not None or not chain.follows()):
+            self._end_chain(chain, chain.lost or "its chain is over")
+
+    def _end_chain(self, chain: Chain, why: str) -> None:
+        """Stop what still serves; only then what would have followed is given back, and the devices."""
+
+        def over(empty: bool) -> None:
+            chain.close()
+            self._chain = None
             self._devices.release()
-            chain.end(self._chain_over)
+            self._refuse_links(chain.head, why)
+            if not empty:
+                self._leave("a served tool of a chain could not be ended", at_once=True)
 
-    def _chain_over(self, empty: bool) -> None:
-        if self._chain is not None:
-            self._chain.close()
-        self._chain = None
-        if not empty:
-            self._leave("a served tool of a chain could not be ended")
+        chain.end(over)
 
-    def _refuse_links(self, order: Order, why: str) -> None:
-        """Nothing more of an order's chain is carried out."""
-        for message in [each for each in self._waiting if order.link and _head(each.order) == order.link.head]:
+    def _refuse_links(self, head: str, why: str) -> None:
+        """Nothing more of a chain is carried out."""
+        for message in [each for each in self._waiting if _head(each.order) == head]:
             self._waiting.remove(message)
             self._send(Refused(message.order.token, why))
 

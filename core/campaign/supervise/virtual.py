@@ -209,8 +209,7 @@ class VirtualAttempt:
         )
 
     def _judged(self, record: Exit) -> None:
-        link = self.order.link
-        self.goes_on = link is not None and not link.last and not record.breaks
+        self.goes_on = self._chain is not None and self._chain.follows() and not record.breaks
         if self.order.oracles:
             why = Skipped(0, UNJUDGED)
             oracles = tuple(replace(oracle_record(each, why, 0.0), paths=()) for each in self.order.oracles)
