@@ -150,3 +150,36 @@ def test_it_begins_with_a_campaign_and_says_where_the_spec_has_lost_what_is_to_b
     ended = campaign("iterate", "--resume")
     assert ended.returncode == 0, ended.stderr
     assert [kind for kind, _ in kinds(tmp_path)] == ["full", "analyze", "ask", "retry", "full"]
+
+
+PATHS = """
+tool t {
+  command ["/bin/grep", "good", "{file}", "{other}"]
+  param file: path = "none.txt"
+  param other: path = "none.txt"
+}
+campaign "it" { iterate { target = 70%; confidence = 60%; rounds = 2 } }
+instance x { sweep file = ["data/a.txt", "data/b.txt"]; run t }
+"""
+
+
+def test_paths_of_axes_and_of_the_command_line_are_found_by_the_retry_from_anywhere(
+    campaign: Any, tmp_path: Path
+) -> None:
+    for name in (".campaign", "specs/data", "here", "there"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "specs" / "p.camp").write_text(PATHS)
+    for name, text in (("specs/data/a.txt", "good"), ("specs/data/b.txt", "bad"), ("here/o.txt", "bad")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "here" / "hook").write_text("#!/bin/sh\ntouch hooked\n")
+    (tmp_path / "here" / "hook").chmod(0o755)
+    asked = ("../specs/p.camp", *WIDE, "--ask", "--hook", "./hook", "--set", 'other="o.txt"')
+    paused = campaign("iterate", *asked, cwd=tmp_path / "here")
+    assert "waits for you" in paused.stderr, paused.stderr
+    assert (tmp_path / "specs" / "hooked").exists()
+    (tmp_path / "specs" / "data" / "b.txt").write_text("good")
+    ended = campaign("iterate", "--resume", "--format", "json", cwd=tmp_path / "there")
+    assert ended.returncode == 0, ended.stderr
+    steps = json.loads(ended.stdout)["steps"]
+    assert [each["passes"] for each in steps if each["passes"] is not None] == [1, 1, 2]
+    assert steps[4]["fixed"] == ['x[file="data/b.txt"]']

@@ -27,6 +27,15 @@ OTHERS = {
     instance a { sweep n = 1..4; sweep k = [10, 20]; sweep v = [1000mV, 2V]; combine cover 2; run t }""",
     "chained": """campaign "x" { }
     instance a { sweep n = 1..4; seeds 1..2; chain seeds; cooldown 5s; run t; retry { attempts = 2; on = [timeout] } }""",
+    "an axis of paths": """campaign "x" { }
+    instance a { sweep f = ["q/a.txt", "../b.txt", "/abs/c.txt", "é d.txt"]; run t; run again: t { n = 2 }; run u }""",
+    "an axis of paths and texts": """campaign "x" { }
+    instance {f} { sweep (f, n) = [("a", 1), ("b", 2)]; s = "{f}!"; run t; oracle file.exists { path = "{f}.out" } }""",
+    "paths in a sweep of providers": """campaign "x" { }
+    instance a.{how} { sweep f = ["a", "b"]; sweep how = run { one: t; two: t { n = 3 } } }""",
+    "paths of names": """campaign "x" { }
+    instance a { sweep n = 1..2; here = "x/{n}"; f = "{seed}.txt"; run t; run b: t { f = "data/{n}.txt" }; run c: t { f = here }
+      run d: t { f = "{workdir}/x" }; run e: t { f = "/etc/{n}" } }""",
     "values of their own": """campaign "x" { }
     instance a { sweep n = 1..4; duration = n * 1s; run t; expect exit.code == 0 }""",
 }

@@ -85,7 +85,11 @@ def _words(context: click.Context, param: click.Parameter, given: str | None) ->
         raise click.BadParameter(f"{given}: {error}", context, param) from error
     if given is not None and not words:
         raise click.BadParameter("it is empty", context, param)
-    return words
+    # A path is looked for from here first, as a shell would, then from the folder of the spec.
+    return tuple(
+        os.path.abspath(word) if not place and "/" in word and os.path.exists(word) else word
+        for place, word in enumerate(words)
+    )
 
 
 @click.command("iterate")
@@ -154,6 +158,7 @@ def command(
         if subject is None:
             raise click.UsageError("name a SPEC or a CAMPAIGN")
         row = _wanted(workspace, subject, given, options, hands, anew=anew)
+    _stand_where_it_began(row)
     try:
         outcome = Drive(row, Workspace(workspace), hands, new_submission, now).go()
     except KeyboardInterrupt:
@@ -161,6 +166,18 @@ def command(
         raise
     _show(workspace, outcome, output_format)
     return outcome.status
+
+
+def _stand_where_it_began(row: IterationRow) -> None:
+    """Relative paths of ``--set`` mean the same in every campaign of an iteration; raises CampaignError."""
+    folder = msgspec.convert(row.settings, Settings).folder
+    try:
+        os.chdir(folder or ".")
+    except OSError as error:
+        summary = f"{folder}, where {row.id} was begun, cannot be entered: {error.strerror}"
+        raise CampaignError(
+            [Diagnostic("CAMP598", summary, hint="campaign iterate SPEC --anew begins anew")]
+        ) from error
 
 
 # --- which iteration --------------------------------------------------------------------------------------------
@@ -244,7 +261,8 @@ def _settings(
     if wishes.get("margin", 0.0) >= wishes["target"]:
         told = f"it is less than the target, {wishes['target']:.0%}: else there is nothing to tell apart"
         raise click.BadParameter(told, param_hint="--margin")
-    settings = Settings(**wishes, campaign=base.id if base is not None else None, options=options)
+    began_with = base.id if base is not None else None
+    settings = Settings(**wishes, campaign=began_with, options=options, folder=os.getcwd())
     _refuse_missing(settings)
     return settings
 

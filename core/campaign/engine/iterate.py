@@ -62,7 +62,10 @@ _MOST_NAMED = 20
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What is asked of an iteration, as the ledger keeps it; rates are 0..1, ``campaign`` is what it begins with."""
+    """What is asked of an iteration, as the ledger keeps it; rates are 0..1, ``campaign`` is what it begins with.
+
+    ``folder`` is where it was begun: relative paths of ``--set`` count from there, wherever it is gone on with.
+    """
 
     target: float
     confidence: float = 0.95
@@ -75,6 +78,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     timeout_s: float = TIMEOUT_S
     campaign: str | None = None
     options: Options = Options()
+    folder: str | None = None
 
     @property
     def wishes(self) -> Wishes:

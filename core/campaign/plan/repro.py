@@ -2,7 +2,8 @@
 
 Everything that reaches the run is written into one instance, at its label, so that cell, key and with them every draw
 are the same: the axes with the one value that they have here, the settings as they came out, the items as they stand
-in the spec.  Paths are written absolute, because the file stands elsewhere; only an axis of paths changes the key.
+in the spec.  The file stands elsewhere: paths are written absolute, and those of axes, from which the key comes, where
+a parameter takes them (``anchors.py``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from campaign.language.source import Source
 from campaign.language.syntax import Choice, Clause, Options, Setting, Sweep, Text
 from campaign.language.typecheck import PATH
 from campaign.language.values import BUILTIN, SEED
+from campaign.plan.anchors import anchors, rooted
 from campaign.plan.matrix import Run
 from campaign.plan.plan import Plan, plan_checked
 from campaign.plan.program import Program
@@ -152,6 +154,7 @@ class Writer:
         self._checked = checked
         self._lines: dict[str, list[str]] = {}
         self._settings = self._program.settings(run.values, run.seed)
+        self._anchors = anchors(self._program, run)
 
     # --- the whole
 
@@ -298,7 +301,7 @@ class Writer:
             if placed.kind == "run" and placed.label in self._instead:
                 yield f"run {placed.label}: {_REPLAYED}{1 + list(self._instead).index(placed.label)}"
             elif placed.condition is None and not (placed.kind == "fault" and placed.label in self._less.without):
-                yield self._slice(placed.span, self._own(placed))
+                yield self._with_axes(placed, self._slice(placed.span, self._own(placed)))
 
     def _counts(self, keyword: str) -> Iterator[str]:
         counts = self._merged.counts.get(keyword, {})
@@ -308,7 +311,12 @@ class Writer:
     # --- axes
 
     def _is_axis(self, key: str) -> bool:
-        return any(canonical(key) in draft.keys for draft in self._merged.axes)
+        return self._axis_name(key) is not None
+
+    def _axis_name(self, key: str) -> str | None:
+        """The axis of that name as it is written; None where there is none."""
+        names = (name for draft in self._merged.axes for name in draft.names)
+        return next((name for name in names if canonical(name) == canonical(key)), None)
 
     def _axis(self, draft: AxisDraft) -> Iterator[str]:
         values = dict(self._values(draft))
@@ -327,30 +335,46 @@ class Writer:
         units = dict(zip(draft.names, literal_units(self._case, draft), strict=True))
         for sweep in draft.parts:
             for word in sweep.names if sweep.kind is None else ():
-                yield word.text, literal(self._point(word.text, units[word.text], sweep.span.file))
+                yield word.text, literal(self._point(word.text, units[word.text]))
 
-    def _point(self, name: str, unit: str | None, file: str) -> Value:
+    def _point(self, name: str, unit: str | None) -> Value:
         value = self._run.cell.values[name]
-        if isinstance(value, str):
-            return self._path(value, file) if self._reaches_path(name) else value
         return value.with_unit(unit) if isinstance(value, Quantity) and unit else value
 
     def _provider_axis(self, sweep: Sweep) -> str:
         name = sweep.names[0].text
         chosen = next(each for each in sweep.choices if each.label.text == self._run.cell.values[name])
-        return f"sweep {name} = {sweep.kind} {{\n{self._slice(chosen.span, self._chosen(chosen))}\n}}"
+        return f"sweep {name} = {sweep.kind} {{\n{self._chosen(chosen)}\n}}"
 
-    def _chosen(self, choice: Choice) -> list[Edit]:
+    def _chosen(self, choice: Choice) -> str:
         placed = [each for each in self._merged.items if each.span == choice.span]
-        return [edit for each in placed for edit in self._own(each)]
+        text = self._slice(choice.span, [edit for each in placed for edit in self._own(each)])
+        return self._with_axes(placed[0], text) if placed else text
+
+    def _with_axes(self, placed: Placed, text: str) -> str:
+        """An item whose paths are values of axes: the axis keeps them as they are, the item says where they count."""
+        more = "\n".join(
+            f'{each.parameter} = "{self._folder(each.folder)}{{{name}}}"'
+            for each in self._anchors.get(id(placed), ())
+            if each.key is not None and (name := self._axis_name(each.key)) is not None
+        )
+        if not more:
+            return text
+        return f"{text[:-1]}\n{more}\n}}" if text.endswith("}") else f"{text} {{\n{more}\n}}"
+
+    def _folder(self, folder: str) -> str:
+        """A folder as the beginning of a path in a string of the language."""
+        return quoted(os.path.join(self._root, folder, ""))[1:-1]
 
     # --- values
 
     def _setting(self, key: str, setting: Setting, override: bool, value: Value) -> str:
         node = self._case.values.nodes[key]
-        if any(self._is_open(name) for name in node.varies):
-            return self._slice(setting.value.span)
         file = None if override else setting.span.file
+        if any(self._is_open(name) for name in node.varies):
+            text, folder = self._slice(setting.value.span), os.path.dirname(file or "")
+            anchored = any(each.key == key for item in self._anchors.values() for each in item)
+            return rooted(setting.value, text, self._folder(folder)) if anchored else text
         return literal(self._path(value, file) if self._reaches_path(key) and isinstance(value, str) else value)
 
     def _is_open(self, name: str) -> bool:
@@ -373,7 +397,9 @@ class Writer:
     def _own(self, placed: Placed) -> list[Edit]:
         """What is written differently in a provider's own block: what ``--set`` went before, and paths."""
         part = next((each for each in self._case.parts if each.placed is placed), None)
-        edits = [] if part is None else [edit for each in placed.body for edit in self._edited(each, part.bindings)]
+        own = {each.parameter: each.folder for each in self._anchors.get(id(placed), ()) if each.key is None}
+        bindings = part.bindings if part is not None else {}
+        edits = [edit for each in placed.body for edit in self._edited(each, bindings, own)]
         return [*edits, *self._watching(placed)]
 
     def _watching(self, placed: Placed) -> Iterator[Edit]:
@@ -387,7 +413,7 @@ class Writer:
                 )
                 yield Edit(clause.value.span, f"[{', '.join(map(quoted, kept))}]")
 
-    def _edited(self, clause: Clause, bindings: dict[str, Binding]) -> Iterator[Edit]:
+    def _edited(self, clause: Clause, bindings: Mapping[str, Binding], own: Mapping[str, str]) -> Iterator[Edit]:
         binding = bindings.get(canonical(clause.name.text)) if isinstance(clause, Setting) else None
         if not isinstance(clause, Setting) or binding is None or clause.value.span is None:
             return
@@ -395,6 +421,9 @@ class Writer:
             yield Edit(clause.span, "")
         elif binding.parameter.type == PATH and isinstance(clause.value, Text) and clause.value.plain:
             yield Edit(clause.value.span, quoted(self._path(clause.value.plain, clause.span.file)))
+        elif binding.parameter.name in own:
+            folder = self._folder(own[binding.parameter.name])
+            yield Edit(clause.value.span, rooted(clause.value, self._slice(clause.value.span), folder))
 
     def _path(self, text: str, file: str | None) -> str:
         folder = "" if file is None else os.path.dirname(file)
