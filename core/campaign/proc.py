@@ -7,7 +7,6 @@ so they cannot reach a process that merely got the number of a dead one.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 from collections.abc import Iterable
@@ -16,7 +15,6 @@ from msgspec import Struct
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _ENDED = frozenset("ZXx")
-_PR_SET_CHILD_SUBREAPER = 36
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of linux/sched.h
 
 
@@ -106,13 +104,6 @@ def running(process: Process, boot: str) -> bool:
     """Whether exactly this process still runs; one of another boot is gone without doubt."""
     found = entry(process.pid) if process.boot_id == boot else None
     return found is not None and found.start_time == process.start_time and not found.ended
-
-
-def become_subreaper() -> None:
-    """Have orphans below this process become its children, see prctl(2).  Raises OSError."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
 def send_signals(process: Process | Entry, *signals: signal.Signals) -> bool:

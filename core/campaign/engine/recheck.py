@@ -34,7 +34,7 @@ from campaign.plan.plan import Options, Plan, plan_checked
 from campaign.plan.render import RenderContext, render
 from campaign.plan.ruled import Host, bind_rules
 from campaign.plugins.registry import Registry
-from campaign.proc import Entry, become_subreaper, descendants, send_all, table
+from campaign.proc import Entry, descendants, send_all, table
 from campaign.records import Decision, Exit, Failure, FailureKind, OracleRecord, Order, Verdict, secrets_of
 from campaign.rules.failures import quarantined
 from campaign.rules.structs import Quarantine, RuleBook
@@ -43,6 +43,7 @@ from campaign.supervise.evidence import doubts, searched_again
 from campaign.supervise.hostclient import HostClient
 from campaign.supervise.judging import Judging
 from campaign.supervise.loop import Loop
+from campaign.supervise.subreaper import become_subreaper
 
 #: Judgements that are written in one transaction, and runs that wait in front of a slow one.
 _AT_A_TIME, _AHEAD = 200, 64

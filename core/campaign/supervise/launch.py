@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from msgspec import Struct, json
 
-from campaign.proc import become_subreaper
+from campaign.supervise.subreaper import become_subreaper
 from campaign.supervise.supervisor import Supervisor
 
 _DEFECT = 70

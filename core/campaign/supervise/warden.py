@@ -22,7 +22,8 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-from campaign.proc import become_subreaper, descendants, send_all, table
+from campaign.proc import descendants, send_all, table
+from campaign.supervise.subreaper import become_subreaper
 
 #: What is left of a command that is over gets so long at the most.
 _REST_GRACE_S = 1.0
