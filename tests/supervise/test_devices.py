@@ -7,12 +7,13 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from campaign.records import Order, Stop, late
+from campaign.records import HoldOrder, Order, Stop, late
 from campaign.records.messages import Exited, Refused, Start, Started, Waiting
 from campaign.supervise.devices import DeviceLocks, runtime_folder
 from campaign.supervise.launch import start_supervisors
@@ -150,6 +151,17 @@ def test_a_folder_that_others_can_use_is_refused(runtime: Path, desk: Desk) -> N
     (runtime / "campaign").chmod(0o755)
     desk.send(Start(order(desk)))
     assert "not a folder that is private" in desk.expect(Refused).why
+
+
+def test_a_resource_that_cannot_be_locked_leaves_the_device_to_others(runtime: Path, desk: Desk) -> None:
+    digest = blake2b(b"rail", digest_size=16).hexdigest()
+    (runtime / "campaign").mkdir(0o700)
+    (runtime / "campaign" / f"hold-{digest}.lock").mkdir()
+    holds = (HoldOrder("h", "x.hold", resources=("rail",)),)
+    made = desk.order(shell("true"), granted=HELD["granted"], devices=HELD["devices"], holds=holds)
+    desk.send(Start(made))
+    assert "cannot be locked" in desk.expect(Refused).why
+    assert DeviceLocks().take(made)
 
 
 def test_where_the_locks_are(tmp_path: Path) -> None:

@@ -151,6 +151,11 @@ class Supervisor:
             busy = self._resources.take(message.order)
         except KeyError:
             return None  # the attempt says so, at its place
+        except OSError:
+            self._resources.release()
+            if self._chain is None:
+                self._devices.release()
+            raise
         if busy is not None and self._chain is None:
             self._devices.release()
         return busy
