@@ -92,6 +92,14 @@ def test_an_owner_that_lost_the_workspace_writes_nothing_more(path: str) -> None
         assert list(reader.attempts("demo-1")) == []
 
 
+def test_an_epoch_that_cannot_be_read_leaves_no_transaction_open(ledger: Ledger) -> None:
+    ledger._db.set_authorizer(lambda _action, table, *_: sqlite3.SQLITE_DENY if table == "meta" else sqlite3.SQLITE_OK)
+    with pytest.raises(LedgerError, match="prohibited"):
+        ledger.commit([admission(make_order())])
+    ledger._db.set_authorizer(None)
+    assert ledger.commit([admission(make_order())])
+
+
 def test_what_was_committed_survives_kill_9(path: str) -> None:
     program = (
         "import os, signal, sys\n"
@@ -213,6 +221,9 @@ MOUNTS = """\
 30 21 0:50 / /home rw - nfs4 server:/home rw
 31 21 0:51 / /data\\040disk rw shared:3 - xfs /dev/sdb rw
 32 21 0:52 / /home/local rw - ext4 /dev/sdc rw
+33 21 0:53 / /mnt/日本 rw - nfs4 server:/日本 rw
+34 21 0:54 / /mnt/a\\134x41 rw - xfs /dev/sdd rw
+35 21 0:55 / /mnt/\udcff\\040é rw - xfs /dev/sde rw
 """
 
 
@@ -224,6 +235,11 @@ MOUNTS = """\
         ("/home/local/ws", "ext4"),
         ("/data disk/ws", "xfs"),
         ("/homes", "ext4"),
+        ("/mnt/日本/ws", "nfs4"),
+        ("/mnt/日", "ext4"),
+        ("/mnt/a\\x41", "xfs"),
+        ("/mnt/aA", "ext4"),
+        ("/mnt/\udcff é/ws", "xfs"),
     ],
 )
 def test_the_file_system_of_a_folder_is_that_of_the_innermost_mount(directory: str, expected: str) -> None:

@@ -315,10 +315,21 @@ class _Transaction:
     def __enter__(self) -> None:
         reach("ledger.begin")
         self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._check_epoch()
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _check_epoch(self) -> None:
         (found,) = self._db.execute("SELECT epoch FROM meta").fetchone()
         if found != self._epoch:
-            self._db.execute("ROLLBACK")
             raise StaleEpochError(self._path, self._epoch, found)
+
+    def _roll_back(self) -> None:
+        """Whatever went wrong, COMMIT itself perhaps: the next one begins anew."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
@@ -330,8 +341,7 @@ class _Transaction:
                 reach("ledger.commit.after")
                 self._mark.write(number)
         finally:
-            if self._db.in_transaction:  # also where COMMIT itself failed: the next one begins anew
-                self._db.execute("ROLLBACK")
+            self._roll_back()
 
 
 class _Work:
