@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"}
     | {"glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "smb3", "smbfs"}
 )
+#: How mountinfo writes the bytes that would part its fields: ``\\040`` is a space.
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 _MOUNTS = "/proc/self/mountinfo"
 #: Above this, in bytes, a ledger is not read as a whole when it is opened: only its narrow tables are.
 _LARGE = 16 << 20
@@ -205,7 +208,7 @@ def file_system(directory: str, mounts: str) -> str | None:
         parts, rest = fields.split(" "), tail.split(" ")
         if len(parts) < 5 or not rest[0]:
             continue
-        point = parts[4].encode("latin-1", "replace").decode("unicode_escape")  # \040 is a space
+        point = os.fsdecode(_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), os.fsencode(parts[4])))
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best[0]):
             best = (point, rest[0])
