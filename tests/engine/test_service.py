@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.waiting import PATIENCE_S, wait_for
 from campaign.diagnostics import CampaignError
 from campaign.engine import asking, wire
 from campaign.engine.asking import Line, Watch, ask_to_go, call
+from campaign.engine.service import Service
 from campaign.engine.workspace import Workspace, WorkspaceLock
 from campaign.ledger.queries import LedgerReader
 
@@ -130,6 +131,30 @@ def test_what_is_no_request_is_said_so_and_hung_up_on(daemon: Daemon, line: byte
             answer = json.loads(incoming.readline())
             assert (answer["id"], answer["error"][0]["code"]) == (0, "CAMP520")
             assert incoming.readline() == b""
+
+
+class Listener:
+    """A client that keeps what it is refused with."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def refuse(self, _request: int, error: CampaignError) -> None:
+        self.told += [each.code for each in error.diagnostics]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_cannot_be_read_in_the_middle_of_a_change_is_no_fault_of_the_client(changed: bool) -> None:
+    service, client = object.__new__(Service), Listener()
+
+    def verb(*_: object) -> None:
+        with service._changing() if changed else nullcontext():
+            raise msgspec.ValidationError("a row of the ledger")
+
+    service._clients, service._verbs, service._half_changed = {client}, {"change": verb}, False  # type: ignore[arg-type]
+    with pytest.raises(msgspec.ValidationError) if changed else nullcontext():
+        service.asked(client, request("change", {}))  # type: ignore[arg-type]
+    assert client.told == ["CAMP528" if changed else "CAMP520"]
 
 
 WRONG = [

@@ -218,12 +218,16 @@ class Service:
             return
         try:
             self._carry_out(client, request)
-        except _UNREADABLE as error:
-            client.refuse(request.id, _unknown(f"the arguments of {request.verb} are not as they should be: {error}"))
         except Exception as error:
-            client.refuse(request.id, error if isinstance(error, CampaignError) else _defect(request.verb))
+            client.refuse(request.id, self._refusal(request.verb, error))
             if self._half_changed or (isinstance(error, LedgerError) and error.diagnostics[0].code != _NOT_WRITTEN):
                 raise
+
+    def _refusal(self, verb: str, error: Exception) -> CampaignError:
+        """What to say where a request failed; once something was changed, its arguments had been read."""
+        if isinstance(error, _UNREADABLE) and not self._half_changed:
+            return _unknown(f"the arguments of {verb} are not as they should be: {error}")
+        return error if isinstance(error, CampaignError) else _defect(verb)
 
     def _carry_out(self, client: _Client, request: wire.Request) -> None:
         verb = self._verbs.get(request.verb)
