@@ -43,6 +43,16 @@ def step(*argv: str, label: str = "t", **what: Any) -> StepOrder:
     return StepOrder(label=label, tool="t", argv=argv, env={"PATH": "p", **what.pop("env", {})}, **what)
 
 
+@pytest.mark.parametrize("name", ["LC_$(echo bad >&2)", 'LC_A"; echo bad >&2; "', "LC_A B", "LC_"])
+def test_the_name_of_a_variable_is_never_carried_out(name: str) -> None:
+    order = make_order(0, steps=(step("/usr/bin/env", env={name: "v", "LC_ALL": "C"}),))
+    text = script(order)
+    done, _ = run(text, LC_ALL="C.UTF-8")
+    assert (done.returncode, b"bad" in done.stderr) == (0, False)
+    assert b"LC_ALL=C.UTF-8" in done.stdout
+    assert name == "LC_" or name not in text
+
+
 @settings(max_examples=60)
 @given(st.lists(TEXTS, max_size=5), TEXTS)
 def test_every_argument_and_value_arrives_as_it_is(words: list[str], value: str) -> None:

@@ -203,9 +203,11 @@ class _Script:
         for name, value in env.items():
             if is_harmless(name) or value.startswith(late("device.")[:-1]):
                 yield f"{name}={self._word(value)}" if _is_name(name) else self._word(f"{name}=") + self._word(value)
+            elif not _is_name(name):
+                continue  # no shell can pass it on
             elif name in PASSED or name.startswith("LC_"):
                 yield f'${{{name}+"{name}=${name}"}}'
-            elif _is_name(name):
+            else:
                 self._needed.setdefault(name, "its value is not recorded for people")
                 yield f'"{name}=${name}"'
 
