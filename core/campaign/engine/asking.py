@@ -77,7 +77,7 @@ class Line:
         self._number += 1
         line = _encode(wire.Request(wire.VERSION, self._number, verb, Raw(_encode(args) if args else b"{}")))
         if len(line) > wire.LONGEST:
-            raise CampaignError([_too_long(len(line))])
+            raise CampaignError([_too_long(verb, len(line))])
         reach("client.ask.before")
         try:
             self._sock.sendall(line + b"\n")
@@ -276,6 +276,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _too_long(size: int) -> Diagnostic:
+def _too_long(verb: str, size: int) -> Diagnostic:
+    if verb != "submit":
+        summary = f"what {verb} is to tell the daemon is too large: {size:,} bytes of JSON, at most {wire.LONGEST:,}"
+        return Diagnostic("CAMP527", summary, hint="where no daemon runs, the command writes it by itself")
     summary = f"the snapshot is too large for a submission: {size:,} bytes of JSON, at most {wire.LONGEST:,}"
     return Diagnostic("CAMP527", summary, hint="campaign exec carries it out by itself, where no daemon runs")

@@ -14,6 +14,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -45,8 +46,9 @@ from campaign.supervise.judging import Judging
 from campaign.supervise.loop import Loop
 from campaign.supervise.subreaper import become_subreaper
 
-#: Judgements that are written in one transaction, and runs that wait in front of a slow one.
-_AT_A_TIME, _AHEAD = 200, 64
+#: Judgements that are written in one transaction, by number and by bytes, and runs that wait in front of a slow one.
+_AT_A_TIME, _BYTES_AT_A_TIME, _AHEAD = 200, 1 << 20, 64
+_encode = msgspec.json.Encoder().encode
 #: How long KILL is repeated to what oracles have left, and how often.
 _PATIENCE_S, _ROUND_S = 10.0, 0.02
 #: The names in a folder; raises OSError.
@@ -213,6 +215,7 @@ class Recheck:
         self._benches = tuple(self._free)
         self._done: dict[int, Rechecked] = {}
         self._waiting: list[wire.Rejudged] = []
+        self._waiting_bytes = 0
 
     def results(self) -> Iterator[Rechecked]:
         """One run after the other, in constant memory; raises CampaignError, LedgerError."""
@@ -275,12 +278,14 @@ class Recheck:
         self._done[number] = compared
         if case.doubts and case.exit is not None:  # what is not the evidence of then proves nothing, whatever it says
             decision = Decision(Verdict.ERROR, f"not verified: {case.doubts[0]}", decision.failure)
-        self._waiting.append(wire.Rejudged(case.row.token, self._now(), oracles, decision))
-        if len(self._waiting) >= _AT_A_TIME:
+        rejudged = wire.Rejudged(case.row.token, self._now(), oracles, decision)
+        self._waiting.append(rejudged)
+        self._waiting_bytes += len(_encode(rejudged))  # oracles may say much
+        if len(self._waiting) >= _AT_A_TIME or self._waiting_bytes >= _BYTES_AT_A_TIME:
             self._write()
 
     def _write(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if waiting:
             asked = wire.Rejudge(self._campaign.id, tuple(waiting))
             ask(self._workspace, "rejudge", asked, lambda desk: desk.rejudge(asked))
