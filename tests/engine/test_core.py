@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,8 +14,8 @@ from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarte
 from campaign.engine.protocol import Lane
 from campaign.engine.releasing import waiting_for_a_person
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import Admission, Move
-from campaign.records import FaultExit, OracleRecord, Order, RetryOrder, Stop
+from campaign.ledger.rows import Admission, Change, Move, Requested
+from campaign.records import FaultExit, MinimizeOrder, OracleRecord, Order, RetryOrder, Stop
 
 from .conftest import AT, Stage, make_campaign, make_exit, make_order
 
@@ -95,6 +96,26 @@ def test_a_setup_error_has_nothing_to_judge(ledger_path: str) -> None:
     stage.end(stage.begun[0], setup_error="no such tool")
     assert row(stage)[:3] == ("done", "error", "no such tool")
     assert events(stage) == ["admitted", "starting", "done"]
+
+
+def test_the_ledger_is_asked_once_whether_a_failure_is_new(ledger_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(ledger_path)
+    commit, asked = stage.ledger.commit, []
+
+    def committed(changes: Sequence[Change]) -> None:
+        asked.extend([each.fresh for each in changes if isinstance(each, Requested)])
+        commit(changes)
+
+    monkeypatch.setattr(stage.ledger, "commit", committed)
+    stage.begin()
+    stage.offer(*(make_order(number, minimize=MinimizeOrder()) for number in range(4)))
+    for code in (1, 1, 2, 1):
+        order = stage.begun[len(stage.endings)]
+        stage.start(order)
+        stage.end(order, code=code)
+    assert len(asked) == len(set(asked)) == 2
+    with LedgerReader(stage.path) as reader:
+        assert [each.parent for each in reader.requests()] == ["t0-1-0", "t2-1-0"]
 
 
 def test_an_exit_record_that_comes_twice_counts_once(ledger_path: str) -> None:

@@ -67,8 +67,8 @@ def moves(order: Order, *states: str) -> list[Change]:
     return [Move(order=order, source=source, target=target, cause="plan", at=AT) for source, target in pairs]
 
 
-def ending(order: Order, verdict: Verdict = Verdict.PASS, again: str | None = None) -> Ending:
-    failure = None if verdict is Verdict.PASS else Failure(FailureKind.EXIT, "exit 1", "f" * 16)
+def ending(order: Order, verdict: Verdict = Verdict.PASS, again: str | None = None, mark: str = "f" * 16) -> Ending:
+    failure = None if verdict is Verdict.PASS else Failure(FailureKind.EXIT, "exit 1", mark)
     decision = Decision(verdict, "" if failure is None else "exit 1", failure)
     exit_ = msgspec.json.encode(make_exit(order))
     common = {"order": order, "source": "judging", "cause": "plan", "at": AT, "duration_s": 0.5}

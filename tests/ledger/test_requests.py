@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import Requested, RequestEnded, RequestRow
+from campaign.ledger.rows import Change, Requested, RequestEnded, RequestRow
 from campaign.ledger.store import Ledger
 from campaign.records import Verdict
 
-from .conftest import AT, make_campaign, make_order, whole
+from .conftest import AT, ending, make_campaign, make_order, whole
 
 
 def request(name: str = "r", **what: object) -> RequestRow:
@@ -70,3 +70,33 @@ def test_only_a_new_failure_asks_and_only_once_a_campaign(ledger: Ledger) -> Non
             asked = request(f"{campaign}-{run}", campaign=campaign, kind="minimize", parent=order.token)
             ledger.commit([*whole(order, Verdict.FAIL), Requested(asked, fresh="f" * 16)])
     assert states(ledger.path) == {"demo-1-0": "open"}
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["one-failure", "as-many-failures"])
+def test_whether_a_failure_is_new_is_found_as_fast_among_many(ledger: Ledger, same: bool) -> None:
+    worked: list[int] = []
+    for some in (range(100), range(100, 300)):
+        changes: list[Change] = []
+        for number in some:
+            order, mark = make_order(number), f"{0 if same else number:016x}"
+            asked = Requested(request(str(number), kind="minimize", parent=order.token), fresh=mark)
+            changes += [*whole(order)[:-1], ending(order, Verdict.FAIL, mark=mark), asked]
+        ledger.commit(changes[:-1])
+        worked.append(ticks(ledger, changes[-1]))
+    assert states(ledger.path) == {str(number): "open" for number in range(1 if same else 300)}
+    assert worked[1] < 1.5 * worked[0]
+
+
+def ticks(ledger: Ledger, change: Change) -> int:
+    """How much work it is for SQLite to write this down, in steps of its machine."""
+    counted = 0
+
+    def tick() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    ledger._db.set_progress_handler(tick, 1)
+    ledger.commit([change])
+    ledger._db.set_progress_handler(None, 1)
+    return counted

@@ -152,8 +152,9 @@ class Attempts:
         own = order.origin in {PLAN, REPEAT}  # candidates and replays fail on purpose
         if wish is None or not own or decision.verdict is not Verdict.FAIL or failure is None:
             return
-        if not failure.fingerprint or course.cancels(order.instance):
+        if not failure.fingerprint or failure.fingerprint in course.minimized or course.cancels(order.instance):
             return
+        course.minimized.add(failure.fingerprint)
         request = RequestRow(
             id=f"minimize-{order.token}",
             campaign=order.campaign,

@@ -25,6 +25,7 @@ class Course:
         self.canceled: list[str] = []  # prefixes
         self.requests: dict[str, str] = {}  # what is open beside the plan: the label of the instance that it is about
         self.beside: dict[str, set[int]] = {}  # the lanes of each of these
+        self.minimized: set[str] = set()  # the fingerprints of failures of which that was asked for
         self.opened = self.begun = self.stopping = self.told_idle = self.abandoned = False
         self.plan_stopped = self.aside = self.asking = False
         self.lost = 0

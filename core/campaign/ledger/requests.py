@@ -13,13 +13,13 @@ COLUMNS = RequestRow.__struct_fields__
 _NAMES = ", ".join(COLUMNS)
 _VALUES = ", ".join(f":{name}" for name in COLUMNS)
 _INSERT = f"INSERT OR IGNORE INTO request ({_NAMES}) VALUES ({_VALUES})"  # noqa: S608 - our own names
-#: Only where the failure is new: no earlier campaign saw it, and nobody asked the same for it in this one.
+#: Only where the failure is new: no earlier campaign saw it, and nobody asked the same for it in this one.  Attempts
+#: that failed so are gone through from the first one on, which is as a rule the one that was asked for.
 _INSERT_FRESH = f"""
 INSERT OR IGNORE INTO request ({_NAMES}) SELECT {_VALUES}
-WHERE NOT EXISTS (SELECT 1 FROM attempt a WHERE a.fingerprint = :fresh AND a.origin IN ('plan', 'repeat')
-                  AND a.campaign != :campaign AND a.campaign IN (SELECT id FROM campaign))
-AND NOT EXISTS (SELECT 1 FROM request r JOIN attempt p ON p.token = r.parent
-                WHERE r.campaign = :campaign AND r.kind = :kind AND p.fingerprint = :fresh)
+WHERE NOT EXISTS (SELECT 1 FROM attempt a WHERE a.fingerprint = :fresh AND (
+    a.campaign != :campaign AND a.origin IN ('plan', 'repeat') AND a.campaign IN (SELECT id FROM campaign)
+    OR EXISTS (SELECT 1 FROM request r WHERE r.parent = a.token AND r.campaign = :campaign AND r.kind = :kind)))
 """  # noqa: S608 - our own names
 _END = "UPDATE request SET state = ?, ended_at = ?, result = ? WHERE id = ? AND state = 'open'"
 _END_OPEN = """
