@@ -6,7 +6,7 @@ import pytest
 
 from campaign.plan.plan import Options, Plan, plan_of
 from campaign.plan.scenario import Scenario
-from campaign.plan.selection import matches, parse_filter
+from campaign.plan.selection import parse_filter
 
 from .made import axis, exclusion, scenario
 
@@ -133,20 +133,3 @@ def test_why_a_run_is_not_there(crash: Scenario) -> None:
     assert "--limit 2" in reason(limited, "crash.wal.off#3")
     grouped, _ = plan_of("c", 1, [crash, small], Options(group="s"), providers)
     assert "--group s" in reason(grouped, "crash.wal.off#1")
-
-
-@pytest.mark.parametrize(
-    ("pattern", "text", "same"),
-    [
-        ("a", "a", True),
-        ("a", "ab", False),
-        ("*", "", True),
-        ("a*", "ab", True),
-        ("a*b*c", "aXbYc", True),
-        ("a*b*c", "acb", False),
-        ("ab*ba", "aba", False),
-        ("*.off", "crash.off", True),
-    ],
-)
-def test_a_star_is_any_characters(pattern: str, text: str, same: bool) -> None:
-    assert matches(pattern, text) is same

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campaign.plugins.api import Fault, UnableError
-from campaign_standard._inside import matches
 from campaign_standard.file import Delete, Flip, Torn, Truncate
 
 from .faults import clear, inject
@@ -192,19 +191,3 @@ def test_too_short_and_too_long_to_be_put_back(work: Path) -> None:
     with pytest.raises(UnableError, match="can be put back"):
         inject(Truncate(), work, path="db/*", size="0B", restore=True)
     assert file(work).stat().st_size == 17 << 20
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "good"),
-    [
-        ("*", "a/b", True),
-        ("db/*.sst", "db/x/1.sst", True),
-        ("db/*.sst", "db/1.log", False),
-        ("*a*a", "a", False),
-        ("a*a", "a", False),
-        ("a.c", "abc", False),
-        ("[a]", "a", False),
-    ],
-)
-def test_a_star_is_the_only_wildcard(pattern: str, path: str, good: bool) -> None:
-    assert matches(pattern, path) is good

@@ -12,9 +12,10 @@ from campaign.plan.assignment import Assignment
 from campaign.plan.names import axis_units, point_texts, template
 from campaign.plan.program import Recipe
 from campaign.plan.scenario import Exclusion, Scenario
-from campaign.plan.selection import LeftOut, Selected, matches
+from campaign.plan.selection import LeftOut, Selected
 from campaign.plugins.names import canonical
 from campaign.plugins.parameters import validate
+from campaign.plugins.wildcards import matches
 from campaign.rules.structs import Require, RuleBook, Skip
 
 

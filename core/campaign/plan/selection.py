@@ -17,6 +17,7 @@ from campaign.language.syntax import Hole
 from campaign.plan.assignment import Assignment
 from campaign.plan.names import axis_units, point_texts, template
 from campaign.plan.scenario import Axis, Exclusion, Scenario
+from campaign.plugins.wildcards import matches
 
 #: The keys of ``--filter`` besides the names of axes.
 KEYS = ("tag", "tool", "oracle", "fault", "group", "instance", "cell")
@@ -36,22 +37,6 @@ class Clause(Struct, frozen=True):
     def accepts(self, found: Iterable[str]) -> bool:
         """Whether a run with these values of the key is meant; ``*`` stands for any characters."""
         return any(matches(pattern, text) for text in found for pattern in self.wanted) is not self.negated
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether ``text`` is ``pattern``, in which ``*`` stands for any characters; linear in both for one ``*``."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == text
-    if not text.startswith(first):
-        return False
-    at = len(first)
-    for part in rest[:-1]:
-        found = text.find(part, at)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return len(text) - len(rest[-1]) >= at and text.endswith(rest[-1])
 
 
 def parse_filter(text: str, axes: Iterable[str]) -> tuple[tuple[Clause, ...], list[Diagnostic]]:

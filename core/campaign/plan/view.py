@@ -10,7 +10,8 @@ from campaign.plan.duties import skipped_by
 from campaign.plan.matrix import cells
 from campaign.plan.plan import Plan
 from campaign.plan.scenario import Axis
-from campaign.plan.selection import Selected, matches
+from campaign.plan.selection import Selected
+from campaign.plugins.wildcards import matches
 from campaign.records.plan import PlanAxis, PlanInstance, PlanSkip
 from campaign.rules.structs import RuleBook, Skip
 from campaign.units import Value, to_json

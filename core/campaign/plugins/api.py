@@ -33,6 +33,7 @@ from campaign.plugins.providers.oracle import Oracle
 from campaign.plugins.providers.reporter import Reporter
 from campaign.plugins.providers.schedule import Schedule
 from campaign.plugins.providers.tool import Command, Metric, Service, Step, Tool
+from campaign.plugins.wildcards import matches
 from campaign.proc import Process, boot_id, identify, process_tree, running, send_signals
 from campaign.records import (
     Evidence,
@@ -108,6 +109,7 @@ __all__ = [
     "format_value",
     "hookimpl",
     "identify",
+    "matches",
     "parse_quantity",
     "pattern_order",
     "process_tree",

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from campaign.plugins.api import UnableError
-from campaign_standard._inside import matches, read_within, write_within
+from campaign.plugins.api import UnableError, matches
+from campaign_standard._inside import read_within, write_within
 
 OPERATIONS = ("open", "read", "write", "fsync", "truncate", "rename", "unlink", "mkdir", "readdir")
 SECTOR = 512

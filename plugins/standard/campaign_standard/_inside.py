@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from campaign.plugins.api import UnableError
+from campaign.plugins.api import UnableError, matches
 
 #: What faults leave in a working directory themselves begins with this, and is no file of a tool.
 OWN = ".campaign-"
@@ -18,22 +18,6 @@ class GoneError(UnableError):
 
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
-
-def matches(pattern: str, path: str) -> bool:
-    """Whether ``path`` is ``pattern``, in which ``*`` stands for any characters, slashes too."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == path
-    if not path.startswith(first):
-        return False
-    at = len(first)
-    for part in rest[:-1]:
-        found = path.find(part, at)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return len(path) - len(rest[-1]) >= at and path.endswith(rest[-1])
 
 
 def leads_out(path: str) -> str | None:

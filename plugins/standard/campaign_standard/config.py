@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from campaign.plugins.api import Fault, Injected, Injection, Schema, UnableError, Value, hookimpl
-from campaign_standard._inside import GoneError, leads_out, matches, opened_file, read_within, write_within
+from campaign.plugins.api import Fault, Injected, Injection, Schema, UnableError, Value, hookimpl, matches
+from campaign_standard._inside import GoneError, leads_out, opened_file, read_within, write_within
 from campaign_standard._memo import forget, memo_of, recall, remember
 
 api = 1

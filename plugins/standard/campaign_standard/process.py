@@ -21,11 +21,11 @@ from campaign.plugins.api import (
     UnableError,
     Value,
     hookimpl,
+    matches,
     process_tree,
     running,
     send_signals,
 )
-from campaign_standard._inside import matches
 
 api = 1
 
