@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from campaign.judge.classify import decide
 from campaign.proc import descendants, table
-from campaign.records import OracleOrder, late
+from campaign.records import FailureKind, OracleOrder, Verdict, late
 from campaign.records.messages import Exited, Judge, Judged
 from campaign.supervise.hostclient import host_environment
 
@@ -172,6 +175,35 @@ def test_an_exit_record_that_is_already_there_is_judged(desk: Desk) -> None:
     os.unlink(Path(order.directories.work, "good"))
     desk.send(Judge(order, exit))
     assert desk.expect(Judged).oracles[0].ok is False
+
+
+@pytest.mark.parametrize(
+    ("gone", "why"),
+    [("", "its folder is gone"), ("work", "its work/ is gone"), ("output.log", "its output.log is gone")],
+)
+def test_where_the_evidence_is_gone_nothing_is_judged_and_nothing_made_anew(desk: Desk, gone: str, why: str) -> None:
+    absent = OracleOrder("a", "file.exists", settings={"path": "core", "absent": True})
+    order = desk.order(shell("echo hello; touch core"), oracles=(absent,))
+    exit = desk.carry_out(order)
+    assert desk.expect(Judged).oracles[0].ok is False
+    there = desk.public(order, gone)
+    there.unlink() if there.is_file() else shutil.rmtree(there)
+    desk.send(Judge(order, exit))
+    (record,) = desk.expect(Judged).oracles
+    assert record.ok is None
+    assert why in (record.error or "")
+    assert not there.exists()
+
+
+def test_evidence_of_another_boot_is_not_judged_for_it_was_not_synced(desk: Desk) -> None:
+    order = desk.order(shell("touch good"), oracles=(OracleOrder("g", "strangers.good"),), plugins=PLUGINS)
+    exit = replace(desk.carry_out(order), boot_id="the one before")
+    desk.expect(Judged)
+    desk.send(Judge(order, exit))
+    (record,) = desk.expect(Judged).oracles
+    assert (record.ok, "the machine was started anew" in (record.error or "")) == (None, True)
+    decision = decide(order, exit, (record,))
+    assert (decision.verdict, decision.failure and decision.failure.kind) == (Verdict.ERROR, FailureKind.ORACLE)
 
 
 def test_no_secret_is_kept_of_what_an_oracle_says(desk: Desk) -> None:

@@ -25,6 +25,7 @@ from campaign.records import Evidence, Exit, OracleRecord, Order, OutputRecord, 
 from campaign.records.messages import Exited, FromSupervisor, Judged, Refused, Started
 from campaign.supervise.chain import Chain, release
 from campaign.supervise.claim import Claim, ClaimedError, take
+from campaign.supervise.evidence import losses
 from campaign.supervise.excerpting import excerpt_of_attempt
 from campaign.supervise.folders import open_folder
 from campaign.supervise.guards import Guards
@@ -129,12 +130,23 @@ class Attempt:
             self._prepare(self._scene)
 
     def judge_again(self, record: Exit) -> None:
-        """Ask the oracles about an exit record that is already there."""
-        try:
-            self._public = open_folder(self.order.directories.public, self.order.campaign)
-        except OSError as error:
-            record = replace(record, internal_error=f"the evidence is not there: {error.strerror}")
+        """Ask the oracles about an exit record that is already there, where its evidence is whole too."""
+        lost = self._lost(record)
+        if lost is not None:
+            record = replace(record, internal_error=record.internal_error or f"its evidence may not be whole: {lost}")
         self._judge(record, record.late)
+
+    def _lost(self, record: Exit) -> str | None:
+        """What is not there any more of what was recorded, or may not be; its folder is opened, and never made."""
+        for what in losses(self.order, record):
+            return what
+        try:
+            self._public = open_folder(self.order.directories.public, self.order.campaign, make=False)
+        except OSError as error:
+            return f"its folder cannot be opened: {error.strerror}"
+        if record.boot_id == self._station.boot_id:
+            return None
+        return "it was not synced, and the machine was started anew before the oracles were asked"
 
     def stop(self, reason: Stop, grace_s: float) -> None:
         """End it early; once it is ending, only shorten the grace; while it is judged, ask no more oracles."""
@@ -477,7 +489,8 @@ class Attempt:
 
     def _judge(self, record: Exit, late: Mapping[str, str]) -> None:
         self._phase = Phase.JUDGING
-        self._judging = Judging(self.order, record, self._station, late=late, public=self._public, done=self._judged)
+        public = self._public if self._public >= 0 else None
+        self._judging = Judging(self.order, record, self._station, late=late, public=public, done=self._judged)
         self._judging.start()
 
     def _judged(self, oracles: tuple[OracleRecord, ...], fingerprint: str | None) -> None:

@@ -31,17 +31,23 @@ def doubts(order: Order, exit: Exit, digest: str, judged_at: float) -> Iterator[
     archived = came_in_an_archive(order)
     if (order_digest(order) != digest and not archived) or exit.digest != digest:
         yield "its order or exit record does not match the digest that was admitted"
+    yield from losses(order, exit, archived=archived)
+    public = order.directories.public
+    if archived or not os.path.isdir(public):
+        return
+    after = judged_at + _SLACK_S
+    yield from _changed(order.directories.work, after, by_inode=not _copied(public, exit.output, after))
+
+
+def losses(order: Order, exit: Exit, *, archived: bool = False) -> Iterator[str]:
+    """What of the evidence is gone or was cut, in sentences, as far as its folders and the size of its output tell."""
     public = order.directories.public
     if not os.path.isdir(public):
         yield f"its folder is gone: {public}"
         return
     yield from _output_doubts(public, exit.output)
-    if archived:
-        return
-    if exit.steps and not os.path.isdir(order.directories.work):
+    if exit.steps and not archived and not os.path.isdir(order.directories.work):
         yield "its work/ is gone"
-    after = judged_at + _SLACK_S
-    yield from _changed(order.directories.work, after, by_inode=not _copied(public, exit.output, after))
 
 
 def _output_doubts(public: str, output: OutputRecord) -> Iterator[str]:

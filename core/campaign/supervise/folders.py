@@ -19,22 +19,24 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNSAFE = frozenset({"", ".", ".."})
 
 
-def open_folder(path: str, campaign: str) -> int:
+def open_folder(path: str, campaign: str, *, make: bool = True) -> int:
     """Open the folder ``path``, making what is missing; below the folder named ``campaign`` no link is followed.
 
-    Raises OSError, also for a link, a file, or a ``..`` on the way.
+    ``make`` false: what is missing is not made.  Raises OSError, also for a link, a file, or a ``..`` on the way.
     """
     root, names = _split(path, campaign)
     try:
         fd = os.open(root, _PASSED)
     except FileNotFoundError:
+        if not make:
+            raise
         os.makedirs(root, exist_ok=True)
         fd = os.open(root, _PASSED)
     for name in names[:-1]:
         with closing_fd(fd):
-            fd = open_below(fd, name, _PASSED)
+            fd = open_below(fd, name, _PASSED, make=make)
     with closing_fd(fd):
-        return open_below(fd, names[-1])
+        return open_below(fd, names[-1], make=make)
 
 
 def _split(path: str, campaign: str) -> tuple[str, list[str]]:
@@ -45,13 +47,15 @@ def _split(path: str, campaign: str) -> tuple[str, list[str]]:
     return before or "/", [campaign, *after.rstrip("/").split("/")]
 
 
-def open_below(parent: int, name: str, how: int = _FOLDER) -> int:
+def open_below(parent: int, name: str, how: int = _FOLDER, *, make: bool = True) -> int:
     """Open the folder ``name`` of an open folder, making it if need be; never a link.  Raises OSError."""
     if name in _UNSAFE or "/" in name:
         raise NotADirectoryError(f"{name!r} is not the name of a folder")
     try:
         return os.open(name, how | os.O_NOFOLLOW, dir_fd=parent)
     except FileNotFoundError:
+        if not make:
+            raise
         with suppress(FileExistsError):  # another supervisor was quicker
             os.mkdir(name, 0o777, dir_fd=parent)
         return os.open(name, how | os.O_NOFOLLOW, dir_fd=parent)
