@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from campaign.judge.classify import decide
 from campaign.proc import descendants, table
-from campaign.records import FailureKind, OracleOrder, Verdict, late
+from campaign.records import MASK, FailureKind, OracleOrder, Verdict, late
 from campaign.records.messages import Exited, Judge, Judged
 from campaign.supervise.hostclient import host_environment
 
@@ -247,6 +247,15 @@ def test_a_late_value_that_nobody_exports_is_an_error_and_the_others_are_asked(d
     first, second = desk.judge(order)
     assert first.error == "srv.port is not known: no served tool exported it"
     assert second.ok is True
+
+
+def test_a_secret_late_value_is_not_there_when_it_is_asked_again(desk: Desk) -> None:
+    order = desk.order(step("true"), oracles=(bad(late("srv.token")),), plugins=PLUGINS)
+    exit = replace(desk.carry_out(order), late={"srv.token": MASK})
+    desk.expect(Judged)
+    desk.send(Judge(order, exit))
+    why = "srv.token is not known: it is secret and was not kept, so nobody can be asked again"
+    assert desk.expect(Judged).oracles[0].error == why
 
 
 def _below(pid: int) -> list[int]:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from campaign.records import (
+    MASK,
     Evidence,
     Excerpt,
     Exit,
@@ -117,10 +118,11 @@ class Judging:
             return
         order = self._waiting.pop(0)
         self._asked_at = self._station.loop.now()
+        known = {name: value for name, value in self._late.items() if MASK not in value}
         try:
-            settings = fill_json(order.settings, self._late)
+            settings = fill_json(order.settings, known)
         except KeyError as error:
-            why = f"{error.args[0]} is not known: no served tool exported it"
+            why = f"{error.args[0]} is not known: {_unknown(error.args[0] in self._late)}"
             self._station.loop.call_later(0.0, lambda: self._answered(order, Failed(0, why)))
             return
         number = self._station.host.next_id()
@@ -180,6 +182,10 @@ class Judging:
 
     def _signed(self, reply: Reply) -> None:
         self._done(tuple(self._records), reply.fingerprint if isinstance(reply, Signed) else None)
+
+
+def _unknown(secret: bool) -> str:
+    return "it is secret and was not kept, so nobody can be asked again" if secret else "no served tool exported it"
 
 
 def evidence_of(order: Order, record: Exit, late: Mapping[str, str]) -> Evidence:
