@@ -32,6 +32,14 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or waits only to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] in {"Z", "X"}
+    except OSError:
+        return True
+
+
 def kill(*pids: int, number: signal.Signals = signal.SIGKILL) -> None:
     """Signal these, those that are gone excepted."""
     for pid in pids:
