@@ -30,3 +30,15 @@ def test_a_link_out_of_the_working_directory_proves_nothing(tmp_path: Path) -> N
     Path(seen.work, "link").symlink_to("/etc/passwd")
     with pytest.raises(UnableError, match="leads out of the working directory"):
         judge(Exists(), seen, path="link")
+
+
+def test_what_may_not_be_looked_at_is_not_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    seen = evidence(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("campaign_standard.file.os.stat", refused)
+        with pytest.raises(UnableError, match="whether gone exists cannot be told: Permission denied"):
+            judge(Exists(), seen, path="gone", absent=True)
+    assert judge(Exists(), seen, path="x" * 300, absent=True).ok

@@ -83,9 +83,11 @@ class Output:
 
     def __init__(self) -> None:
         self._kept = bytearray()
+        self.lines = 0
 
     def keep(self, data: bytes) -> None:
         """Keep it while there is room."""
+        self.lines += 1
         self._kept += data[: KEPT_BYTES - len(self._kept)]
 
     @property
@@ -140,9 +142,17 @@ def _run(argv: list[str], evidence: Evidence, outputs: Outputs) -> int:
     for reader in readers:
         reader.join(_LINGER_S)
     os.killpg(process.pid, signal.SIGKILL)  # what it left behind in its session may hold the pipes
-    for reader in readers:
-        reader.join(_LINGER_S)
+    for reader, (_, output) in zip(readers, pipes, strict=True):
+        _drain(reader, output)
     return process.wait()
+
+
+def _drain(reader: threading.Thread, output: Output) -> None:
+    """Wait while something is still read: what a busy machine has not looked at yet is not what is not there."""
+    read = -1
+    while reader.is_alive() and output.lines > read:
+        read = output.lines
+        reader.join(_LINGER_S)
 
 
 def _search_path(env: Mapping[str, str]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from typing import ClassVar
 
-from campaign.plugins.api import Evidence, Fault, Judgement, Oracle, Schema, Value, hookimpl
+from campaign.plugins.api import Evidence, Fault, Judgement, Oracle, Schema, UnableError, Value, hookimpl
 from campaign_standard._damage import Delete, Flip, Torn, Truncate
 from campaign_standard._reading import locate
 
@@ -26,9 +27,22 @@ class Exists(Oracle):
     def judge(self, evidence: Evidence, settings: Mapping[str, Value]) -> Judgement:
         """Look whether it is there."""
         path = str(settings["path"])
-        there = os.path.exists(locate(evidence, path))
+        there = _exists(locate(evidence, path), path)
         message = f"{path} exists" if there else f"{path} does not exist"
         return Judgement(ok=there is not settings["absent"], message=message)
+
+
+def _exists(path: str, shown: str) -> bool:
+    """Whether it is there; raises UnableError where nobody can tell, as behind a folder that may not be read."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:
+            return False  # such a name leads to nothing
+        raise UnableError(f"whether {shown} exists cannot be told: {error.strerror}") from None
+    return True
 
 
 @hookimpl
