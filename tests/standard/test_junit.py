@@ -52,6 +52,13 @@ def test_what_is_quarantined_is_skipped_and_its_issue_named(suite: Any, spared: 
     assert "9f2c1a7be0d14c55" in first.text
 
 
+def test_runs_without_a_verdict_are_an_error(suite: Any, run: Any) -> None:
+    found = suite(run("off", "pass"), total=7, state="interrupted")
+    assert [found.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["2", "0", "1", "0"]
+    (error,) = found.findall("testcase/error")
+    assert error.get("message") == "6 of 7 runs have no verdict; the campaign is interrupted"
+
+
 def test_a_pass_on_a_retry_is_flaky(suite: Any, run: Any) -> None:
     found = suite(run("off", "fail"), run("off", "error", 2), run("off", "pass", 3))
     assert found.get("failures") == found.get("errors") == "0"

@@ -4,6 +4,7 @@ One test case a run: ``classname`` is the instance, ``name`` the run's key.  A r
 case that passed, with a ``flakyFailure`` (or ``flakyError``) for each attempt before; one that never passed has its
 first attempt as ``failure`` or ``error`` and the later ones as ``rerunFailure`` or ``rerunError``.  One whose failure
 is quarantined is ``skipped``, its issue named: it does not fail the campaign, so it must not fail whoever reads this.
+Runs without a verdict, not carried out or lost, are one ``error`` together: what is not there has not passed.
 Format: maven-surefire-plugin, ``surefire-test-report-3.0.xsd`` and «Rerun Failing Tests».
 """
 
@@ -44,6 +45,12 @@ class JunitReporter(Reporter):
             decided = [run for run in attempts if run.verdict is not None]
             if decided:
                 write(_xml(_test_case(decided, quarantines)) + "\n")
+        if left := _untold(summary):
+            case = TestCase("runs without a verdict", _clean(summary.name))
+            case.result = [
+                Error(f"{left:,} of {summary.total:,} runs have no verdict; the campaign is {summary.state}")
+            ]
+            write(_xml(case) + "\n")
         write(f"{tail}\n</testsuites>\n")
 
 
@@ -57,9 +64,10 @@ def _around(summary: Summary) -> tuple[str, str]:
     """The suite's start tag with its properties, and its end tag; the counts stand in front, as readers expect."""
     suite = TestSuite(_clean(summary.name))  # type: ignore[no-untyped-call]
     count = summary.verdicts.get
-    suite.tests = sum(summary.verdicts.values())
+    untold = bool(_untold(summary))
+    suite.tests = sum(summary.verdicts.values()) + untold
     suite.failures = count("fail", 0) - summary.spared.get("fail", 0)
-    suite.errors = count("error", 0) - summary.spared.get("error", 0)
+    suite.errors = count("error", 0) - summary.spared.get("error", 0) + untold
     suite.skipped = count("skipped", 0) + count("canceled", 0) + sum(summary.spared.values())
     suite.time = summary.duration_s or 0.0
     suite.timestamp = summary.started_at.removesuffix("Z")
@@ -67,6 +75,11 @@ def _around(summary: Summary) -> tuple[str, str]:
         suite.add_property(name, _clean(str(value)))
     head, _, _ = _xml(suite).rpartition("</testsuite>")
     return head, "</testsuite>"
+
+
+def _untold(summary: Summary) -> int:
+    """How many runs have no verdict."""
+    return max(0, summary.total - sum(summary.verdicts.values()))
 
 
 def _test_case(attempts: Sequence[RunView], quarantines: Mapping[str, str]) -> TestCase:
