@@ -47,6 +47,23 @@ def many(count: int, cell: Cell = GOOD) -> dict[str, Cell]:
     return {f"c{number}": cell for number in range(count)}
 
 
+def test_a_target_is_not_reached_by_what_was_not_judged() -> None:
+    cells = many(60) | {"blind": BROKEN}
+    found = next_step(wishes(rounds=0), [full(cells)])
+    assert found == End(reached=False, why=found.why)  # type: ignore[union-attr]
+    assert "but no run could be judged of blind" in found.why
+    assert next_step(wishes(), [full(cells)]) == Step(kind=ANALYZE, round=1)
+    assert next_step(wishes(), [full(many(60))]).reached  # type: ignore[union-attr]
+
+
+def test_a_target_is_not_reached_by_what_was_not_carried_out() -> None:
+    found = next_step(wishes(), [Taken(kind=FULL, round=0, cells=many(60), left_out=3)])
+    assert found == End(reached=False, why=found.why)  # type: ignore[union-attr]
+    assert found.why.endswith("but 3 runs of the full campaign were not carried out")
+    some = many(60) | {"bad": MIXED}
+    assert next_step(wishes(), [Taken(kind=FULL, round=0, cells=some, left_out=3)]) == Step(kind=ANALYZE, round=1)
+
+
 # --- cells ------------------------------------------------------------------------------------------------------------
 
 

@@ -74,12 +74,16 @@ class Wishes(Struct, frozen=True, kw_only=True):
 
 
 class Taken(Struct, frozen=True, kw_only=True):
-    """A step that was taken: ``ok`` is false where a command failed, ``cells`` are those of its campaign."""
+    """A step that was taken: ``ok`` is false where a command failed, ``cells`` are those of its campaign.
+
+    ``left_out`` are runs of that campaign that were not carried out (``stop-on fail``).
+    """
 
     kind: str
     round: int
     ok: bool = True
     cells: Cells = {}
+    left_out: int = 0
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -314,14 +318,28 @@ def _judged(wishes: Wishes, taken: Sequence[Taken], said: Said, found: Estimate,
     sure = f"at a confidence of {wishes.test.goal.confidence:.0%}"
     if bad:
         return _round_over(wishes, taken, f"{found}, but what passed before is broken: {', '.join(bad[:3])}")
-    if said is Said.REACHED:
+    unknown = _unknown(taken)
+    if said is Said.REACHED and unknown is None:
         return End(reached=True, why=f"{found}: the target is reached, {sure}")
+    if said is Said.REACHED:
+        why = f"{found}, but {unknown}"
+        fails = any(cell.failing for cell in standing(taken).values())
+        return _round_over(wishes, taken, why) if fails else End(reached=False, why=why)
     if said is Said.MISSED:
         return _round_over(wishes, taken, f"{found}: the target is missed, {sure}")
     why = f"{found}: too few trials to show that the target is reached, {sure}"
     if not any(cell.failing for cell in standing(taken).values()):
         return End(reached=False, why=f"{why}; no cell fails")
     return _round_over(wishes, taken, why)
+
+
+def _unknown(taken: Sequence[Taken]) -> str | None:
+    """What of the last full campaign nobody knows, in words: a target is not reached by what was not judged."""
+    left_out = taken[_last_full(taken)].left_out
+    if left_out:
+        return f"{left_out:,} runs of the full campaign were not carried out"
+    blind = [name for name, cell in standing(taken).items() if cell.errors and not cell.trials]
+    return f"no run could be judged of {', '.join(blind[:3])}" if blind else None
 
 
 def _evenly(trials: int, cells: int) -> int:

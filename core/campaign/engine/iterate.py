@@ -171,15 +171,7 @@ class Drive:
         fulls = [number for number, each in enumerate(ended) if each.kind == FULL]
         asked_about = fulls[-2] if len(fulls) > 1 else 0  # how it stands, and how it stood before
         with LedgerReader(self._place.ledger) as ledger:
-            return [
-                Taken(
-                    kind=each.kind,
-                    round=each.round,
-                    ok=each.state == DONE,
-                    cells=cells_of(ledger, each.campaign) if each.campaign and number >= asked_about else {},
-                )
-                for number, each in enumerate(ended)
-            ]
+            return [_taken(ledger, each, asked=number >= asked_about) for number, each in enumerate(ended)]
 
     def _begin(self, number: int, found: Step) -> StepRow:
         """Write down what is about to be done; the spec of a campaign is there before."""
@@ -346,6 +338,16 @@ class Drive:
 
 
 _CALLED = {FULL: "the full campaign", MORE: "more trials", "retry": "retry of the failing cells"}
+
+
+def _taken(ledger: LedgerReader, step: StepRow, *, asked: bool) -> Taken:
+    """A step that is over; the cells of its campaign where something is ``asked`` about them."""
+    campaign = step.campaign if asked else None
+    cells = cells_of(ledger, campaign) if campaign else {}
+    row = ledger.campaign(campaign) if campaign and step.kind == FULL else None
+    planned = row.total if row is not None else None
+    left_out = max(0, (planned or 0) - sum(len(cell.seeds) for cell in cells.values()))
+    return Taken(kind=step.kind, round=step.round, ok=step.state == DONE, cells=cells, left_out=left_out)
 
 
 def cells_of(ledger: LedgerReader, campaign: str) -> dict[str, Cell]:
