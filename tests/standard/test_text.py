@@ -158,6 +158,13 @@ def test_all_that_was_printed_is_looked_at_while_it_is_printed(tmp_path: Path) -
     assert not judge(Contains(), replace(seen, searched={last.id: False}), text="up", among="up|down").ok
 
 
+def test_a_secret_that_was_printed_is_not_absent(tmp_path: Path) -> None:
+    seen = replace(evidence(tmp_path, "it is ***"), searched={pattern_order("contains", "hunter2").id: True})
+    said = judge(Contains(), seen, text="hunter2", absent=True)
+    assert not said.ok
+    assert said.message.endswith(" is in the output, masked, as a secret")
+
+
 def test_what_is_looked_for_is_told_by_all_of_it() -> None:
     of = {
         pattern_order(kind, text, among).id

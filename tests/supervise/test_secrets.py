@@ -5,8 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign.records import MASK
+from campaign.records import MASK, pattern_order
 from campaign.supervise.secrets import Masker
+
+from .conftest import Desk, shell
 
 SECRETS = st.lists(st.text("ab", min_size=1, max_size=5), min_size=1, max_size=3, unique=True)
 
@@ -31,3 +33,11 @@ def test_one_secret_is_replaced_everywhere(secret: str, text: str, sizes: list[i
         at += size
     done += masker.feed(text[at:].encode()) + masker.flush()
     assert done == text.replace(secret, MASK).encode()
+
+
+def test_a_secret_that_is_looked_for_is_found_by_its_mask(desk: Desk) -> None:
+    found = (pattern_order("contains", "is hunter2-hidden"), pattern_order("matches", "^it is hunter2-hidden$"))
+    patterns = (*found, pattern_order("contains", "is hunter2-hidden!"))
+    environment = {"HIDDEN": "hunter2-hidden"}
+    exit = desk.run(shell("echo it is hunter2-hidden"), environment=environment, masked=("HIDDEN",), patterns=patterns)
+    assert sorted(exit.matched) == sorted(each.id for each in found)

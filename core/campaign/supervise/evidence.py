@@ -13,7 +13,7 @@ from campaign.judge.again import came_in_an_archive, not_looked_for
 from campaign.records import Exit, Order, OutputRecord, mask_text, order_digest, secrets_of
 from campaign.supervise.output import CHUNK_BYTES
 from campaign.supervise.recording import OUTPUT_FILE
-from campaign.supervise.scan import Patterns, Scanner
+from campaign.supervise.scan import Patterns, Scanner, as_printed
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 #: Judgements are dated when they are over, by a clock that may be a little behind that of the file system.
@@ -114,7 +114,7 @@ def searched_again(recorded: Order, order: Order, exit: Exit) -> tuple[Exit, lis
     patterns, metrics = not_looked_for(recorded, order)
     if not (patterns or metrics) or exit.output.path is None:
         return exit, []
-    found, dropped = Patterns(patterns), exit.output.dropped_bytes
+    found, dropped = Patterns(as_printed(patterns, secrets_of(order))), exit.output.dropped_bytes
     fd = os.open(os.path.join(order.directories.public, OUTPUT_FILE), _FLAGS)
     values: list[dict[str, str]] = []
     with os.fdopen(fd, "rb") as file:

@@ -8,7 +8,7 @@ from campaign.records import MetricOrder, Order, OutputRecord, secrets_of
 from campaign.supervise.folders import open_below
 from campaign.supervise.loop import Loop
 from campaign.supervise.output import Log, Stream
-from campaign.supervise.scan import Patterns, Scanner
+from campaign.supervise.scan import Patterns, Scanner, as_printed
 from campaign.supervise.secrets import Masker
 
 OUTPUT_FILE = "output.log"
@@ -64,7 +64,7 @@ class Recording:
         """``folder`` is the attempt's open public folder; raises ``re2.error`` for a pattern that is none."""
         self._loop, self._buffer, self._folder = loop, buffer, folder
         self._secrets = secrets_of(order)
-        self._patterns = Patterns(order.patterns)
+        self._patterns = Patterns(as_printed(order.patterns, self._secrets))
         self._log = Log(folder, OUTPUT_FILE, OUTPUT_FILE)
         self._service_logs: dict[str, Log] = {}
         self._streams: list[Stream] = []

@@ -6,16 +6,18 @@ so a pattern that never matches costs one search in 64 KiB.  Of a line at most `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import re2
+from msgspec.structs import replace
 
-from campaign.records import MetricOrder, PatternOrder
+from campaign.records import MASK, MetricOrder, PatternOrder
 
 LINE_BYTES = 1 << 16
 #: Marks of a pattern whose meaning would change if it were searched in several lines at once.
 _WHOLE_TEXT = ("\\A", "\\z", "\\Q", "\\C", "(?")
 _VALUE_CHARS = 200
+_MASK_PATTERN: str = re2.escape(MASK)
 
 
 class Expression:
@@ -58,6 +60,16 @@ def _options(capture: bool) -> re2.Options:
     options.never_capture = not capture
     options.log_errors = False
     return options
+
+
+def as_printed(orders: Iterable[PatternOrder], secrets: Sequence[str]) -> Iterator[PatternOrder]:
+    """The patterns as they are found in an output whose secrets are masked: what looks for one finds its mask."""
+    for order in orders:
+        mask = MASK if order.kind == "contains" else _MASK_PATTERN
+        text = order.text
+        for secret in secrets:
+            text = text.replace(secret, mask)
+        yield order if text == order.text else replace(order, text=text)
 
 
 class LastWord:

@@ -110,9 +110,9 @@ def _judge(
     file, among = str(settings["file"]), str(settings["among"])
     name, path = (file, locate(evidence, file)) if file else (_OUTPUT, evidence.output)
     missing = 0 if path is None else bytes_not_kept(evidence, path)
-    printed = next((evidence.searched.get(each.id) for each in sought), None) if missing else None
+    printed = next((evidence.searched.get(each.id) for each in sought), None)
     where = f"the last line of {name} that matches /{among}/" if among else name
-    if printed is False:
+    if missing and printed is False:
         return Judgement(bool(settings["absent"]), f"{wanted} is not in {where}")
     fd = open_regular(path, name) if file and path else open_output(evidence)
     if fd is None and file:
@@ -122,8 +122,9 @@ def _judge(
         raise UnableError(f"{missing:,} bytes of {name} were not kept, and {wanted} may be there")
     if line is not None and (sure or not missing):
         return Judgement(not settings["absent"], f"{wanted} is in line {line.number} of {name}: {quoted(line.text)}")
-    if printed:
-        return Judgement(not settings["absent"], f"{wanted} is in {name}, in what was not kept of it")
+    if printed and (missing or not among):
+        unseen = "in what was not kept of it" if missing else "masked, as a secret"
+        return Judgement(not settings["absent"], f"{wanted} is in {name}, {unseen}")
     return Judgement(bool(settings["absent"]), f"{wanted} is not in {where}")
 
 
