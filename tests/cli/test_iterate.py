@@ -55,6 +55,7 @@ def test_what_before_mends_is_retried_and_confirmed(campaign: Any, spec: Any, tm
     told = json.loads(ended.stdout)
     assert kinds(tmp_path) == WHOLE
     assert (told["schema"], told["state"], told["reached"]) == ("campaign.iteration/1", "done", True)
+    assert (told["tests"], round(told["error_rate"], 9), round(told["low"], 9)) == (2, 0.8, 0.4)
     jsonschema.validate(told, json_schema(RECORDS["iteration"]))
     retry, full = told["steps"][3:5]
     assert (retry["passes"], retry["fixed"]) == (2, ["g.a[n=1]", "g.a[n=2]"])
@@ -85,6 +86,8 @@ def test_it_stops_to_ask_and_goes_on_when_the_same_is_said_again(campaign: Any, 
     ended = campaign(*asked)
     assert ended.returncode == 0, ended.stderr
     assert "reached: a win rate of 100.0% over 4 trials" in ended.stdout
+    assert "a true rate of 40% or less" in ended.stdout
+    assert "at most 0.4 by one test; 2 full campaigns were tested: at most 0.8 in all" in ended.stdout
 
 
 def test_a_command_that_fails_ends_its_round_with_its_log(campaign: Any, spec: Any, tmp_path: Path) -> None:

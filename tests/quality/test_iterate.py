@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bench.iterate import CAMPAIGNS_OF, driven, simulated
+from bench.iterate import CAMPAIGNS_OF, GOAL, ROUNDS, driven, iterated, simulated
+
+from campaign.analysis.sequential import sequential_test
 
 #: Campaigns; three standard errors of a rate of 5% are then 2.1 points.
 CAMPAIGNS = 1_000
@@ -32,3 +34,10 @@ def test_trials_that_are_added_where_they_tell_most_make_no_false_success(name: 
     campaigns = 100
     found = driven(CAMPAIGNS_OF[name], campaigns)
     assert found.said["reached"] / campaigns <= 0.05 + 0.066
+
+
+@pytest.mark.parametrize("name", CAMPAIGNS_OF)
+def test_over_all_rounds_the_chance_of_a_false_success_is_at_most_what_is_stated(name: str) -> None:
+    campaigns = 50
+    found = iterated(CAMPAIGNS_OF[name], ROUNDS, campaigns)
+    assert found.said["reached"] / campaigns <= sequential_test(GOAL).error_rate(ROUNDS + 1)

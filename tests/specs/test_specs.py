@@ -22,6 +22,7 @@ COUNTS = [
     ("tiers.camp", ("--tier", "nightly"), (4, 9, 45)),
     ("tiers.camp", ("--group", "sorting.parallel"), (1, 2, 2)),
     ("joint.camp", (), (2, 9, 9)),
+    ("trials.camp", (), (1, 9, 21)),
     ("serve.camp", (), (2, 7, 7)),
     ("proxy.camp", (), (3, 9, 9)),
     ("gauntlet/g5-sweep.camp", (), (1, 1, 120)),

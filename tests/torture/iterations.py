@@ -22,6 +22,8 @@ from .scenario import Figures, main
 #: Kills by chance, after those at every failpoint of the iteration's own.
 SIZE = 40
 _MOST_TIMES = 30
+#: What takes longer hangs; a machine may be very busy.
+_PATIENCE_S = 600
 #: Two of four cells fail until they are mended; more trials are wanted before the target is shown to be reached.
 _SPEC = """
 tool t {{ command ["/bin/sh", "-c", "sleep 0.05; test -e {folder}/{{mode}}", "{{n}}"]; param mode: string; param n: int = 1 }}
@@ -90,16 +92,27 @@ def _played(folder: Path, points: str, after: float | None, *, served: bool) -> 
     try:
         first = _start(folder, points)
         try:
-            first.wait(after if after is not None else 120)
+            first.wait(after if after is not None else _PATIENCE_S)
         except subprocess.TimeoutExpired:
             os.killpg(first.pid, signal.SIGKILL)
             first.wait()
-        status = next((status for _ in range(_MOST_TIMES) if (status := _start(folder, "").wait(120)) != 3), 3)
+        status = next((status for _ in range(_MOST_TIMES) if (status := _gone_on(folder)) != 3), 3)
     finally:
         if daemon is not None:
             daemon.send_signal(signal.SIGTERM)
             daemon.wait(60)
     return _wrong(folder, status)
+
+
+def _gone_on(folder: Path) -> int:
+    """The status of the same command again; 124 where it does not come to an end."""
+    again = _start(folder, "")
+    try:
+        return again.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(again.pid, signal.SIGKILL)
+        again.wait()
+        return 124
 
 
 def _wrong(folder: Path, status: int) -> list[str]:

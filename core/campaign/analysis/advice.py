@@ -55,7 +55,7 @@ def _unexplained(analysis: Analysis) -> Iterator[str]:
 def _causes(analysis: Analysis) -> Iterator[str]:
     for each in analysis.causes[:_NAMED]:
         if each.fix:
-            yield f"{each.rule} ({_runs(each.runs)}): {each.fix}{_where(each)}"
+            yield f"{each.rule} ({_count(each.runs)}): {each.fix}{_where(each)}"
 
 
 def _where(cause: Cause) -> str:
@@ -95,5 +95,8 @@ def _show(analysis: Analysis, run: str) -> str:
 
 def _runs(count: int, verb: str | None = None) -> str:
     """``1 run is``, ``1,000 runs are``; with a verb ``1 run failed``."""
-    runs = "1 run" if count == 1 else f"{count:,} runs"
-    return f"{runs} {verb or ('is' if count == 1 else 'are')}"
+    return f"{_count(count)} {verb or ('is' if count == 1 else 'are')}"
+
+
+def _count(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"

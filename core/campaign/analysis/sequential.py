@@ -71,6 +71,10 @@ class SequentialTest(Struct, frozen=True, kw_only=True):
             return Said.REACHED
         return Said.MISSED if found <= -self.bound else Said.UNDECIDED
 
+    def error_rate(self, tests: int) -> float:
+        """The chance that any of so many tests of its own says «reached» where the rate is ``low`` or less: at most."""
+        return min(1.0, tests * (1 - self.goal.confidence))
+
     @property
     def shortest(self) -> int:
         """The fewest trials that can show that the target is reached: all of them pass."""

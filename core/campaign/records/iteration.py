@@ -40,6 +40,9 @@ class IterationStep(Struct, frozen=True, kw_only=True):
 class IterationView(Struct, frozen=True, kw_only=True):
     """An iteration: what was asked for, as rates 0..1, its steps, and whether the target was reached.
 
+    ``tests`` counts its full campaigns, each of which may say that the target is reached: where the true rate is
+    ``low`` or less, the chance that any of them says so is at most ``error_rate``.
+
     ``reached`` is missing while it goes on, ``why`` says why it came to its end, ``paused`` what it waits for.
     """
 
@@ -53,6 +56,9 @@ class IterationView(Struct, frozen=True, kw_only=True):
     confidence: float
     margin: float
     rounds: int
+    low: float = 0.0
+    tests: int = 0
+    error_rate: float = 0.0
     reached: bool | None = None
     why: str | None = None
     paused: str | None = None
