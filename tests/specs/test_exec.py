@@ -13,10 +13,13 @@ SPECS = Path(__file__).resolve().parents[2] / "specs"
 
 @pytest.fixture
 def executed(campaign, tmp_path):
-    """Run a spec to its end: its exit status and the record of every run, by cell."""
+    """Run a spec to its end: its exit status and the record of every run, by cell.
+
+    Four at a time, for they wait for the instants of their faults more than for a processor.
+    """
 
     def execute(spec: str, *options: str) -> tuple[int, dict[str, dict[str, Any]]]:
-        ended = campaign("exec", SPECS / spec, "--workspace", tmp_path / ".campaign", *options)
+        ended = campaign("exec", SPECS / spec, "--parallel", "4", "--workspace", tmp_path / ".campaign", *options)
         assert "Traceback" not in ended.stderr
         records = [json.loads(path.read_bytes()) for path in tmp_path.glob(".campaign/runs/*/*/*/seed-*/run.json")]
         return ended.returncode, {f"{record['cell']}#{record['seed']}": record for record in records}

@@ -16,8 +16,8 @@ needs_tools = pytest.mark.skipif(
 
 
 def executed(campaign: Any, folder: Path, *options: str, **more: Any) -> tuple[Any, dict[str, dict[str, Any]]]:
-    """Run it to its end: how it ended, and the record of every run by its key."""
-    ended = campaign("exec", SPEC, "--workspace", folder / "w", *options, timeout=280, **more)
+    """Run it to its end, four at a time: how it ended, and the record of every run by its key."""
+    ended = campaign("exec", SPEC, "--parallel", "4", "--workspace", folder / "w", *options, timeout=280, **more)
     assert "Traceback" not in ended.stderr
     found = [json.loads(path.read_bytes()) for path in (folder / "w").glob("runs/*/*/*/seed-*/run.json")]
     return ended, {run["key"]: run for run in found}
