@@ -102,7 +102,7 @@ class TraceWriter:
             if self._has_room(len(record)) and os.write(self._records, record) == len(record):
                 return
         except OSError:
-            pass
+            pass  # a full disk, say: the trace ends here, the tool goes on
         self._stopped[0] = 1
         self._become(TRUNCATED)
 
