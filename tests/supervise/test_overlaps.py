@@ -15,7 +15,7 @@ from campaign.records import FaultOrder
 from campaign.records.messages import Clear, Cleared
 from campaign.supervise.overlaps import InForce, awaited
 
-from .conftest import Desk, python, shell
+from .conftest import PYTHON, Desk, python, shell, step
 
 #: Whole instants from which to which a fault lasts.
 spans = st.lists(
@@ -155,6 +155,46 @@ def test_a_file_that_two_faults_edit_is_put_back(desk: Desk, faults: tuple[Fault
     assert desk.public(order, "output.log").read_text().split() == [f"mode={after}"]
     assert ("taken back only after b" in (exit.faults[0].notes or "")) == (after == "first")
     assert Path(order.directories.work, "app.ini").read_text() == "mode=first\n"
+
+
+#: A tool that ends once its limit and a rail were others than at first, and both are as they were again.
+LOOKS = """
+import pathlib, resource, sys, time
+def look():
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0], pathlib.Path(sys.argv[1]).read_text()
+first, other, end = look(), {None}, time.monotonic() + 30
+while time.monotonic() < end and not ({0, 1} < other and look() == first):
+    other |= {place for place in (0, 1) if look()[place] != first[place]}
+    time.sleep(0.005)
+time.sleep(0.2)
+print({0, 1} < other, look() == first)
+"""
+
+
+@pytest.mark.parametrize(
+    "spans", [((0.4, 1.0), (0.5, 1.4)), ((0.4, 1.6), (0.5, 0.4))], ids=["one after the other", "one within the other"]
+)
+def test_limits_and_rails_that_overlap_are_as_they_were(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spans: tuple[tuple[float, float], ...]
+) -> None:
+    rail, runtime = tmp_path / "rail", tmp_path / "runtime"
+    rail.write_text("1000\n")
+    runtime.mkdir(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    faults: list[FaultOrder] = []
+    for (at_s, for_s), spare, value in zip(spans, (100, 20), ("850", "900"), strict=True):
+        given: list[tuple[str, dict[str, object], tuple[str, ...]]] = [
+            ("limits.files", {"spare": spare}, ()),
+            ("rails.sysfs", {"path": str(rail), "value": value}, (str(rail),)),
+        ]
+        for model, settings, changed in given:
+            label = f"{model}-{value}"
+            faults.append(FaultOrder(label, model, at_s, for_s=for_s, settings=settings, random=1, resources=changed))
+    order = desk.order(step(PYTHON, "-c", LOOKS, str(rail)), faults=tuple(faults))
+    exit = desk.carry_out(order)
+    assert [(each.error, each.undo_failed) for each in exit.faults] == [(None, None)] * 4
+    assert desk.public(order, "output.log").read_text() == "True True\n"
+    assert rail.read_text() == "1000\n"
 
 
 def test_at_the_end_the_last_one_is_taken_back_first(desk: Desk) -> None:
