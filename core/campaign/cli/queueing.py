@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO, TypeVar
 
@@ -23,7 +22,7 @@ from campaign.cli.tables import print_json
 from campaign.cli.terminal import visible
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus, Severity
 from campaign.engine import wire
-from campaign.engine.asking import Line, ask, call, gone, now
+from campaign.engine.asking import GONE, HELD, Line, ask, call, gone, now, persistently
 from campaign.engine.desk import Desk, new_submission
 from campaign.engine.prepare import Prepared
 from campaign.ledger.rows import CampaignRow, left_alone
@@ -31,10 +30,8 @@ from campaign.records import Summary
 
 #: That many times an id that another campaign bears is made anew; two hex bytes tell those of one second apart.
 _MOST_NAMES = 20
-#: Another client writes, or a daemon is about to serve; the daemon is gone in the middle of the conversation.
-_CHANGING_HANDS = frozenset({"CAMP524", "CAMP526"})
-#: How long it is asked again, and how often: nobody tells when another one holds the workspace.
-_PERSISTENCE_S, _PAUSE_S = 10.0, 0.05
+#: How long it is asked again: nobody tells when another one holds the workspace.
+_PERSISTENCE_S = 10.0
 _Asked = TypeVar("_Asked")
 NO_DAEMON = "no daemon runs here: campaign daemon carries out what is queued"
 
@@ -73,10 +70,9 @@ def submission(prepared: Prepared) -> wire.Submit:
 
 def submit(asked: wire.Submit, send: Callable[[wire.Submit], wire.Done]) -> str:
     """Have a campaign recorded, once however often it has to be asked for; returns its id.  Raises CampaignError."""
-    deadline = time.monotonic() + _PERSISTENCE_S
     for _ in range(_MOST_NAMES):
         try:
-            return persist(asked, send, deadline).campaigns[0]
+            return persist(asked, send).campaigns[0]
         except CampaignError as error:
             if error.diagnostics[0].code != "CAMP521":
                 raise
@@ -84,16 +80,9 @@ def submit(asked: wire.Submit, send: Callable[[wire.Submit], wire.Done]) -> str:
     raise CampaignError([Diagnostic("CAMP521", "no id was free", status=ExitStatus.SETUP)])
 
 
-def persist(asked: _Asked, send: Callable[[_Asked], wire.Done], deadline: float | None = None) -> wire.Done:
-    """Ask again while the workspace changes hands, or where its daemon died before it answered."""
-    deadline = time.monotonic() + _PERSISTENCE_S if deadline is None else deadline
-    while True:
-        try:
-            return send(asked)
-        except CampaignError as error:
-            if error.diagnostics[0].code not in _CHANGING_HANDS or time.monotonic() > deadline:
-                raise
-        time.sleep(_PAUSE_S)
+def persist(asked: _Asked, send: Callable[[_Asked], wire.Done]) -> wire.Done:
+    """Ask again, what is safe to be asked twice, where the workspace's daemon died before it answered."""
+    return persistently(lambda: send(asked), {HELD, GONE}, _PERSISTENCE_S)
 
 
 def _renamed(asked: wire.Submit) -> wire.Submit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -23,6 +23,9 @@ from campaign.ledger.store import Ledger
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(wire.Answer).decode
 _Result = TypeVar("_Result", bound=Struct)
+_Answer = TypeVar("_Answer")
+#: What tells that a workspace changes hands: somebody holds it, serves it in silence, or went before it answered.
+HELD, SILENT, GONE = "CAMP524", "CAMP525", "CAMP526"
 #: Who serves a workspace answers within this time, unless it was stopped.
 PATIENCE_S = 10.0
 #: Who waits for an answer that may take for ever looks about this often, while nothing comes.
@@ -169,12 +172,21 @@ def ask(workspace: str, verb: str, args: Struct, directly: Callable[[Desk], wire
     Where somebody only just takes or leaves the workspace it is asked again, ever more slowly, for ``TURNS_S``.
     Raises CampaignError.
     """
-    deadline, pause_s = time.monotonic() + TURNS_S, _SHORTEST_S
+    return persistently(lambda: _ask_once(workspace, verb, args, directly), {HELD}, TURNS_S)
+
+
+def persistently(send: Callable[[], _Answer | None], codes: Collection[str], patience_s: float) -> _Answer:
+    """What ``send`` comes to; asked again, ever more slowly, while the workspace changes hands.
+
+    That is where it comes to None, for who was there has left, or raises one of these codes.  ``patience_s`` after the
+    first time such an error is raised, and for None that the daemon is gone.
+    """
+    deadline, pause_s = time.monotonic() + patience_s, _SHORTEST_S
     while True:
         try:
-            answer = _ask_once(workspace, verb, args, directly)
+            answer = send()
         except CampaignError as error:
-            if error.diagnostics[0].code != "CAMP524" or time.monotonic() > deadline:
+            if error.diagnostics[0].code not in codes or time.monotonic() > deadline:
                 raise
         else:
             if answer is not None:

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -42,8 +43,9 @@ from campaign.analysis.ruled import quarantined_in
 from campaign.analysis.sequential import MARGIN, Goal, sequential_test
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.durable import sync_directory
+from campaign.engine.asking import GONE, HELD, SILENT, TURNS_S, persistently
 from campaign.engine.commands import Ran, carry_out
-from campaign.engine.policies import persistently, rounds
+from campaign.engine.policies import rounds
 from campaign.engine.workspace import Workspace, WorkspaceError
 from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
@@ -233,7 +235,8 @@ class Drive:
             spec = step.settings["spec"]
             self._hands.tell(f"round {step.round}: {_CALLED[step.kind]}: {spec}" if step.round else f"{spec}")
             options = self._settings.options if step.kind == FULL else Options()
-            found = persistently()(self._hands.campaign, spec, options, step.submission)
+            asked = partial(self._hands.campaign, spec, options, step.submission)
+            found = persistently(asked, {HELD, SILENT, GONE}, TURNS_S)
         with LedgerReader(self._place.ledger) as ledger:
             cells = cells_of(ledger, found.campaign)
         told = evaluation(taken, step.kind, cells)

@@ -1,7 +1,7 @@
 """Whether an attempt, or a round of an iteration, is followed by another one, and when: tenacity's strategies.
 
 tenacity's ``stop``, ``retry`` and ``wait`` strategies are functions of a retry state; the engine asks them as pure
-decisions and does the waiting itself, in its one event loop.  Only ``persistently`` waits, for a command without one.
+decisions and does the waiting itself, in its one event loop.
 """
 
 from __future__ import annotations
@@ -13,22 +13,16 @@ from tenacity import (
     Future,
     RetryCallState,
     Retrying,
-    retry_if_exception,
     retry_if_result,
     stop_after_attempt,
-    stop_after_delay,
     wait_exponential,
 )
 
-from campaign.diagnostics import CampaignError
 from campaign.records import Decision, Verdict
 from campaign.records.order import RetryOrder
 
 #: After that many requeues of a run whose runner died, the run itself is suspected of killing it.
 MOST_REQUEUES = 3
-#: Somebody else is about to hold the workspace, or who held it is gone: soon it is another one's, or nobody's.
-CHANGING_HANDS = frozenset({"CAMP524", "CAMP525", "CAMP526"})
-_PERSISTENCE_S, _FIRST_S, _LONGEST_S = 30.0, 0.1, 3.0
 #: The reason of a run that was requeued too often.
 POISON = "poison"
 
@@ -74,17 +68,3 @@ def rounds(most: int) -> Callable[[int], bool]:
         return stop(state)
 
     return is_last
-
-
-def persistently() -> Retrying:
-    """Ask again, ever more slowly, while a workspace changes hands; for half a minute, then its error is raised."""
-    return Retrying(
-        stop=stop_after_delay(_PERSISTENCE_S),
-        wait=wait_exponential(multiplier=_FIRST_S, max=_LONGEST_S),
-        retry=retry_if_exception(_changing_hands),
-        reraise=True,
-    )
-
-
-def _changing_hands(error: BaseException) -> bool:
-    return isinstance(error, CampaignError) and error.diagnostics[0].code in CHANGING_HANDS
