@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.growth import steps
 
 from campaign.engine.protocol import Lane
-from campaign.engine.scheduler import (
-    WINDOW,
+from campaign.engine.scheduler import WINDOW, Scheduler
+from campaign.engine.scheduling import (
     Adopted,
     Awaited,
     Busy,
@@ -29,7 +29,6 @@ from campaign.engine.scheduler import (
     Released,
     Resized,
     Returned,
-    Scheduler,
     Stopped,
     Wanted,
     Yielded,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from campaign.engine import scheduler
+from campaign.engine import scheduler, scheduling, shares
 from campaign.engine.protocol import Lane
 
 from .world import Wrong
@@ -44,11 +44,11 @@ class Model:
         self._services = 0
         real.handle = self.handle  # type: ignore[method-assign]
 
-    def handle(self, event: scheduler.Event) -> list[scheduler.Instruction]:
+    def handle(self, event: scheduling.Event) -> list[scheduling.Instruction]:
         self._hear(event)
         found = self._handle(event)
         for each in found:
-            if isinstance(each, scheduler.Placed):
+            if isinstance(each, scheduling.Placed):
                 self._judge(each)
         return found
 
@@ -62,62 +62,62 @@ class Model:
 
     def _hear(self, event: Any) -> None:  # noqa: C901
         match event:
-            case scheduler.Laned():
+            case scheduling.Laned():
                 part = self._part(event.campaign)
                 part.parallel, part.slots = event.parallel, dict(event.slots) if event.slots is not None else None
                 for lane in event.lanes:
                     part.lines.setdefault(lane.number, Line(lane, self._slots(part, lane)))
                     part.groups.setdefault(lane.group, -1)
-            case scheduler.Joined():
+            case scheduling.Joined():
                 part = self._part(event.campaign)
                 line = part.lines[event.lane.number] = Line(event.lane, self._slots(part, event.lane))
                 line.open, line.beside = False, True
                 part.groups.setdefault(event.lane.group, None)
-            case scheduler.Parted():
+            case scheduling.Parted():
                 part = self._part(event.campaign)
                 for number in event.lanes:
                     part.lines.pop(number, None)
                 self._tidy(part)
-            case scheduler.Offered():
+            case scheduling.Offered():
                 line = self._part(event.campaign).lines[event.lane]
                 if not line.dropped:
                     line.tokens.extend(event.tokens)
                     line.open = not event.exhausted
                     self._tidy(self._part(event.campaign))
-            case scheduler.Returned():
+            case scheduling.Returned():
                 line = self._part(event.campaign).lines[event.lane]
                 line.tokens.appendleft(event.token)
                 self._tidy(self._part(event.campaign))
-            case scheduler.Adopted():
+            case scheduling.Adopted():
                 held = {name: len(indexes) for name, indexes in event.granted.items()}
                 self._part(event.campaign)
                 self._take(event.token, event.campaign, held)
-            case scheduler.Held() | scheduler.Released():
-                sign = 1 if isinstance(event, scheduler.Released) else -1
+            case scheduling.Held() | scheduling.Released():
+                sign = 1 if isinstance(event, scheduling.Released) else -1
                 for name, indexes in event.units.items():
                     self._free[name] = self._free.get(name, 0) + sign * len(indexes)
-            case scheduler.Yielded():
+            case scheduling.Yielded():
                 self._give(event.token)
-            case scheduler.Left():
+            case scheduling.Left():
                 if not event.holding:
                     self._give(event.token)
                 self._placed.pop(event.token, None)
-            case scheduler.Stopped():
+            case scheduling.Stopped():
                 self._part(event.campaign).stopped |= not event.plan
                 for line in self._part(event.campaign).lines.values() if event.plan else ():
                     if not line.beside:
                         line.tokens.clear()
                         line.open, line.dropped = False, True
                 self._tidy(self._part(event.campaign))
-            case scheduler.Paused():
+            case scheduling.Paused():
                 self._paused = event.prefixes
-            case scheduler.Dropped():
+            case scheduling.Dropped():
                 for line in self._part(event.campaign).lines.values():
-                    if scheduler.matches(line.lane.label, event.prefix):
+                    if shares.matches(line.lane.label, event.prefix):
                         line.tokens.clear()
                         line.open, line.dropped = False, True
                 self._tidy(self._part(event.campaign))
-            case scheduler.Detached():
+            case scheduling.Detached():
                 part = self._part(event.campaign)
                 part.lines, part.groups, part.stopped = {}, {}, False
                 if not any(campaign == event.campaign for campaign, _ in self._placed.values()):
@@ -153,7 +153,7 @@ class Model:
 
     # --- judging --------------------------------------------------------------------------------------------------
 
-    def _judge(self, placed: scheduler.Placed) -> None:
+    def _judge(self, placed: scheduling.Placed) -> None:
         part = self._parts[placed.campaign]
         line = part.lines[placed.lane]
         self._allowed(part, line, placed)
@@ -164,7 +164,7 @@ class Model:
         self._tidy(part)
         self._take(placed.token, placed.campaign, {name: len(held) for name, held in placed.granted.items()})
 
-    def _allowed(self, part: Part, line: Line, placed: scheduler.Placed) -> None:
+    def _allowed(self, part: Part, line: Line, placed: scheduling.Placed) -> None:
         if placed.token not in line.tokens or part.stopped or self._held_back(placed.campaign, line):
             raise Wrong(f"{placed} was placed and must not be")
         if not self._fits(placed.campaign, part, line):
@@ -172,7 +172,7 @@ class Model:
         if len(self._placed) >= 2 * self._real.places:
             raise Wrong(f"{placed} was placed too far ahead")
 
-    def _fair(self, part: Part, line: Line, placed: scheduler.Placed) -> None:
+    def _fair(self, part: Part, line: Line, placed: scheduling.Placed) -> None:
         for name, other in self._parts.items():
             if other is not part and self._ready(name, other) and other.served < part.served:
                 raise Wrong(f"{placed.campaign} was served again before {name}, which waited")
@@ -206,7 +206,7 @@ class Model:
         return not self._held_back(campaign, line) and self._fits(campaign, part, line)
 
     def _held_back(self, campaign: str, line: Line) -> bool:
-        return any(name in {"", campaign} and scheduler.matches(line.lane.label, p) for name, p in self._paused)
+        return any(name in {"", campaign} and shares.matches(line.lane.label, p) for name, p in self._paused)
 
     def _fits(self, campaign: str, part: Part, line: Line) -> bool:
         own: dict[str, int] = {}

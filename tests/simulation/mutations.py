@@ -17,6 +17,7 @@ from campaign.engine import (
     protocol,
     recover,
     scheduler,
+    scheduling,
     service,
     shell,
     sidework,
@@ -37,7 +38,7 @@ def slots_freed_at_the_start(patch: Patch) -> None:
     def started(self: Any, token: str, at: str) -> None:
         real(self, token, at)
         if token in self._flights:
-            self._schedule(self._flights[token].order.campaign, scheduler.Yielded(token))
+            self._schedule(self._flights[token].order.campaign, scheduling.Yielded(token))
 
     patch.setattr(core.Core, "started", started)
 
@@ -48,7 +49,7 @@ def place_freed_before_the_judgement(patch: Patch) -> None:
     def started(self: Any, token: str, at: str) -> None:
         real(self, token, at)
         if token in self._flights:
-            self._schedule(self._flights[token].order.campaign, scheduler.Left(token))
+            self._schedule(self._flights[token].order.campaign, scheduling.Left(token))
 
     patch.setattr(core.Core, "started", started)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from campaign.cli.recorded import open_ledger
 from campaign.diagnostics import CampaignError, Diagnostic
-from campaign.engine.scheduler import matches
+from campaign.engine.shares import matches
 from campaign.ledger.rows import CampaignRow
 from campaign.plan.plan import Plan, from_snapshot
 from campaign.plan.snapshot import load

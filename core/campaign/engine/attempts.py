@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec import Raw, Struct
 from msgspec.structs import asdict
 
-from campaign.engine import policies, protocol, scheduler
+from campaign.engine import policies, protocol, scheduler, scheduling
 from campaign.engine.chain import CHAIN, Chain, cell_of
 from campaign.engine.course import Course
 from campaign.engine.findings import Gone
@@ -91,7 +91,7 @@ class Attempts:
             self._resting[flight.token] = None
             self.out.rests.append((flight.order.cooldown_s, flight.token))
         elif exit_.cleared:
-            self._schedule(flight.order.campaign, scheduler.Yielded(flight.place))
+            self._schedule(flight.order.campaign, scheduling.Yielded(flight.place))
 
     def _chain(self, flight: Flight) -> Chain | None:
         """The chain that it is a run of."""
@@ -242,9 +242,9 @@ class Attempts:
                 self._await_chain(self._courses[campaign], following, chain.again.after_s)
         if flight.token in self._resting:
             self._resting[flight.token] = _Left(campaign, flight.place, holding)
-            self._schedule(campaign, scheduler.Resting(flight.place))
+            self._schedule(campaign, scheduling.Resting(flight.place))
         else:
-            self._schedule(campaign, scheduler.Left(flight.place, holding))
+            self._schedule(campaign, scheduling.Left(flight.place, holding))
 
     # --- stopping ------------------------------------------------------------------------------------------------
 
@@ -254,7 +254,7 @@ class Attempts:
         if course.stopping:
             return
         course.stopping = True
-        self._schedule(campaign, scheduler.Stopped(campaign))
+        self._schedule(campaign, scheduling.Stopped(campaign))
         self._revoke_all(self.under_way(campaign))
 
     def stop_plan(self, campaign: str) -> None:
@@ -263,7 +263,7 @@ class Attempts:
         if course.plan_stopped:
             return
         course.plan_stopped = True
-        self._schedule(campaign, scheduler.Stopped(campaign, plan=True))
+        self._schedule(campaign, scheduling.Stopped(campaign, plan=True))
         self._revoke_all(each for each in self.under_way(campaign) if each.planned)
 
     def _revoke_all(self, flights: Iterable[Flight]) -> None:
@@ -293,7 +293,7 @@ class Attempts:
         course = self._courses[campaign]
         if not course.opened or (course.plan_stopped and again.origin == PLAN):
             return
-        self._schedule(campaign, scheduler.Awaited(1, campaign))
+        self._schedule(campaign, scheduling.Awaited(1, campaign))
         if not course.stopping:
             self.out.later.append((after_s, campaign, again))
 
@@ -309,10 +309,10 @@ class Attempts:
             course.due.add((cell, again.attempt))
             self._await(course.name, again, after_s)
 
-    def _schedule(self, campaign: str, event: scheduler.Event) -> None:
+    def _schedule(self, campaign: str, event: scheduling.Event) -> None:
         wanted: dict[str, list[tuple[int, int]]] = {}
         for instruction in self._scheduler.handle(event):
-            if isinstance(instruction, scheduler.Wanted):
+            if isinstance(instruction, scheduling.Wanted):
                 wanted.setdefault(instruction.campaign, []).append((instruction.lane, instruction.count))
             else:
                 self._admit(instruction)
@@ -320,7 +320,7 @@ class Attempts:
         if campaign in self._courses:
             self._check_idle(self._courses[campaign])
 
-    def _admit(self, placed: scheduler.Placed) -> None:
+    def _admit(self, placed: scheduling.Placed) -> None:
         first = self._offered.pop(placed.token)
         if first.order.link is not None:
             self._chains[first.token] = Chain((first, *first.links))
@@ -349,7 +349,7 @@ class Attempts:
             self.out.says.append((course.name, idle))
 
     def _forget(self, campaign: str) -> None:
-        self._schedule(campaign, scheduler.Detached(campaign))
+        self._schedule(campaign, scheduling.Detached(campaign))
         self._courses.pop(campaign, None)
         self.out.over.append(campaign)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Raw
 
-from campaign.engine import policies, protocol, releasing, scheduler
+from campaign.engine import policies, protocol, releasing, scheduling, shares
 from campaign.engine.attempts import error_of
 from campaign.engine.chain import CHAIN
 from campaign.engine.course import Course
@@ -65,9 +65,9 @@ class Core(Takeover):
         """The cooldown of an attempt is over."""
         flight, left = self._flights.get(token), self._resting.pop(token)
         if left is not None:
-            self._schedule(left.campaign, scheduler.Left(left.place, left.holding))
+            self._schedule(left.campaign, scheduling.Left(left.place, left.holding))
         elif flight is not None and flight.exit is not None and flight.exit.cleared:
-            self._schedule(flight.order.campaign, scheduler.Yielded(flight.place))
+            self._schedule(flight.order.campaign, scheduling.Yielded(flight.place))
 
     # --- what the planners say -----------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ class Core(Takeover):
         """Everything that was left is taken over: the first orders are asked for."""
         course = self._courses[message.campaign.id]
         course.begun = True
-        laned = scheduler.Laned(
+        laned = scheduling.Laned(
             message.lanes,
             course.name,
             message.campaign.parallel,
@@ -93,9 +93,9 @@ class Core(Takeover):
         )
         self._schedule(course.name, laned)
         for prefix in course.canceled:
-            self._schedule(course.name, scheduler.Dropped(course.name, prefix))
+            self._schedule(course.name, scheduling.Dropped(course.name, prefix))
         if course.plan_stopped:
-            self._schedule(course.name, scheduler.Stopped(course.name, plan=True))
+            self._schedule(course.name, scheduling.Stopped(course.name, plan=True))
         self._check_idle(course)
 
     def offer(self, campaign: str, message: protocol.Offer) -> None:
@@ -106,7 +106,7 @@ class Core(Takeover):
         if not stopped and not course.cancels(course.labels.get(message.lane, "")):
             self._offered.update((flight.token, flight) for flight in flights)
         tokens = tuple(flight.token for flight in flights)
-        self._schedule(campaign, scheduler.Offered(message.lane, tokens, message.exhausted, campaign))
+        self._schedule(campaign, scheduling.Offered(message.lane, tokens, message.exhausted, campaign))
 
     def repeat(self, campaign: str, message: protocol.Repeat) -> None:
         """The orders of a further attempt arrived, or the plan knows no such run any more."""
@@ -116,7 +116,7 @@ class Core(Takeover):
                 each for each in course.revoked.values() if not each.planned and each.name[:2] == message.run
             ]:
                 self._drop(course, flight)
-            self._schedule(campaign, scheduler.Awaited(-1, campaign))
+            self._schedule(campaign, scheduling.Awaited(-1, campaign))
             return
         flights = [self._flight(raw, message.cause, message.lane) for raw in message.orders]
         for each in flights:
@@ -125,7 +125,7 @@ class Core(Takeover):
                 self._repeated(course, each)
         [flight] = _gathered(flights)
         if [each for each in flights if self._canceled(course, each)]:
-            self._schedule(campaign, scheduler.Awaited(-1, campaign))
+            self._schedule(campaign, scheduling.Awaited(-1, campaign))
             return
         if flight.planned and course.plan_stopped:
             return
@@ -133,7 +133,7 @@ class Core(Takeover):
             course.told_idle = False
             course.beside.setdefault(flight.order.request or "", set()).add(message.lane)
         self._offered[flight.token] = flight
-        self._schedule(campaign, scheduler.Returned(message.lane, flight.token, campaign))
+        self._schedule(campaign, scheduling.Returned(message.lane, flight.token, campaign))
 
     @staticmethod
     def _repeated(course: Course, flight: Flight) -> None:
@@ -159,7 +159,7 @@ class Core(Takeover):
         flights = [self._flight(raw, "request", lane.number) for raw in message.orders]
         if lane.number not in course.labels:
             course.labels[lane.number] = lane.label
-            self._schedule(campaign, scheduler.Joined(lane, campaign))
+            self._schedule(campaign, scheduling.Joined(lane, campaign))
         for flight in flights:
             course.beside.setdefault(flight.order.request or "", set()).add(lane.number)
         unwanted = tuple(each.token for each in flights if course.refuses(each.order))
@@ -169,7 +169,7 @@ class Core(Takeover):
         self._offered.update((each.token, each) for each in wanted)
         course.told_idle = False
         tokens = tuple(each.token for each in wanted)
-        self._schedule(campaign, scheduler.Offered(lane.number, tokens, True, campaign))
+        self._schedule(campaign, scheduling.Offered(lane.number, tokens, True, campaign))
 
     def settled(self, campaign: str, message: protocol.Settled) -> None:
         """What was asked for beside the plan is at its end; what of it has not started will not be."""
@@ -185,7 +185,7 @@ class Core(Takeover):
         lanes = [number for name in requests for number in course.beside.pop(name, ())]
         for number in lanes:
             course.labels.pop(number, None)
-        self._schedule(course.name, scheduler.Parted(tuple(lanes), course.name))
+        self._schedule(course.name, scheduling.Parted(tuple(lanes), course.name))
         for flight in [each for each in self._offered.values() if each.order.request in requests]:
             del self._offered[flight.token]
         for flight in [each for each in course.revoked.values() if each.order.request in requests]:
@@ -215,13 +215,13 @@ class Core(Takeover):
         course = self._courses[campaign]
         self._forget_offers(course, "")
         course.detach()
-        self._schedule(campaign, scheduler.Detached(campaign))
+        self._schedule(campaign, scheduling.Detached(campaign))
 
     def leave(self) -> None:
         """The engine is about to go: take back what has not started, and let supervisors do what they do."""
         for course in self._courses.values():
             course.opened, course.stopping = False, True
-            self._schedule(course.name, scheduler.Stopped(course.name))
+            self._schedule(course.name, scheduling.Stopped(course.name))
         self._revoke_all(self.under_way())
 
     def close(self, campaign: str, message: protocol.Close) -> None:
@@ -242,7 +242,7 @@ class Core(Takeover):
     def pause(self, prefixes: frozenset[tuple[str, str]]) -> None:
         """These, (campaign, prefix) pairs, are paused now, and nothing else: what has not started is taken back."""
         self._paused = prefixes
-        self._schedule("", scheduler.Paused(prefixes))
+        self._schedule("", scheduling.Paused(prefixes))
         hit = [each for each in self._flights.values() if _among(each, prefixes)]
         self._revoke_all(hit)
 
@@ -251,7 +251,7 @@ class Core(Takeover):
         course = self._courses[campaign]
         if not course.aside:
             course.canceled.append(prefix)
-        self._schedule(campaign, scheduler.Dropped(campaign, prefix))  # first, or what is freed goes to one of them
+        self._schedule(campaign, scheduling.Dropped(campaign, prefix))  # first, or what is freed goes to one of them
         self._forget_offers(course, prefix)
         dismissed = course.dismiss(prefix)
         if dismissed:
@@ -270,7 +270,7 @@ class Core(Takeover):
 
     def hold(self, units: Mapping[str, tuple[int, ...]]) -> None:
         """These named slots stay held by attempts of earlier owners until a person releases them."""
-        self._schedule("", scheduler.Held(units))
+        self._schedule("", scheduling.Held(units))
 
     def release(self, found: Held) -> None:
         """A person gives back what an attempt holds; a lost one is at its end by that."""
@@ -278,11 +278,11 @@ class Core(Takeover):
             self.out.changes.append(change)
             if isinstance(change, Ending):
                 self._tell(Flight(found.order, b"", change.cause), change.decision, None)
-        self._schedule("", scheduler.Released(found.units))
+        self._schedule("", scheduling.Released(found.units))
 
     def _forget_offers(self, course: Course, prefix: str) -> None:
         offers = [each for each in self._offered.values() if each.order.campaign == course.name]
-        gone = [each for each in offers if scheduler.matches(each.order.instance, prefix)]
+        gone = [each for each in offers if shares.matches(each.order.instance, prefix)]
         for flight in gone:
             del self._offered[flight.token]
         unwanted = tuple(each.token for each in gone if not each.planned)
@@ -329,7 +329,7 @@ class Core(Takeover):
         flight = self._flights.get(token)
         if flight is None or flight.state is not State.ADMITTED or not flight.heads or not self._revoke(flight.order):
             return  # of a chain the first run has the devices for all
-        self._schedule("", scheduler.Busy(units))
+        self._schedule("", scheduling.Busy(units))
         self.out.commands.append(Halt(flight.order, Stop.CANCEL))
         self._take_back(flight)
         course = self._course(flight)
@@ -341,12 +341,12 @@ class Core(Takeover):
 
     def free(self, units: Mapping[str, tuple[int, ...]]) -> None:
         """These devices are not in use elsewhere any more."""
-        self._schedule("", scheduler.Free(units))
+        self._schedule("", scheduling.Free(units))
 
     def crippled(self) -> None:
         """A place is gone for good; without any, nothing more can be done."""
         self._places -= 1
-        self._schedule("", scheduler.Resized(self._places))
+        self._schedule("", scheduling.Resized(self._places))
         if not self._places:
             for campaign in list(self._courses):
                 self.wind_down(campaign)
@@ -383,4 +383,4 @@ def _gathered(flights: Sequence[Flight]) -> list[Flight]:
 
 def _among(flight: Flight, prefixes: frozenset[tuple[str, str]]) -> bool:
     named = (prefix for campaign, prefix in prefixes if campaign in {"", flight.order.campaign})
-    return any(scheduler.matches(flight.order.instance, prefix) for prefix in named)
+    return any(shares.matches(flight.order.instance, prefix) for prefix in named)

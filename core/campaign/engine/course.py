@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from campaign.engine.flight import Flight
-from campaign.engine.scheduler import matches
+from campaign.engine.shares import matches
 from campaign.records import Decision, Order, Verdict
 
 

@@ -42,36 +42,7 @@ from campaign.engine.scheduling import (
     Wanted,
     Yielded,
 )
-from campaign.engine.shares import Profile, Queue, Share, matches, wanted_slots
-
-__all__ = (
-    "Adopted",
-    "Awaited",
-    "Busy",
-    "Detached",
-    "Dropped",
-    "Event",
-    "Free",
-    "Held",
-    "Instruction",
-    "Joined",
-    "Laned",
-    "Left",
-    "Offered",
-    "Parted",
-    "Paused",
-    "Placed",
-    "Released",
-    "Resized",
-    "Resting",
-    "Returned",
-    "Scheduler",
-    "Stopped",
-    "Wanted",
-    "Yielded",
-    "matches",
-    "wanted_slots",
-)
+from campaign.engine.shares import Profile, Queue, Share, matches
 
 #: Orders kept ready, over all groups.
 WINDOW = 64

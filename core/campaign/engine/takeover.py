@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from campaign.engine import policies, protocol, scheduler
+from campaign.engine import policies, protocol, scheduling
 from campaign.engine.attempts import Attempts, error_of
 from campaign.engine.chain import Chain
 from campaign.engine.findings import Damaged, Exited, Finding, Gone, NeverStarted, Running, Unasked, Unknown
@@ -36,7 +36,7 @@ class Takeover(Attempts):
             if flight.place in placed:  # else what others may have by now would be freed with it
                 granted = {} if placed.pop(flight.place) else flight.order.granted
                 campaign = flight.order.campaign
-                self._schedule(campaign, scheduler.Adopted(flight.place, granted, campaign))
+                self._schedule(campaign, scheduling.Adopted(flight.place, granted, campaign))
         for flight, finding in sorted(flights, key=_number):
             self.found(flight.token, finding)
 
