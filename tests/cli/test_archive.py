@@ -346,7 +346,7 @@ def test_what_the_ledger_says_is_there_is_on_the_disk_by_then(
 
         return at
 
-    monkeypatch.setattr(importing, "sync_file_system", watched(durable.sync_file_system))
+    monkeypatch.setattr(importing, "sync_file_system", watched(importing.sync_file_system))
     monkeypatch.setattr(durable, "sync_directory", watched(durable.sync_directory))
     assert in_process("import", made / "ex.tar").exit_code == 0
     (name,) = os.listdir(tmp_path / ".campaign/runs")

@@ -67,7 +67,7 @@ def test_a_spec_with_mistakes_is_left_alone_and_the_others_are_written(spec: Pat
 
 
 def test_a_file_that_cannot_be_put_in_its_place_is_said_and_left_alone(spec: Path, in_process) -> None:
-    spec.with_name(f".a.camp.{os.getpid()}.tmp").mkdir()  # where the new text would go first
+    spec.with_name(f".a.camp.{os.getpid()}.draft").mkdir()  # where the new text would go first
     done = in_process("fmt", "a.camp")
     assert done.exit_code == 3
     assert "error[CAMP571]: a.camp cannot be written" in done.stderr

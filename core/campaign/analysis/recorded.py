@@ -19,7 +19,7 @@ from campaign.analysis.ruled import quarantined_in, rule_book
 from campaign.analysis.smallest import in_runs
 from campaign.analysis.summarize import summarize
 from campaign.diagnostics import CampaignError
-from campaign.failpoints import reach
+from campaign.durable import written
 from campaign.judge.view import run_view
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import DONE, AttemptRecord, CampaignRow
@@ -149,25 +149,14 @@ def analysis_of(ledger: LedgerReader, campaign: CampaignRow, now: str, rules: Se
 
 def write_report(wanted: Wanted, results: Results, path: str) -> None:
     """Write a report to ``path``, whole or not at all; raises OSError and CampaignError."""
-    draft = f"{path}.{os.getpid()}.new"
     home = os.path.realpath(os.path.dirname(path) or ".") == os.path.realpath(results.folder)
     results = replace(results, target=Target(file=os.path.basename(path), beside=home))
-    try:
-        with open(draft, "wb") as file:
+    with written(path) as file:
 
-            def write(piece: bytes) -> None:
-                file.write(piece)
+        def write(piece: bytes) -> None:
+            file.write(piece)
 
-            rendered(wanted, results, write)
-            file.flush()
-            reach("report.write.before")
-            os.fsync(file.fileno())
-        reach("report.write.synced")
-        os.replace(draft, path)
-        reach("report.write.after")
-    finally:
-        if os.path.lexists(draft):
-            os.unlink(draft)
+        rendered(wanted, results, write)
 
 
 def rendered(wanted: Wanted, results: Results, write: Callable[[bytes], None]) -> None:

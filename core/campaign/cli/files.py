@@ -7,7 +7,7 @@ import stat
 import sys
 
 from campaign.diagnostics import Diagnostic, ExitStatus
-from campaign.failpoints import reach
+from campaign.durable import written
 from campaign.readable import read_bounded
 
 #: How a user names standard input, and what diagnostics call it.
@@ -35,21 +35,9 @@ def replace_file(path: str, data: bytes) -> None:
     """Write a file whole or not at all, its mode kept and a symbolic link followed; raises OSError."""
     target = os.path.realpath(path)
     mode = stat.S_IMODE(os.stat(target).st_mode)
-    temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)[:100]}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            reach("command.write.before")
-            os.fsync(file.fileno())
-        reach("command.write.synced")
-        os.replace(temporary, target)
-        reach("command.write.after")
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with written(target, 0o600) as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(data)
 
 
 def unwritable(path: str, error: OSError) -> Diagnostic:

@@ -14,10 +14,9 @@ import msgspec
 
 from campaign import __version__
 from campaign.diagnostics import CampaignError
-from campaign.durable import move
+from campaign.durable import written
 from campaign.engine import archive
 from campaign.engine.archive import ArchivedAttempt, ArchivedCampaign, ArchivedJudgement, LeftOut, Manifest, Member
-from campaign.failpoints import reach
 from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import OPEN, AttemptRecord, CampaignRow
 from campaign.plan import snapshot as snapshots
@@ -37,22 +36,11 @@ def export(ledger: LedgerReader, row: CampaignRow, path: str, now: str) -> Manif
     if not row.finished or any(ledger.unfinished(row.id)) or any(ledger.requests(row.id, state=OPEN)):
         hint = "campaign wait waits for its end; campaign release gives up what is lost"
         raise archive.not_exported(row.id, "it is not at its end", hint)
-    part = f"{path}.{os.getpid()}.part"
-    try:
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=os.path.dirname(path) or ".") as folder:
-            found = [*_records(ledger, row, folder), *_evidence(row.run_root)]
-            manifest = _manifest(row.id, found, now)
-            with open(part, "xb") as file:
-                _write(file, manifest, {name: where for name, where in found if where is not None}, row.id)
-                file.flush()
-                reach("export.sync.before")
-                os.fsync(file.fileno())
-                reach("export.synced")
-        move(part, path)
-        reach("export.after")
-    finally:
-        if os.path.lexists(part):
-            os.unlink(part)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=os.path.dirname(path) or ".") as folder:
+        found = [*_records(ledger, row, folder), *_evidence(row.run_root)]
+        manifest = _manifest(row.id, found, now)
+        with written(path) as file:
+            _write(file, manifest, {name: where for name, where in found if where is not None}, row.id)
     return manifest
 
 

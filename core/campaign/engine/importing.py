@@ -8,6 +8,7 @@ taken the campaign in, so that whatever is interrupted leaves either all of it o
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from campaign.diagnostics import CampaignError
-from campaign.durable import move, sync_directory, sync_file_system
+from campaign.durable import move, sync_directory
 from campaign.engine import archive, wire
 from campaign.engine.archive import ArchivedAttempt, ArchivedCampaign, Manifest, Member, refused, relative
 from campaign.engine.asking import ask
@@ -248,6 +249,20 @@ class Import:
             return False
         with LedgerReader(self._place.ledger) as ledger:
             return ledger.campaign(campaign) is not None
+
+
+def sync_file_system(path: str) -> None:
+    """Make everything durable that was written to the file system of ``path``: one call, however many files there are.
+
+    See syncfs(2); Linux tells of what could not be written since 5.8.  Raises OSError.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(handle)
 
 
 class _Schema(Struct):

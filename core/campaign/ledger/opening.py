@@ -13,7 +13,7 @@ from functools import cache
 from urllib.parse import quote
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
-from campaign.durable import sync_directory
+from campaign.durable import move
 from campaign.failpoints import reach
 from campaign.ledger.rows import STATES, VERDICTS
 from campaign.ledger.schema import APPLICATION_ID, MIGRATIONS, SCHEMA
@@ -343,7 +343,5 @@ def _create(path: str) -> None:
         finally:
             connection.close()
         reach("ledger.create.before")
-        os.rename(draft, path)
-        reach("ledger.create.renamed")
-        sync_directory(os.path.dirname(path))
+        move(draft, path)
         reach("ledger.create.after")
