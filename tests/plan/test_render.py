@@ -330,3 +330,4 @@ def test_the_output_is_searched_for_what_oracles_and_watches_look_for() -> None:
     """
     (order,) = orders(TOOL + text)
     assert order.patterns == (pattern_order("contains", "panic"), pattern_order("matches", "^up", "up|down"))
+    assert order.watches[0].searches == (order.patterns[1].id,)

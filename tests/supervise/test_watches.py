@@ -107,6 +107,31 @@ def test_all_of_the_output_so_far_is_watched(desk: Desk) -> None:
     assert '"panic" is in the output, in what was not kept of it' in decide(order, exit).reason
 
 
+@pytest.mark.parametrize("script", ["echo panic", FLOOD + "echo panic; " + FLOOD + FLOOD, "echo up; echo down"])
+def test_what_is_printed_after_its_last_sample_is_seen(desk: Desk, script: str) -> None:
+    """It would come but once an hour."""
+    panic, down = pattern_order("contains", "panic"), pattern_order("contains", "down", "up|down")
+    watches = (
+        WatchOrder(
+            "panic", "text.contains", 3600.0, 20.0, settings={"text": "panic", "absent": True}, searches=(panic.id,)
+        ),
+        WatchOrder(
+            "down",
+            "text.contains",
+            3600.0,
+            20.0,
+            settings={"text": "down", "among": "up|down", "absent": True},
+            searches=(down.id,),
+        ),
+        good(every_s=3600.0),
+    )
+    order, exit = watched(desk, script, *watches, patterns=(panic, down))
+    wrong = 1 if "down" in script else 0
+    assert oks(exit.watches[wrong]) == [True, False]
+    assert [seen.samples for number, seen in enumerate(exit.watches) if number != wrong] == [1, 1]
+    assert decide(order, exit).verdict is Verdict.FAIL
+
+
 def test_what_is_not_on_disk_is_not_taken_for_absent(desk: Desk) -> None:
     order, exit = watched(desk, FLOOD + "looked; looked; looked; looked; looked", calm(), log(text="x", absent=True))
     assert oks(exit.watches[1])[-1] is None

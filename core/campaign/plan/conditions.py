@@ -115,6 +115,7 @@ def render_watch(recipe: Recipe, run: Evaluation) -> WatchOrder:
         faults=None if named is None else tuple(text for text, _ in labels_of(named) if text is not None),
         required=run.flag(recipe, "required", True),
         advisory=run.flag(recipe, "advisory", False),
+        searches=tuple(each.id for each in looked_for(recipe, run)),
     )
 
 

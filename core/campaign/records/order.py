@@ -209,7 +209,8 @@ class WatchOrder(Struct, frozen=True, omit_defaults=True):
     """An oracle that is asked every ``every_s`` seconds from before the first step until the last one has ended.
 
     ``faults`` are the labels of those that it judges, missing where it judges all; ``timeout_s`` is how long a sample
-    may take before it counts as not ok.  ``required`` and ``advisory`` as of an ``OracleOrder``.
+    may take before it counts as not ok.  ``required`` and ``advisory`` as of an ``OracleOrder``.  ``searches`` are the
+    ids of the patterns that its oracle looks for in the output.
     """
 
     label: str
@@ -220,6 +221,7 @@ class WatchOrder(Struct, frozen=True, omit_defaults=True):
     faults: tuple[str, ...] | None = None
     required: bool = True
     advisory: bool = False
+    searches: tuple[str, ...] = ()
 
     def judges(self, fault: str) -> bool:
         """Whether it says when this fault was detected, and when recovered."""

@@ -100,6 +100,7 @@ class Attempt:
         self._tree_empty: bool | None = None
         self._unholding = False
         self._awaiting = False  # the steps are over, and a recovery is awaited
+        self._looking = False  # the steps are over, and watches look once more
         self._desperate = False  # something failed while it was ending
         self._stopped: Stop | None = None
         self._breached = False  # a guard objected
@@ -151,7 +152,9 @@ class Attempt:
     def stop(self, reason: Stop, grace_s: float) -> None:
         """End it early; once it is ending, only shorten the grace; while it is judged, ask no more oracles."""
         if self._phase in _UNDER_WAY:
-            waited_enough = self._awaiting and reason is Stop.TIMEOUT  # its steps had the time that they needed
+            waited_enough = (
+                self._awaiting or self._looking
+            ) and reason is Stop.TIMEOUT  # its steps had the time that they needed
             self._end(None if waited_enough else reason, grace_s)
         elif self._phase is Phase.ENDING and self._stopper is not None:
             self._stopper.hurry(grace_s)
@@ -287,10 +290,19 @@ class Attempt:
         """The natural end; what the last step left behind may write on for a moment, if it holds the output."""
         last = self._steps.current if self._steps else None
         if last is None or last.stream.ended or self._station.children.none:
-            self._end(None, GRACE_S)
+            self._look_again()
             return
-        timer = self._later(LINGER_S, lambda: self._end(None, GRACE_S))
-        last.stream.on_end = lambda: None if timer.callback is None else self._end(None, GRACE_S)
+        timer = self._later(LINGER_S, self._look_again)
+        last.stream.on_end = lambda: None if timer.callback is None else self._look_again()
+
+    def _look_again(self) -> None:
+        """Watches see all that was printed of what they look for, the last words too; then it ends."""
+        if self._watches is None or self._scene is None:
+            self._end(None, GRACE_S)
+        elif self._phase is Phase.STEPPING and not self._looking:
+            self._looking = True
+            self._scene.recording.drain()
+            self._watches.look_again(lambda: self._end(None, GRACE_S))
 
     def _fail(self, why: str) -> None:
         """Something of the run's own could not be started, unless a guard keeps it from that."""

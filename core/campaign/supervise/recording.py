@@ -100,6 +100,11 @@ class Recording:
         """The ids of the patterns that were found."""
         return tuple(self._patterns.found)
 
+    def drain(self) -> None:
+        """Read what is there now."""
+        for stream in self._streams:
+            stream.drain()
+
     def finish(self) -> None:
         """Read what is left, close everything, and write the tails."""
         for stream in self._streams:

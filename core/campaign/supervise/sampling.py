@@ -54,6 +54,12 @@ class Sampler:
         self._plugins = plugins
         self._load()
 
+    def hurry(self) -> None:
+        """Ask now what is due later; what is being asked is waited for."""
+        if self._timer is not None and not self.over:
+            self._timer.cancel()
+            self._ask()
+
     def end(self) -> None:
         """Ask no more; what is being asked is not heard any more.  Harmless when repeated."""
         if not self.over:
@@ -78,6 +84,7 @@ class Sampler:
             self._next(self._due)
 
     def _ask(self) -> None:
+        self._timer = None
         if self.over:
             return
         if self._patient and self._host.pid is None:

@@ -42,6 +42,9 @@ class WatchRun:
         self._loop: Loop = station.loop
         self._epoch, self._changed = epoch, changed
         self._silence: Timer | None = None
+        self._asked_of: list[bool | None] = []
+        self._seen: list[bool | None] = []
+        self.heard: Callable[[], None] | None = None
         self.timeline = Timeline()
         self.error: str | None = None
         self.skipped: str | None = None
@@ -59,6 +62,14 @@ class WatchRun:
     def looked(self) -> bool:
         """Whether it has looked once, or will not."""
         return bool(self.timeline.samples) or self.error is not None or self.skipped is not None
+
+    @property
+    def behind(self) -> bool:
+        """Whether something was printed that its oracle looks for, or another last word, since it last answered."""
+        return not self.sampler.over and self._found(self._evidence()) != self._seen
+
+    def _found(self, evidence: Evidence) -> list[bool | None]:
+        return [evidence.searched.get(each) for each in self.order.searches]
 
     def end(self) -> None:
         """Ask no more."""
@@ -86,7 +97,9 @@ class WatchRun:
         self._silence = self._loop.call_later(self.order.timeout_s, self._silent)
         required = self.order.required or bool(self.timeline.samples)  # whether it is there is asked once
         settings = fill_json(self.order.settings, self._late)  # a served tool that was started anew may export others
-        return Ask(number, self.order.oracle, settings, required, self._evidence())
+        evidence = self._evidence()
+        self._asked_of = self._found(evidence)
+        return Ask(number, self.order.oracle, settings, required, evidence)
 
     def _silent(self) -> None:
         self._add(False, f"no answer within {self.order.timeout_s:g} s")
@@ -96,6 +109,12 @@ class WatchRun:
             self._silence.cancel()
 
     def _heard(self, reply: Reply) -> None:
+        self._seen = self._asked_of
+        self._take(reply)
+        if self.heard is not None:
+            self._loop.call_later(0.0, self.heard)  # once the next sample is due, which may then be hurried
+
+    def _take(self, reply: Reply) -> None:
         self._answered()
         match reply:
             case Answered(judgement=judgement):
@@ -159,6 +178,16 @@ class Watches:
             self._runs.append(run)
             run.sampler.start(self._order.plugins)
         self._changed()
+
+    def look_again(self, done: Callable[[], None]) -> None:
+        """Ask those once more that have not seen all that was printed of what they look for, then call ``done``."""
+        behind = [run for run in self._runs if run.behind]
+        for run in self._runs:
+            run.heard = (lambda: self.look_again(done)) if run in behind else None
+            if run in behind:
+                run.sampler.hurry()
+        if not behind:
+            done()
 
     def end(self) -> None:
         """Ask no more; what they saw stays."""
