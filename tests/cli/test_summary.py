@@ -77,3 +77,12 @@ def test_how_long_ago(seconds: float, text: str) -> None:
 def test_a_table_shows_numbers_as_they_are_and_no_escape_sequence() -> None:
     text = table(["a", "b"], [["1e5", "\x1b[31m"], [None, 7]], numbers=("b",))
     assert [line.split() for line in text.splitlines()[2:]] == [["1e5", "\\u{1b}[31m"], ["7"]]
+
+
+def test_wait_ends_with_what_the_campaign_came_to(in_process: Any, recorded: Any) -> None:
+    row = recorded([("a", 1, ["fail: torn"]), ("b", 1, ["pass"])])
+    told = in_process("wait")
+    assert told.exit_code == 1
+    assert "torn" in told.stdout
+    assert f"evidence: {row.run_root}" in told.stdout
+    assert '"schema": "campaign.summary/1"' in in_process("wait", row.id, "--format", "json").stdout
