@@ -60,6 +60,7 @@ class Stage:
         self.ledger = Ledger(path)
         self.path = path
         self.claimed: set[str] = set()
+        self.revoked: set[str] = set()
         self.core = Core(places, lambda: AT, self._revoke)
         self.begun: list[Order] = []
         self.asked: list[Order] = []
@@ -81,10 +82,9 @@ class Stage:
         self.settle()
 
     def _revoke(self, order: Order) -> bool:
-        if order.token in self.claimed:
-            return False
-        self.claimed.add(order.token)
-        return True
+        if order.token not in self.claimed:
+            self.revoked.add(order.token)
+        return order.token in self.revoked
 
     def settle(self) -> None:
         out, self.core.out = self.core.out, Outbox()

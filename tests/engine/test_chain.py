@@ -151,14 +151,31 @@ def test_an_interrupted_chain_is_gone_on_with_as_a_whole(ledger_path: str) -> No
     assert [each[3:] for each in rows(ledger_path)] == [("pass", None), ("canceled", "verb"), ("skipped", "verb")]
 
 
-def test_cancel_ends_what_runs_and_drops_the_rest(ledger_path: str) -> None:
+def test_cancel_ends_what_runs_and_drops_the_rest_once_nothing_serves_it(ledger_path: str) -> None:
     stage = opened(ledger_path, *make_chain())
     stage.start(stage.begun[0])
     stage.core.cancel(stage.campaign, "")
     stage.settle()
-    assert [order.key for order in stage.halted] == ["c0#0"]
+    assert [order.key for order in stage.halted] == ["c0#0", "c0#1", "c0#2"]
     stage.end(stage.begun[0], stopped=Stop.CANCEL)
+    assert stage.core.slots == {"gpu": (0, 1)}
+    for order in stage.begun[1:]:
+        stage.core.refused(order.token, "given back before it was started")
+        stage.settle()
     assert stage.verdicts == ["canceled"] * 3
+    assert stage.core.slots == {"gpu": (1, 1)}
+
+
+def test_a_chain_that_broke_rests_before_its_slots_are_free(ledger_path: str) -> None:
+    stage = opened(ledger_path, *make_chain(cooldown_s=5.0))
+    first, *others = stage.begun
+    carry_out(stage, first, stopped=Stop.SERVICE)
+    for order in others:
+        stage.core.refused(order.token, "an earlier run of its chain did not come to its end")
+        stage.settle()
+    assert stage.core.slots == {"gpu": (0, 1)}
+    stage.core.rested(others[-1].token)
+    stage.settle()
     assert stage.core.slots == {"gpu": (1, 1)}
 
 

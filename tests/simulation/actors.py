@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from campaign.engine import protocol, replay, wire
 from campaign.engine.machine import Surroundings
+from campaign.engine.planner import linked
 from campaign.engine.prepare import is_aside
 from campaign.engine.queue import Daemon
 from campaign.engine.service import _Client
@@ -30,6 +31,7 @@ from campaign.records import (
     Order,
     ProcessExit,
     RetryOrder,
+    ServiceOrder,
     StepExit,
     StepOrder,
     Stop,
@@ -102,7 +104,8 @@ class Supervisor(Process):
         self.claim: claim.Claim | None = None
         self.order: Order | None = None
         self.phase = "idle"
-        self.leaving = False
+        self.leaving = self.goes_on = False
+        self.chain: Chain | None = None
         truth.pids[self.me.pid] = self
 
     def attach(self, sock: Sock) -> None:
@@ -110,9 +113,10 @@ class Supervisor(Process):
         listen(sock, self._heard, lambda: self._leave("the engine is gone"))
 
     def died(self) -> None:
-        if self.claim is not None:
-            self.claim.release()
-            self.claim = None
+        held = [self.claim, self.chain.claim if self.chain else None]
+        self.claim = self.chain = None
+        for each in {id(each): each for each in held if each is not None}.values():
+            each.release()
 
     def signalled(self, number: signal.Signals) -> None:
         """What the kernel delivers."""
@@ -125,6 +129,8 @@ class Supervisor(Process):
             self.world.later(0.0, self, self._terminate)
 
     def _terminate(self) -> None:
+        if self.chain is not None:
+            self.chain.stop()
         self._leave("the supervisor was terminated")
         self._stop(Stop.INTERRUPT)
 
@@ -146,8 +152,8 @@ class Supervisor(Process):
             self._stop(halt.reason)
             return
         for each in [each for each in self.waiting if each.order.token == halt.token]:
-            self.waiting.remove(each)
-            say(self.sock, Refused(halt.token, "given back before it was started"))
+            self._refuse(each, "given back before it was started")
+        self._next()
 
     def _clear(self, message: Clear) -> None:
         failed = []
@@ -160,15 +166,36 @@ class Supervisor(Process):
 
     def _leave(self, why: str) -> None:
         self.leaving = True
-        while self.waiting:
-            say(self.sock, Refused(self.waiting.popleft().order.token, why))
+        self._refuse_all([each for each in self.waiting if self.chain is None or not self.chain.is_of(each)], why)
         self._next()
+
+    def _refuse(self, message: Start | Judge, why: str) -> None:
+        if self.chain is not None and self.chain.is_of(message):
+            self.chain.stop()
+        else:
+            head = _head(message.order)
+            self._refuse_all(
+                [each for each in self.waiting if each is message or (head and _head(each.order) == head)], why
+            )
+
+    def _refuse_all(self, messages: list[Start | Judge], why: str) -> None:
+        for each in messages:
+            self.waiting.remove(each)
+            say(self.sock, Refused(each.order.token, why))
 
     def _next(self) -> None:
         if self.phase != "idle":
             return
-        if self.waiting:
-            message = self.waiting.popleft()
+        if self.chain is not None:
+            self._look_at_chain(self.chain)
+        chain = self.chain
+        message = next((each for each in self.waiting if chain is None or chain.admits(each)), None)
+        if message is not None:
+            if chain is None and isinstance(message, Start) and message.order.link and message.order.link.number > 1:
+                self._refuse(message, "its chain is over")
+                self._next()
+                return
+            self.waiting.remove(message)
             reason = refusal(message.order, self.workspace)
             assert reason is None, reason
             self.order = message.order
@@ -177,11 +204,32 @@ class Supervisor(Process):
             else:
                 self.attempt = self.truth.attempts[message.order.token]
                 self._judge(message.exit)
-        elif self.leaving:
+        elif self.leaving and chain is None:
             self.kill()
 
+    def _look_at_chain(self, chain: Chain) -> None:
+        """Between two links: whether one is to follow, else what serves them is ended, and then that is told."""
+        if chain.served and chain.begun and chain.head not in self.truth.serving:
+            chain.stop()
+            self.truth.cut.add(chain.head)
+        if self.leaving and not any(chain.is_of(each) for each in self.waiting):
+            chain.stop()
+        if chain.stopped and not chain.ending:
+            chain.ending = True
+            self.world.later(self.world.random.choice((0.0, 0.01, 1.0)), self, lambda: self._chain_over(chain))
+
+    def _chain_over(self, chain: Chain) -> None:
+        self.truth.unserve(chain.head)
+        self.chain = None
+        if chain.claim is not None:
+            chain.claim.release()
+        self._refuse_all([each for each in self.waiting if chain.is_of(each)], "an earlier link broke")
+        self._next()
+
     def _begin(self, order: Order) -> None:
-        self.phase = "claimed"
+        self.phase, self.goes_on = "claimed", False
+        if order.link is not None and self.chain is None:
+            self.chain = Chain(order.link.head, served=bool(order.services))
         unwanted = self.truth.unwanted(order)  # before the claim, for the answer may come while it is being made
         try:
             self.claim = claim.take(order, self.me)
@@ -191,7 +239,9 @@ class Supervisor(Process):
             return
         except OSError as error:
             self.attempt = self.truth.claimed(order, self)
-            self.attempt.stop = None
+            self.attempt.stop, self.attempt.unset = None, True
+            if self.chain is not None:
+                self.truth.unserve(self.chain.head)
             self._record(order, setup_error=f"the run could not be set up: {error.strerror}")
             return
         if unwanted is not None:
@@ -207,6 +257,8 @@ class Supervisor(Process):
         assert attempt is not None
         assert self.claim is not None
         self.phase = "running"
+        if self.chain is not None and not self._served(order, attempt):
+            return
         if attempt.fault:
             with suppress(OSError), _folder(self.claim.undo_folder()) as fd:
                 undo.write(fd, undo.UndoEntry(label="f", fault="process.kill", undo={}))
@@ -214,6 +266,30 @@ class Supervisor(Process):
         self.world.later(tool.seconds, self, lambda: self._ended(attempt))
         if tool.deadly:
             self.world.later(tool.seconds / 2, None, self.kill)
+        if self.chain is not None and self.chain.served and self.world.random.random() < 0.05:
+            self.world.later(tool.seconds / 2, self, lambda: self._service_lost(attempt))
+
+    def _served(self, order: Order, attempt: Attempt) -> bool:
+        """Start what serves a chain, or find it there; whether its link can be started."""
+        chain = self.chain
+        assert chain is not None
+        if chain.served and not chain.begun:
+            self.truth.serve(order)
+        chain.begun = True
+        if self.world.random.random() < 0.04:
+            attempt.unset = True
+            self.phase = "ending"
+            self.world.later(0.001, self, lambda: self._end(attempt))
+        elif chain.served and chain.head not in self.truth.serving:
+            self._service_lost(attempt)
+        else:
+            return True
+        return False
+
+    def _service_lost(self, attempt: Attempt) -> None:
+        if self.attempt is attempt and self.phase == "running" and self.chain is not None:
+            self.truth.unserve(self.chain.head)
+            self._stop(Stop.SERVICE)
 
     def _ended(self, attempt: Attempt) -> None:
         """Its natural end, or its time is over."""
@@ -230,16 +306,24 @@ class Supervisor(Process):
             self.phase = "ending"
             self.world.later(self.world.random.choice((0.001, 0.5)), self, lambda: self._end(attempt))
         elif self.phase == "judging":
-            attempt.hushed = True
+            attempt.hushed, attempt.broke, self.goes_on = True, True, False
 
     def _end(self, attempt: Attempt) -> None:
         assert self.order is not None
         self.phase = "ending"
         self.truth.ended(attempt)
+        if self.chain is not None:
+            served = not self.chain.served or self.chain.head in self.truth.serving
+            breaks = self._exit(self.order, attempt, "no" if attempt.unset else None).breaks
+            self.goes_on = (
+                served and not breaks and not (self.order.link is None or self.order.link.number == self.order.link.of)
+            )
+            if not self.goes_on:
+                self.truth.unserve(self.chain.head)
         if attempt.fault and self.claim is not None:
             with suppress(OSError), _folder(self.claim.undo_folder()) as fd:
                 os.unlink("f.json", dir_fd=fd)
-        self._record(self.order)
+        self._record(self.order, "it could not be set up" if attempt.unset else None)
 
     def _record(self, order: Order, setup_error: str | None = None) -> None:
         attempt = self.attempt
@@ -249,10 +333,11 @@ class Supervisor(Process):
             if self.claim is not None:
                 self.claim.write_exit(record)
         except OSError as error:
-            attempt.untold = True
+            attempt.untold, self.goes_on = True, False
             record = msgspec.structs.replace(record, internal_error=f"the exit record could not be written: {error}")
         finally:  # also where it was killed after the deed
             attempt.durable = os.path.exists(f"{order.directories.private}/exit.json")
+            attempt.broke = not self.goes_on
         say(self.sock, Exited(order.token, record))
         if order.oracles:
             self._judge(record)
@@ -293,11 +378,56 @@ class Supervisor(Process):
         self.world.later(self.world.random.choice((0.01, 0.3)), self, answer)
 
     def _over(self) -> None:
-        if self.claim is not None:
-            self.claim.release()
-            self.claim = None
-        self.attempt, self.order, self.phase = None, None, "idle"
+        chain, claim = self.chain, self.claim
+        if chain is not None and self.goes_on and chain.claim is None:
+            chain.claim = claim
+        if claim is not None and (chain is None or chain.claim is not claim):
+            claim.release()
+        if self.attempt is not None:
+            self.attempt.over = True
+        if chain is not None:
+            self._between(chain)
+        self.claim, self.attempt, self.order, self.phase = None, None, None, "idle"
         self._next()
+
+    def _between(self, chain: Chain) -> None:
+        if not self.goes_on:
+            chain.stop()
+            return
+        dice = self.world.random
+        if chain.served and dice.random() < 0.03:
+            self.truth.unserve(chain.head)
+        pause = dice.choice((0.0, 0.0, 0.5))
+        if pause:
+            chain.rests = True
+
+            def rested() -> None:
+                chain.rests = False
+                self._next()
+
+            self.world.later(pause, self, rested)
+
+
+class Chain:
+    """What a supervisor knows of a chain under way."""
+
+    def __init__(self, head: str, *, served: bool) -> None:
+        self.head, self.served = head, served
+        self.begun = self.stopped = self.ending = self.rests = False
+        self.claim: claim.Claim | None = None
+
+    def is_of(self, message: Start | Judge) -> bool:
+        return _head(message.order) == self.head
+
+    def admits(self, message: Start | Judge) -> bool:
+        return self.is_of(message) and not (self.stopped or self.ending or self.rests)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def _head(order: Order) -> str | None:
+    return None if order.link is None else order.link.head
 
 
 class _folder:
@@ -371,7 +501,7 @@ class SimulatedMachine:
         return True
 
     def end_trees(self, orders: Any) -> set[str]:
-        return {order.token for order in orders if self._truth.end_tree(order.token)}
+        return {order.token for order in orders if self._truth.end_tree(order)}
 
 
 # --- planners ---------------------------------------------------------------------------------------------------
@@ -461,21 +591,26 @@ class Planner(Process):
                 self.side.finished(record.order, record.exit, record.oracles, record.decision)
 
     def _offer(self, lane: int, count: int) -> None:
-        total = self.plan.lanes[lane][1]
-        orders: list[Raw] = []
-        while len(orders) < count and self.next.get(lane, 0) < total:
-            number = self.next[lane] = self.next.get(lane, 0) + 1
+        firsts, orders = self.plan.firsts(lane), list[Raw]()
+        while len(orders) < count and self.next.get(lane, 0) < len(firsts):
+            number = firsts[self.next.get(lane, 0)]
+            self.next[lane] = self.next.get(lane, 0) + 1
             if self.plan.key(lane, number) not in self.known:
-                orders.append(self._order(lane, number, 1))
+                orders += self._orders(lane, number, 1)
         say(self.sock, protocol.Offer(lane, tuple(orders), len(orders) < count))
 
     def _repeat(self, again: protocol.Again) -> None:
         lane, number = self.plan.find(again.key)
-        order = self._order(lane, number, again.attempt)
-        say(self.sock, protocol.Repeat(lane, again.cause, (order,), again.parent))
+        orders = self._orders(lane, number, again.attempt)
+        say(self.sock, protocol.Repeat(lane, again.cause, orders, again.parent))
 
-    def _order(self, lane: int, number: int, attempt: int) -> Raw:
-        return Raw(_encode(make_order(self.plan, lane, number, attempt, self.epoch, self.truth, self.workspace)))
+    def _orders(self, lane: int, number: int, attempt: int) -> tuple[Raw, ...]:
+        """That of one run, or those of its chain."""
+        epoch, truth, workspace = self.epoch, self.truth, self.workspace
+        numbers = self.plan.together(lane, number)
+        made = linked([make_order(self.plan, lane, each, attempt, epoch, truth, workspace) for each in numbers])
+        truth.heads |= {each.token: (each.link.head, each.link.of) for each in made if each.link is not None}
+        return tuple(Raw(_encode(each)) for each in made)
 
 
 #: The most attempts that ``hunt`` wants.
@@ -513,6 +648,8 @@ def make_order(
     made, _ = plan.lanes[lane]
     token = f"{epoch:06x}-{truth.count('token'):08x}"
     public = f"{plan.row.run_root}/{made.label}/seed-{number}/attempt-{attempt}"
+    links = plan.chains.get(lane)
+    chain = f"{plan.row.run_root}/{plan.cell(lane, number)}/chain-{attempt}" if links else None
     order = Order(
         token=token,
         epoch=epoch,
@@ -522,11 +659,14 @@ def make_order(
         id=f"{plan.row.id}-{lane}-{number}",
         attempt=attempt,
         instance=made.label,
-        cell=made.label,
+        cell=plan.cell(lane, number),
         seed=number,
         needs=dict(made.needs),
         prefers=dict(made.prefers),
-        directories=Directories(public=public, private=f"{workspace.attempts}/{token}", work=f"{public}/work"),
+        directories=Directories(
+            public=public, private=f"{workspace.attempts}/{token}", work=f"{public}/work", chain=chain
+        ),
+        services=(ServiceOrder(label="srv", tool="srv", argv=("srv",)),) if links and links.served else (),
         timeout_s=20.0,
         retry=RetryOrder(attempts=plan.attempts, first_s=0.5, last_s=2.0) if plan.attempts > 1 else None,
         steps=(StepOrder(label="s", tool="t", argv=("t",)),),

@@ -22,7 +22,7 @@ from campaign.ledger.store import Ledger
 
 from .actors import MOST_CANDIDATES, Host, Person, Supervisor
 from .model import Model
-from .truth import MOST_REQUEUES, Attempt, Plan, Truth
+from .truth import MOST_REQUEUES, Attempt, Links, Plan, Truth
 from .world import World, Wrong
 
 #: For how long things go wrong, and then how long everything may take to come to its end, in virtual seconds.
@@ -112,7 +112,7 @@ class Drama:
 
     def _plan(self, number: int, slots: dict[str, int]) -> Plan:
         dice = self.world.random
-        lanes = []
+        lanes, chains = [], self._chains(number)
         for lane in range(dice.choice((1, 1, 2, 3))):
             group = dice.choice(("a", "a", "b"))
             needs = {"gpu": 1} if "gpu" in slots and dice.random() < 0.3 else {}
@@ -124,6 +124,7 @@ class Drama:
                 needs=needs,
                 prefers=prefers,
                 priority=dice.choice((0, 0, 5)),
+                chained=lane in chains,
             )
             lanes.append((made, dice.choice((1, 2, 3, 5))))
         name = f"c{number}"
@@ -147,8 +148,16 @@ class Drama:
             stop_on_fail=dice.random() < 0.1,
             attempts=dice.choice((1, 1, 2, 3)),
             judged=judged,
-            poison=f"{lanes[0][0].label}#1" if dice.random() < 0.1 else None,
+            poison=dice.random() < 0.1,
+            chains=chains,
         )
+
+    def _chains(self, number: int) -> dict[int, Links]:
+        """Which lanes of a campaign are chains, in some of the seeds."""
+        dice = random.Random(f"{self.world.seed} chains {number}")  # so that the other seeds stay what they are
+        if self.world.seed % 3 != 1:
+            return {}
+        return {lane: Links(dice.choice((2, 3, 5)), dice.random() < 0.6) for lane in range(3) if dice.random() < 0.7}
 
     # --- the play -------------------------------------------------------------------------------------------------
 
@@ -259,6 +268,14 @@ class Drama:
         if not os.path.lexists(private):
             return "dead" if rebooted else "lost"
         claim = f"{private}/claim"
+        head = truth.heads.get(token, (token, 0))[0]
+        if (
+            state == "admitted"
+            and not rebooted
+            and token in truth.heads
+            and lock_held(f"{self.workspace.attempts}/{head}")
+        ):
+            return "alive"
         if state == "admitted" and (os.path.islink(claim) or (not os.path.lexists(claim) and not rebooted)):
             return "no claim"
         if lock_held(private):  # perhaps a moment before its claim
@@ -295,16 +312,18 @@ class Drama:
     ) -> bool:
         if found in {"dead", "uncleared", "damaged"} and token in self.truth.stubborn:
             found = "lost"
+        link = self.truth.heads.get(token, (token, 0))[0] != token
         if found == "record":
             return now[0] in {"judging", "done"}
         if found == "no claim":
-            return now[0] == "queued" or now[:2] == ("done", "canceled")
+            return now[0] == "queued" or now[:2] == ("done", "canceled") or (link and now[:2] == ("done", "skipped"))
         if found in {"alive", "uncleared"}:
             return now[0] == state
         if found == "damaged":
             return now[:2] == ("done", "error")
         if found == "lost":
-            return now[0] == "lost" or (state == "judging" and now[:2] == ("done", "error"))
+            taken_back = link and now[0] == "queued"  # with the first one of its chain, which proves that it never ran
+            return now[0] == "lost" or taken_back or (state == "judging" and now[:2] == ("done", "error"))
         if state == "judging":
             return now[:2] == ("done", "error")
         campaign, origin, key = run
@@ -473,15 +492,17 @@ class Drama:
     def _maybe(self, name: str) -> bool:
         """Whether some of it may have been canceled before it was admitted."""
         ((campaign, instance),) = self._rows("SELECT campaign, instance FROM request WHERE id = ?", name)
-        return self.truth.canceled(campaign, f"{instance}#1", surely=False)
+        return self.truth.canceled(campaign, instance, surely=False)
 
     def _finished(self, plan: Plan) -> None:
+        if any(order.campaign == plan.row.id for order in self.truth.serving.values()):
+            self.truth.wrong(f"{plan.row.id} is finished, and something still serves it")
         query = """SELECT key, state, verdict, again, max(attempt) FROM attempt
                    WHERE campaign = ? AND origin = 'plan' GROUP BY key"""
         last = {key: rest for key, *rest in self._rows(query, plan.row.id)}
         failed = any(verdict == "fail" for _, verdict, _, _ in last.values())
         for key in plan.keys:
-            excused = self.truth.canceled(plan.row.id, key, surely=False) or (plan.stop_on_fail and failed)
+            excused = self.truth.canceled(plan.row.id, plan.label(key), surely=False) or (plan.stop_on_fail and failed)
             state, _, again, _ = last.get(key, ("missing", None, None, 0))
             if state not in {"done", "lost"} and not excused:
                 self.truth.wrong(f"{plan.row.id} is finished, its {key} is {state}")

@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from campaign.engine import wire
 from campaign.engine.protocol import Lane
 from campaign.ledger.rows import CampaignRow
@@ -37,8 +39,15 @@ def published_edges() -> dict[tuple[str, str], frozenset[str]]:
 EDGES = published_edges()
 
 
+class Links(Struct, frozen=True):
+    """How the runs of a lane are chains: how many links each has, and whether a tool serves them."""
+
+    count: int
+    served: bool
+
+
 class Plan:
-    """A campaign: its lanes and how many runs each has."""
+    """A campaign: its lanes and how many runs each has, or chains of runs."""
 
     def __init__(self, row: CampaignRow, lanes: list[tuple[Lane, int]], **what: Any) -> None:
         self.row, self.lanes = row, lanes
@@ -46,13 +55,41 @@ class Plan:
         self.stop_on_fail: bool = what["stop_on_fail"]
         self.attempts: int = what["attempts"]
         self.judged: frozenset[int] = what["judged"]
-        self.poison: str | None = what["poison"]  # a run that kills its supervisor each time
+        self.chains: dict[int, Links] = what["chains"]
+        self.poison = self.key(0, 1) if what["poison"] else None  # a run that kills its supervisor each time
         self._places = {
-            self.key(lane, n): (lane, n) for lane, (_, total) in enumerate(lanes) for n in range(1, total + 1)
+            self.key(lane, number): (lane, number)
+            for lane in range(len(lanes))
+            for first in self.firsts(lane)
+            for number in self.together(lane, first)
         }
 
+    def firsts(self, lane: int) -> range:
+        """The numbers of those of a lane's runs that are placed by themselves."""
+        links = self._links(lane)
+        return range(1, self.lanes[lane][1] * links + 1, links)
+
+    def together(self, lane: int, number: int) -> range:
+        """The numbers of the runs that are one chain with that one."""
+        links = self._links(lane)
+        first = number - (number - 1) % links
+        return range(first, first + links)
+
+    def chain(self, key: str) -> list[str]:
+        """The runs of the same chain, in order; the run itself where it is of none."""
+        lane, number = self.find(key)
+        return [self.key(lane, each) for each in self.together(lane, number)]
+
+    def cell(self, lane: int, number: int) -> str:
+        label = self.lanes[lane][0].label
+        return label if lane not in self.chains else f"{label}/{(number - 1) // self._links(lane) + 1}"
+
     def key(self, lane: int, number: int) -> str:
-        return f"{self.lanes[lane][0].label}#{number}"
+        links = self._links(lane)
+        return f"{self.cell(lane, number)}#{number if links == 1 else (number - 1) % links + 1}"
+
+    def _links(self, lane: int) -> int:
+        return self.chains[lane].count if lane in self.chains else 1
 
     def find(self, key: str) -> tuple[int, int]:
         return self._places[key]
@@ -90,14 +127,21 @@ class Attempt:
         self.agreeable = True
         self.fault = False
         self.durable = self.damaged = self.untold = self.hushed = False
+        self.unset = self.over = self.broke = False
 
     @property
     def verdict(self) -> str:
         """What its exit record and its oracles come to: fail > error > pass."""
         if self.stop in {Stop.CANCEL, Stop.INTERRUPT}:
             return "canceled"
+        if self.unset:
+            return "error"
         asked = bool(self.order.oracles) and not self.hushed
-        if self.stop is Stop.TIMEOUT or (self.tool and self.tool.code) or (asked and not self.agreeable):
+        if (
+            self.stop in {Stop.TIMEOUT, Stop.SERVICE}
+            or (self.tool and self.tool.code)
+            or (asked and not self.agreeable)
+        ):
             return "fail"
         untold = (self.tool and self.tool.sticky) or (self.order.oracles and self.hushed)
         return "error" if untold else "pass"
@@ -116,6 +160,11 @@ class Truth:
         self.attempts: dict[str, Attempt] = {}
         self.executed: defaultdict[tuple[str, str, str, int], list[str]] = defaultdict(list)
         self.running: dict[str, Attempt] = {}
+        self.chains: defaultdict[str, dict[int, Attempt]] = defaultdict(dict)  # claimed links, by head and number
+        self.serving: dict[str, Order] = {}  # what serves chains, by head
+        self.heads: dict[str, tuple[str, int]] = {}  # of links, by token: the head, and how many they are
+        self.cut: set[str] = set()  # chains that ended between two links, by head
+        self.decided: Counter[str] = Counter()  # links that are at their end, by head
         self.submissions: set[str] = set()
         self.pauses: set[tuple[str, str]] = set()
         self.cancels: set[tuple[str, str]] = set()
@@ -143,7 +192,8 @@ class Truth:
 
     def unwanted(self, order: Order) -> str | None:
         """Why nobody may claim an order any more."""
-        for campaign, prefix in self.pauses:
+        begun = order.link is not None and order.link.number > 1
+        for campaign, prefix in () if begun else self.pauses:
             if campaign in {"", order.campaign} and _below(order.instance, prefix):
                 return f"{order.key} of {order.campaign} was started while {campaign or 'all'} {prefix} is paused"
         for campaign, prefix in self.cancels:
@@ -156,10 +206,34 @@ class Truth:
         if order.token in self.attempts:
             self.wrong(f"{order.token} was claimed twice")
         attempt = self.attempts[order.token] = Attempt(order, supervisor, self.boot)
+        self._linked(attempt)
         attempt.agreeable = self.world.random.random() < 0.85
         attempt.fault = self.world.random.random() < 0.05
         self.world.tell(f"{supervisor.name} claims {order.token}: {order.campaign} {order.key} attempt {order.attempt}")
         return attempt
+
+    def _linked(self, attempt: Attempt) -> None:
+        """One after another, in order, by one supervisor, and none after one that broke."""
+        order, link = attempt.order, attempt.order.link
+        if link is None:
+            return
+        chain = self.chains[link.head]
+        for number in range(1, link.number):
+            before = chain.get(number)
+            if before is None or before.supervisor is not attempt.supervisor or not before.over or before.broke:
+                self.wrong(f"{order.key} was begun after {number} of its chain: {before and vars(before)}")
+        chain[link.number] = attempt
+
+    def serve(self, order: Order) -> None:
+        """What serves a chain is started."""
+        assert order.link is not None
+        if order.link.head in self.serving:
+            self.wrong(f"{order.key} is served twice")
+        self.serving[order.link.head] = order
+
+    def unserve(self, head: str) -> None:
+        """Nothing serves a chain any more."""
+        self.serving.pop(head, None)
 
     def started(self, attempt: Attempt) -> Tool:
         """The tool writes its line into the effects log, and runs."""
@@ -176,8 +250,14 @@ class Truth:
     def _limits(self, order: Order) -> None:
         self.check()  # what is lost by now counts no more
         held: Counter[tuple[str, int]] = Counter()
-        for each in self.running.values():
-            held.update((name, index) for name, indexes in each.order.granted.items() for index in indexes)
+        orders = [*self.serving.values(), *(each.order for each in self.running.values())]
+        for each in {(order.link.head if order.link else order.token): order for order in orders}.values():
+            held.update((name, index) for name, indexes in each.granted.items() for index in indexes)
+        chains = Counter(each.order.link.head for each in self.running.values() if each.order.link)
+        if any(count > 1 for count in chains.values()):
+            self.wrong(f"two links of a chain run at once: {chains}")
+        if order.link is not None and order.services and order.link.head not in self.serving:
+            self.wrong(f"{order.key} runs, and nothing serves it")
         for (name, index), count in held.items():
             if count > 1 or index >= self.slots.get(name, 0):
                 self.wrong(f"slot {name} {index} was held {count} times")
@@ -200,8 +280,11 @@ class Truth:
                 attempt.tool.alive = False
                 self.running.pop(attempt.order.token, None)
 
-    def end_tree(self, token: str) -> bool:
+    def end_tree(self, order: Order) -> bool:
         """The engine kills what a dead supervisor left."""
+        token = order.token
+        if order.link is not None:
+            self.unserve(order.link.head)
         attempt = self.attempts.get(token)
         if token in self.stubborn:
             return False
@@ -219,6 +302,7 @@ class Truth:
         for token in tokens:
             self.stubborn.discard(token)
             self.running.pop(token, None)
+            self.unserve(self.heads.get(token, ("", 0))[0])
         return sorted(tokens)
 
     # --- what happens to machines and disks ----------------------------------------------------------------------
@@ -230,6 +314,7 @@ class Truth:
             if attempt.tool is not None:
                 attempt.tool.alive = False
             self.running.pop(token, None)
+        self.serving.clear()
         self.stubborn.clear()
         for name in sorted(os.listdir(f"{self.folder}/attempts")):
             self._unsynced(name)
@@ -281,9 +366,8 @@ class Truth:
         elif verb == "cancel":
             self.cancels |= {(campaign, args.prefix) for campaign in done.campaigns}
 
-    def canceled(self, campaign: str, key: str, *, surely: bool) -> bool:
+    def canceled(self, campaign: str, label: str, *, surely: bool) -> bool:
         asked = self.cancels if surely else self.maybe_canceled | self.cancels
-        label = self.plans[campaign].label(key)
         return any(name in {"", campaign} and _below(label, prefix) for name, prefix in asked)
 
     # --- what the ledger says -------------------------------------------------------------------------------------
@@ -305,9 +389,28 @@ class Truth:
         query = """SELECT e.seq, e.campaign, e.key, e.attempt, e."from", e."to", e.cause, e.verdict, e.reason,
                    a.token, a.again, e.origin FROM event e JOIN attempt a ON a.campaign = e.campaign AND a.key = e.key
                    AND a.origin = e.origin AND a.attempt = e.attempt WHERE e.seq > ? ORDER BY e.seq"""
+        chains: set[tuple[str, str]] = set()
         for row in self.reader().execute(query, (self._seq,)).fetchall():
             self._seq, *event = row
             self._event(*event)
+            campaign, key, target, origin = event[0], event[1], event[4], event[-1]
+            if (target, origin) == ("admitted", "plan") and len(chain := self.plans[campaign].chain(key)) > 1:
+                chains.add((campaign, chain[0]))
+        for campaign, first in sorted(chains):
+            self._whole(campaign, self.plans[campaign].chain(first))
+
+    def _whole(self, campaign: str, chain: list[str]) -> None:
+        """A chain is admitted as a whole, and once more only where one of its runs wanted that."""
+        marks = ",".join("?" * len(chain))
+        query = f"SELECT key, max(attempt) FROM attempt WHERE campaign = ? AND origin = 'plan' AND key IN ({marks}) GROUP BY key"
+        last = dict(self.reader().execute(query, (campaign, *chain)).fetchall())
+        if last.keys() != set(chain) or len(set(last.values())) != 1:
+            self.wrong(f"the chain {chain} of {campaign} is not whole: {last}")
+        number = last[chain[0]]
+        query = f"SELECT count(again) FROM attempt WHERE campaign = ? AND origin = 'plan' AND key IN ({marks}) AND attempt = ?"
+        ((wishes,),) = self.reader().execute(query, (campaign, *chain, number - 1)).fetchall()
+        if number > 1 and not wishes:
+            self.wrong(f"the chain {chain} of {campaign} is repeated, and nobody wanted that")
 
     def _event(
         self, campaign: str, key: str, number: int, source: str, target: str, cause: str,
@@ -347,6 +450,7 @@ class Truth:
         self, name: str, campaign: str, key: str, token: str, verdict: str, reason: str, again: str | None
     ) -> None:
         attempt = self.attempts.get(token)
+        self._link_done(name, token, verdict, attempt)
         if verdict == "pass" and (attempt is None or not attempt.durable):
             self.wrong(f"{name} passed without an exit record")
         if attempt is None or attempt.tool is None:
@@ -355,6 +459,21 @@ class Truth:
             return
         if attempt.durable and not attempt.damaged and token not in self.vanished:
             self._judged(name, attempt, verdict, reason)
+
+    def _link_done(self, name: str, token: str, verdict: str, attempt: Attempt | None) -> None:
+        """A link is at its end: where it is the last one nothing of its chain is there any more."""
+        if verdict == "skipped" and attempt is not None and attempt.tool is not None:
+            self.wrong(f"{name} was skipped and ran")
+        head, count = self.heads.get(token, ("", 0))
+        if head:
+            self.decided[head] += 1
+            gone = self.vanished | self.lost
+            if self.decided[head] == count and head in self.serving and gone.isdisjoint(self.links(head)):
+                self.wrong(f"{name} was the last one of its chain, and something still serves it")
+
+    def links(self, head: str) -> list[str]:
+        """The tokens of a chain."""
+        return [token for token, (first, _) in self.heads.items() if first == head]
 
     def _judged(self, name: str, attempt: Attempt, verdict: str, reason: str) -> None:
         """It left a record: that decides, whatever else happened."""

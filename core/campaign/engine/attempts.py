@@ -84,14 +84,20 @@ class Attempts:
 
     def _free_slots(self, flight: Flight, exit_: Exit) -> None:
         """Nothing of it runs any more: its slots are free, after its cooldown; a chain keeps them to its end."""
-        chain = self._chain(flight)
-        if chain is not None and not chain.is_last(flight):
-            return
-        if flight.order.cooldown_s and (exit_.steps or exit_.services):
-            self._resting[flight.token] = None
-            self.out.rests.append((flight.order.cooldown_s, flight.token))
+        chain, rest_s = self._chain(flight), flight.order.cooldown_s if exit_.steps or exit_.services else 0.0
+        if chain is not None:
+            chain.rest_s = rest_s
+            if not chain.is_last(flight):
+                return
+        if rest_s:
+            self._rest(flight, rest_s)
         elif exit_.cleared:
             self._schedule(flight.order.campaign, scheduling.Yielded(flight.place))
+
+    def _rest(self, flight: Flight, seconds: float) -> None:
+        """Its slots are free after its cooldown."""
+        self._resting[flight.token] = None
+        self.out.rests.append((seconds, flight.token))
 
     def _chain(self, flight: Flight) -> Chain | None:
         """The chain that it is a run of."""
@@ -237,6 +243,8 @@ class Attempts:
                 return
             del self._chains[flight.place]
             holding = chain.holding
+            if chain.rest_s and flight.token not in self._resting:  # it broke, so its last run was not known for that
+                self._rest(flight, chain.rest_s)
             if chain.again is not None:
                 following = protocol.Again(flight.order.key, flight.order.attempt + 1, chain.again.cause)
                 self._await_chain(self._courses[campaign], following, chain.again.after_s)
@@ -305,7 +313,7 @@ class Attempts:
                 if flight.order.campaign == course.name and (flight.order.cell, flight.order.attempt) == (cell, made):
                     chain.wants(policies.Again(again.cause, after_s))
                     return
-        if (cell, again.attempt) not in course.due:
+        if course.opened and (cell, again.attempt) not in course.due:  # else whoever opens next asks for it
             course.due.add((cell, again.attempt))
             self._await(course.name, again, after_s)
 

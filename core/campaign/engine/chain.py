@@ -16,12 +16,14 @@ class Chain:
     """What is known of a chain while runs of it are under way.
 
     ``broken``: a run of it came to no end of its own, or something that served it is lost: no other one follows.
-    ``holding``: the slots of one of its runs stay held.  ``again``: it is to be repeated, whole.
+    ``holding``: the slots of one of its runs stay held.  ``again``: it is to be repeated, whole.  ``rest_s``: for how
+    long its slots are to rest after the run that ended last.
     """
 
     def __init__(self, flights: Iterable[Flight]) -> None:
         self._open = {flight.token: flight for flight in flights}
         self.broken = self.holding = False
+        self.rest_s = 0.0
         self.again: Again | None = None
 
     @property

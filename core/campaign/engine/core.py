@@ -262,9 +262,10 @@ class Core(Takeover):
         for flight in [each for each in self.under_way(campaign) if course.cancels(each.order.instance)]:
             if flight.token not in self._flights:
                 continue  # it went with the first run of its chain
-            if flight.state is State.ADMITTED and self._revoke(flight.order):
+            revoked = flight.state is State.ADMITTED and self._revoke(flight.order)
+            if revoked and flight.heads:
                 self._take_back(flight)
-            elif flight.state is not State.JUDGING:
+            elif flight.state is not State.JUDGING:  # a run of a chain has left when nothing serves it any more
                 self.out.commands.append(Halt(flight.order, Stop.CANCEL))
         self._check_idle(course)
 

@@ -269,9 +269,10 @@ class LocalExecutor:
         self._places.remove(place)
         place.watchdog.rest()
         replaced = self._replace(place)
-        for token, order in place.orders.items():
-            finding = self._examine(order, token in place.started)
-            self._listener.found(token, MUTE if place.watchdog.killed and finding == Gone() else finding)
+        left = list(place.orders.values())
+        findings = self.recover([(order, order.token in place.started) for order in left])
+        for order, finding in zip(left, findings, strict=True):
+            self._listener.found(order.token, MUTE if place.watchdog.killed and finding == Gone() else finding)
         for order in [order for order, clearing in self._clearing.values() if clearing is place]:
             self._look_again(order)
         if not replaced:
@@ -306,6 +307,8 @@ class LocalExecutor:
         """Whether it is for a device that it waits, and for which one."""
         try:
             order = place.orders[token]
+            if not _may_move(order):
+                return  # its chain has its devices
             busy = {unit: path for unit, path in units(order) if is_taken(path, waiter(order))}
         except (KeyError, OSError):
             return  # its supervisor says what is wrong

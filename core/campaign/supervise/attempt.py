@@ -378,7 +378,8 @@ class Attempt:
 
     def _stop_below(self, grace_s: float, done: Callable[[bool], None]) -> None:
         scene = self._scene
-        tree = AttemptTree(self._station, lambda: scene.started if scene else (), lambda: scene.kept if scene else ())
+        started, kept = (lambda: scene.started if scene else ()), (lambda: scene.kept if scene else ())
+        tree = AttemptTree(self._station, started, kept, self.order.directories.chain)
         self._stopper = Stopper(self._loop, tree, done)
         self._stopper.start(grace_s)
 

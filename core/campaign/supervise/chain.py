@@ -17,18 +17,25 @@ from campaign.supervise.tree import AttemptTree
 class Chain:
     """The served tools of a chain while it goes on, from its first run to its last; ``head`` is the first one's token.
 
-    ``exports`` are what they told when they were ready.
+    ``exports`` are what they told when they were ready, ``refusal`` says why no further run of it starts,
+    ``last`` that the last one has.
     """
 
-    def __init__(self, head: str, station: Station, follows: Callable[[], bool]) -> None:
-        """``follows`` says whether a further run of it is here."""
-        self.head, self.follows = head, follows
+    def __init__(self, head: str, station: Station, comes: Callable[[], bool]) -> None:
+        """``comes`` says whether a further run of it is here, or may be on its way."""
+        self.head, self._comes = head, comes
+        self.last = False
         self.exports: dict[str, str] = {}
+        self.refusal: str | None = None
         self._ready_at = station.loop.now()
         self._station = station
         self._stopper: Stopper | None = None
         self._served: dict[Running, Between] = {}
         self._claim: Claim | None = None
+
+    def follows(self) -> bool:
+        """Whether a further run is to start after the one that started last."""
+        return not self.last and self.refusal is None and self._comes()
 
     @property
     def ending(self) -> bool:
@@ -41,7 +48,12 @@ class Chain:
 
     def admits(self, order: Order) -> bool:
         """Whether that may start now: one of its runs, once the pause before it is over."""
-        return self.is_of(order) and not self.ending and self._station.loop.now() >= self._ready_at
+        open_ = self.refusal is None and not self.ending
+        return self.is_of(order) and open_ and self._station.loop.now() >= self._ready_at
+
+    def stop(self, why: str) -> None:
+        """Start no further run; those that wait are refused once nothing serves them any more."""
+        self.refusal = self.refusal or why
 
     def rest(self, seconds: float) -> None:
         """Start no run before so many seconds are over."""
@@ -64,6 +76,11 @@ class Chain:
         """What the next run has from now on, with what it said meanwhile."""
         served, self._served = self._served, {}
         return served
+
+    @property
+    def serves(self) -> bool:
+        """Whether it has served tools between two of its runs."""
+        return bool(self._served)
 
     @property
     def lost(self) -> str | None:

@@ -62,18 +62,31 @@ class Station:
         """The provider hosts that are there."""
         return {host.pid for host in self.hosts if host.pid is not None}
 
-    def survivors(self, kept: Set[int] = frozenset()) -> list[Entry]:
+    def survivors(self, kept: Set[int] = frozenset(), marked: str | None = None) -> list[Entry]:
         """Everything below this supervisor that still runs, save its provider hosts and what those started.
 
-        Nor ``kept``, leaders of sessions: they and all that is of their sessions, or descends from them.
+        Nor ``kept``, leaders of sessions: they and all that is of their sessions, or descends from them; nor who left
+        these and is told by its environment, which names ``marked`` as its working folder.
         """
         roots = self.host_pids | kept
         if self.children.only(roots):
             return []
         processes = table()
-        spared = roots | {each.pid for root in roots for each in descendants(root, processes)}
         below = descendants(self.me.pid, processes)
-        return [each for each in below if each.pid not in spared and each.session not in kept]
+        roots |= {each.pid for each in below if each.session in kept or (kept and bears(each.pid, marked))}
+        spared = roots | {each.pid for root in roots for each in descendants(root, processes)}
+        return [each for each in below if each.pid not in spared]
+
+
+def bears(pid: int, folder: str | None) -> bool:
+    """Whether the environment that a process was started with names this as its working folder."""
+    if folder is None:
+        return False
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return os.fsencode(f"CAMPAIGN_WORKDIR={folder}") in file.read().split(b"\0")
+    except OSError:
+        return False  # gone, or another user's
 
 
 def utc_now() -> str:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections import deque
+from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
@@ -111,10 +112,7 @@ class Supervisor:
             self._attempt.stop(halt.reason, halt.grace_s)
             return
         for waiting in [each for each in self._waiting if each.order.token == halt.token]:
-            why = f"given back before it was started: {halt.reason}"
-            self._waiting.remove(waiting)
-            self._send(Refused(halt.token, why))
-            self._refuse_links(halt.token, why)  # if it is the first one of a chain
+            self._refuse(waiting, f"given back before it was started: {halt.reason}")
 
     def _next(self) -> None:
         """Start the next order once the one before is over and its tree is empty; a chain is not interrupted."""
@@ -123,10 +121,10 @@ class Supervisor:
         for message in list(self._waiting):
             if self._attempt is not None:
                 return
-            if not self._in_turn(message):
+            if not self._in_turn(message) or all(each is not message for each in self._waiting):
                 continue
             try:
-                reason = refusal(message.order, self._workspace)
+                reason = refusal(message.order, self._workspace) or self._late(message)
                 busy = self._lock(message) if reason is None else None
             except OSError as error:
                 reason = f"its devices cannot be locked: {error.filename or message.order.token}: {error.strerror}"
@@ -134,12 +132,11 @@ class Supervisor:
             if busy is not None and not self._given_up(message, busy):
                 self._wait(message, busy)
                 continue
-            self._waiting.remove(message)
             if reason is None:
+                self._waiting.remove(message)
                 self._begin(message, None if busy is None else str(busy))
             else:
-                self._send(Refused(message.order.token, reason))
-                self._refuse_links(message.order.token, reason)
+                self._refuse(message, reason)
 
     def _lock(self, message: Start | Judge) -> Busy | None:
         """Take what an attempt is to have for itself; what of it cannot be had now.  Raises OSError."""
@@ -189,8 +186,10 @@ class Supervisor:
         kind = VirtualAttempt if message.order.clock == "virtual" else Attempt
         if isinstance(message, Start) and message.order.link is not None and self._chain is None:
             head = message.order.link.head
-            self._chain = Chain(head, self._station, lambda: any(_head(each.order) == head for each in self._waiting))
+            self._chain = Chain(head, self._station, lambda: not self._leaving or bool(self._links(head)))
         chain = self._chain if isinstance(message, Start) else None
+        if chain is not None and message.order.link is not None:
+            chain.last = message.order.link.number == message.order.link.of
         self._attempt = kind(message.order, self._station, self._send, self._attempt_over, blocked, chain)
         if isinstance(message, Start):
             unsafe = self._limits.broken(message.order)
@@ -205,12 +204,12 @@ class Supervisor:
         self._resources.release()
         if attempt is not None and attempt.stuck:
             self._leave("processes of an earlier attempt are still there", at_once=True)
-        elif attempt is not None and attempt.goes_on and self._chain is not None:
-            self._chain.rest(attempt.order.cooldown_s)
-        elif self._chain is not None:
-            self._end_chain(self._chain, "an earlier run of its chain did not come to its end")
-        else:
+        elif self._chain is None:
             self._devices.release()
+        elif attempt is not None and attempt.goes_on:
+            self._chain.rest(attempt.order.cooldown_s)
+        else:
+            self._chain.stop("an earlier run of its chain did not come to its end")
 
     # --- chains -------------------------------------------------------------------------------------------------
 
@@ -218,39 +217,63 @@ class Supervisor:
         """Nothing stands between the runs of a chain, and none of them goes before the first one."""
         if self._chain is not None:
             return self._chain.admits(message.order)
-        return isinstance(message, Judge) or message.order.link is None or message.order.link.number == 1
+        head = _head(message.order)
+        return head in {None, message.order.token} or all(each.order.token != head for each in self._waiting)
+
+    def _links(self, head: str) -> list[Start | Judge]:
+        """The runs of a chain that wait."""
+        return [each for each in self._waiting if _head(each.order) == head]
 
     def _look_at_chain(self, chain: Chain) -> None:
-        """Between two runs: whether there is one to follow, and what serves it."""
-        if not chain.ending and (chain.lost is not None or not chain.follows()):
-            self._end_chain(chain, chain.lost or "its chain is over")
+        """Between two runs: whether one is to follow, and what serves it; else what still serves is stopped."""
+        if chain.ending:
+            return
+        if chain.lost is not None:
+            chain.stop(chain.lost)
+        if not chain.follows():
+            chain.stop("its chain is over")
+        if chain.refusal is not None:
+            chain.end(self._chain_over)
 
-    def _end_chain(self, chain: Chain, why: str) -> None:
-        """Stop what still serves; only then what would have followed is given back, and the devices."""
-
-        def over(empty: bool) -> None:
-            chain.close()
-            self._chain = None
+    def _chain_over(self, empty: bool) -> None:
+        """Only now that nothing serves them are those refused that would have followed: their slots are free then."""
+        chain, self._chain = self._chain, None
+        if chain is None:
+            return
+        chain.close()
+        if empty:
             self._devices.release()
-            self._refuse_links(chain.head, why)
-            if not empty:
-                self._leave("a served tool of a chain could not be ended", at_once=True)
+            self._refuse_all(self._links(chain.head), chain.refusal or "its chain is over")
+        else:
+            for each in self._links(chain.head):
+                self._waiting.remove(each)  # without a word: who looks for them looks for what served them, too
+            self._leave("a served tool of a chain could not be ended")
 
-        chain.end(over)
+    def _refuse(self, message: Start | Judge, why: str) -> None:
+        """Do not carry an order out, nor what would follow it in its chain."""
+        if self._chain is not None and self._chain.is_of(message.order):
+            self._chain.stop(why)
+        else:
+            self._refuse_all([message], why)
+            self._refuse_all(self._links(message.order.token), why)  # if it is the first one of a chain
 
-    def _refuse_links(self, head: str, why: str) -> None:
-        """Nothing more of a chain is carried out."""
-        for message in [each for each in self._waiting if _head(each.order) == head]:
+    def _refuse_all(self, messages: Iterable[Start | Judge], why: str) -> None:
+        for message in messages:
             self._waiting.remove(message)
             self._send(Refused(message.order.token, why))
 
+    def _late(self, message: Start | Judge) -> str | None:
+        """Why a run of a chain cannot be begun with."""
+        link = message.order.link
+        first = self._chain is not None or isinstance(message, Judge) or link is None or link.number == 1
+        return None if first else "its chain is over"
+
     def _leave(self, why: str, *, at_once: bool = False) -> None:
         """Take no further order; a chain under way is carried to its end, unless it has to be ``at_once``."""
-        self._leaving = True
-        for message in list(self._waiting):
-            if at_once or self._chain is None or not self._chain.is_of(message.order):
-                self._waiting.remove(message)
-                self._send(Refused(message.order.token, why))
+        self._leaving, chain = True, self._chain
+        if at_once and chain is not None:
+            chain.stop(why)
+        self._refuse_all([each for each in self._waiting if chain is None or not chain.is_of(each.order)], why)
 
     def _abandoned(self) -> None:
         self._leave("the engine is gone")
@@ -275,7 +298,9 @@ class Supervisor:
             self._chain.children_changed()
 
     def _send(self, message: FromSupervisor) -> None:
-        if isinstance(message, Exited) and message.exit.tree_empty and not (self._attempt and self._attempt.goes_on):
+        served = self._chain is not None and self._chain.serves
+        goes_on = served or (self._attempt is not None and self._attempt.goes_on)
+        if isinstance(message, Exited) and message.exit.tree_empty and not goes_on:
             self._devices.release()  # before the slot can be granted anew
             self._resources.release()
         self._channel.send(message)

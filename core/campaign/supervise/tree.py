@@ -15,7 +15,7 @@ from typing import Protocol
 
 from campaign.proc import Entry, Process, process_tree
 from campaign.supervise.running import Running
-from campaign.supervise.station import Station
+from campaign.supervise.station import Station, bears
 
 
 class Tree(Protocol):
@@ -31,7 +31,8 @@ class Tree(Protocol):
 class AttemptTree:
     """Everything below the supervisor but its provider hosts; ``started`` are the attempt's leaders.
 
-    ``kept`` are those among them that go on, with all that is theirs: their descendants, and who is of their session.
+    ``kept`` are those among them that go on, with all that is theirs: their descendants, who is of their session, and
+    who bears the mark of their working folder, ``marked``.
     """
 
     def __init__(
@@ -39,12 +40,13 @@ class AttemptTree:
         station: Station,
         started: Callable[[], Iterable[Running]],
         kept: Callable[[], Iterable[Running]],
+        marked: str | None = None,
     ) -> None:
-        self._station, self._started, self._kept = station, started, kept
+        self._station, self._started, self._kept, self._marked = station, started, kept, marked
 
     def survivors(self) -> Sequence[Entry | Process]:
         """Whoever still runs."""
-        return self._station.survivors(self._kept_pids)
+        return self._station.survivors(self._kept_pids, self._marked)
 
     def strike(self) -> None:
         """Kill the leaders' groups, and our own children."""
@@ -53,7 +55,7 @@ class AttemptTree:
             if running.pid not in kept:
                 strike_group(running)
         for pid in set(self._station.children.pids()) - self._station.host_pids:
-            if not kept or _session(pid) not in kept:
+            if not kept or not (_session(pid) in kept or bears(pid, self._marked)):
                 _kill(os.kill, pid)
 
     @property
