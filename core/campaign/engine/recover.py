@@ -124,8 +124,8 @@ def _unstarted(order: Order, boot: Boot) -> Finding | _Dead | None:
 
     In a chain that goes on its supervisor will come to it.
     """
-    if boot is Boot.PRESENT and order.link is not None and lock_held(_head(order)):
-        return Running()
+    if order.link is not None and lock_held(_head(order)):
+        return Running()  # whatever the boot in which it was admitted: who holds a lock lives in this one
     if not (revoke(order.directories.private) if boot is Boot.PRESENT else _revoked(order.directories.private)):
         return None
     served = order.link is not None and bool(order.services)
