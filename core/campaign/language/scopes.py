@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from campaign.diagnostics import Diagnostic, Related, Span
 from campaign.language.names import shown, with_article
@@ -53,7 +54,10 @@ class Layer(Struct, frozen=True):
 
 
 class Scope(Struct, frozen=True):
-    """An instance at its place: its full label and the groups round it, outer first."""
+    """An instance at its place: its full label and the groups round it, outer first.
+
+    Of a group only the clauses are there, not what else stands in it, which may be thousands of instances.
+    """
 
     label: tuple[str | Hole, ...]
     groups: tuple[Group, ...]
@@ -334,7 +338,8 @@ def scopes(declarations: Iterable[object]) -> list[Scope]:
         if isinstance(declaration, Instance):
             found.append(Scope(_label(groups, declaration), groups, declaration))
         elif isinstance(declaration, Group):
-            inside = (*groups, declaration)
+            clauses = tuple(each for each in declaration.body if not isinstance(each, Group | Instance))
+            inside = (*groups, replace(declaration, body=clauses))
             waiting += [(each, inside) for each in declaration.body if isinstance(each, Group | Instance)][::-1]
     return found
 

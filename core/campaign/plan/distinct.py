@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import product
+from itertools import product, takewhile
 from typing import TypeAlias
 
 from campaign.diagnostics import Diagnostic, Related
@@ -230,22 +230,26 @@ def _shared(scenarios: Sequence[Scenario]) -> Iterator[Diagnostic]:
     """Pairs of instances that could have cells of one name.
 
     Sorted by the fixed text that their labels start with, so that only labels of which one could go on like the
-    other are compared.
+    other are compared.  Each is told of once: a thousand instances of one name are not half a million pairs.
     """
     named = sorted(
         ((_fixed(scenario), template(scenario), scenario) for scenario in scenarios), key=lambda each: each[0]
     )
+    told: set[int] = set()
     for index, (fixed, one, scenario) in enumerate(named):
-        for longer, other, second in named[index + 1 :]:
+        for number in range(index + 1, len(named) if index not in told else 0):
+            longer, other, second = named[number]
             if not longer.startswith(fixed):
                 break
-            if _could_share(scenario, one, second, other):
+            if number not in told and _could_share(scenario, one, second, other):
+                told.add(number)
                 yield _same_name(scenario, second)
 
 
 def _fixed(scenario: Scenario) -> str:
-    first = scenario.label[0] if scenario.label else ""
-    return first if isinstance(first, str) else ""
+    """What the label says before its first placeholder; the labels of groups are parts of their own."""
+    fixed = takewhile(lambda part: isinstance(part, str), scenario.label)
+    return "".join(map(str, fixed))
 
 
 def _could_share(scenario: Scenario, one: Template, second: Scenario, other: Template) -> bool:
