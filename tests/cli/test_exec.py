@@ -87,6 +87,8 @@ def test_selection(campaign: Campaign, spec: Callable[..., Path]) -> None:
     assert summary(campaign("exec", path, "--limit", "3", "--format", "json"))["total"] == 3
     assert summary(campaign("exec", path, "--limit", "0", "--format", "json"))["total"] == 0
     assert campaign("exec", path, "--filter", "nonsense=1").returncode == 2
+    done = campaign("exec", path, "--filter", "instance=g.c")
+    assert (done.returncode, "instance is one of g.a, g.b" in done.stderr) == (2, True)
 
 
 def test_a_retry_that_passes_is_flaky(campaign: Campaign, spec: Callable[..., Path], tmp_path: Path) -> None:

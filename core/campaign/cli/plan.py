@@ -13,6 +13,7 @@ import msgspec
 
 from campaign.cli.options import format_option, selection_options, workspace_option
 from campaign.cli.planned import limits_note, load_plan, rules_view
+from campaign.diagnostics import Severity
 from campaign.plan.plan import Options, Plan
 from campaign.records.plan import PlanCounts
 
@@ -47,7 +48,9 @@ def command(
     elif listing:
         _write_lines(_listed_json(plan) if as_json else _listed_text(plan))
     elif counting:
-        _show_counts(plan.count(), as_json)
+        counts = plan.count()
+        _warn_of_nothing(plan, counts)
+        _show_counts(counts, as_json)
     else:
         _show_matrix(plan, as_json)
 
@@ -88,6 +91,7 @@ def _show_matrix(plan: Plan, as_json: bool) -> None:
 
     rows = list(instance_rows(plan))
     counts = plan.count() if plan.options.limit is not None else added_up(rows)
+    _warn_of_nothing(plan, counts)
     capacity = _capacity(plan)
     book = plan.rules.book if plan.rules is not None else RuleBook()
     held = [each for scenario in plan.scenarios for each in held_in(scenario, book)]
@@ -122,6 +126,18 @@ def _show_matrix(plan: Plan, as_json: bool) -> None:
         from campaign.engine.capacity import slots_line
 
         click.echo(f"slots here: {slots_line(capacity)}")
+
+
+def _warn_of_nothing(plan: Plan, counts: PlanCounts) -> None:
+    """To look at nothing is no mistake; to carry it out would be one."""
+    if counts.runs:
+        return
+    from campaign.cli.render import print_diagnostics
+    from campaign.plan.nothing import nothing_selected  # late: there hardly ever is nothing
+
+    found = nothing_selected(plan)
+    if found is not None:
+        print_diagnostics([msgspec.structs.replace(found, severity=Severity.WARNING)], sys.stderr)
 
 
 def _capacity(plan: Plan) -> Capacity | None:

@@ -27,6 +27,7 @@ from campaign.ledger.queries import LedgerReader
 from campaign.ledger.rows import INTERRUPTED, OPEN, CampaignRow, RequestRow
 from campaign.plan import snapshot as snapshots
 from campaign.plan.names import directory_name
+from campaign.plan.nothing import nothing_selected
 from campaign.plan.plan import Options, Plan, make_plan
 from campaign.plan.render import DEFAULT_TRACE_BYTES, PASSED, RenderContext
 from campaign.plan.ruled import Host
@@ -180,6 +181,9 @@ def _begun(  # noqa: PLR0913, PLR0917 - a plan, where it comes from, and what it
     )
     hash_ = snapshots.plan_hash(snapshot)
     counts, now = _counted(plan), datetime.now(UTC)
+    nothing = nothing_selected(plan) if counts is not None and not counts.runs else None
+    if nothing is not None:
+        raise CampaignError([*found, nothing])
     identity = campaign_id(plan.name, now)
     root = os.path.abspath(wishes.run_root) if wishes.run_root else os.path.join(wishes.workspace, "runs")
     row = CampaignRow(

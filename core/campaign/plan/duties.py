@@ -27,7 +27,7 @@ def skip(selected: Iterable[Selected], book: RuleBook) -> tuple[list[Selected], 
         scenario = each.scenario
         whole = next((rule for rule in book.skips if _is_whole(rule, scenario)), None)
         if whole is not None:
-            left_out.append(LeftOut(scenario, _reason(whole), ruled=True))
+            left_out.append(LeftOut(scenario, _reason(whole), ruled=True, leaves_out=each.leaves_out))
         else:
             dropped = tuple(_exclusion(rule, scenario) for rule in book.skips if _may_drop(rule, scenario))
             kept.append(Selected(scenario, (*each.leaves_out, *dropped)))

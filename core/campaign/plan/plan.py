@@ -192,7 +192,7 @@ def plan_checked(
     if failed(found):
         return None, found
     whole = campaign_facts(checked, options.tier)
-    plan, wrong = plan_of(checked.name, whole.seed, scenarios, options, _providers)
+    plan, wrong = plan_of(checked.name, whole.seed, scenarios, options, providers_of)
     selected, skipped = skip(plan.selected, book)
     plan = replace(
         plan,
@@ -246,7 +246,8 @@ def parse_sets(sets: Iterable[str]) -> tuple[dict[str, Expr], list[Diagnostic]]:
     return overrides, found
 
 
-def _providers(scenario: Scenario) -> Mapping[str, frozenset[str]]:
+def providers_of(scenario: Scenario) -> Mapping[str, frozenset[str]]:
+    """The tools, oracles and faults that a scenario names, by kind."""
     return scenario.program.providers
 
 
@@ -281,7 +282,7 @@ def plan_of(
 
 def _in(group: str, scenario: Scenario) -> bool:
     """Whether the group option alone leaves something of a scenario."""
-    return bool(select([scenario], group, (), _providers)[0])
+    return bool(select([scenario], group, (), providers_of)[0])
 
 
 def _no_group(prefix: str, scenarios: Sequence[Scenario]) -> Diagnostic:

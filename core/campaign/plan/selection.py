@@ -66,11 +66,15 @@ class Selected(Struct, frozen=True):
 
 
 class LeftOut(Struct, frozen=True):
-    """A scenario of which nothing is meant, and the option, or the rule set (``ruled``), that says so."""
+    """A scenario of which nothing is meant, and the option, or the rule set (``ruled``), that says so.
+
+    ``leaves_out`` is what the options had left out of it before a rule set skipped it.
+    """
 
     scenario: Scenario
     by: str
     ruled: bool = False
+    leaves_out: tuple[Exclusion, ...] = ()
 
 
 def select(
@@ -102,10 +106,11 @@ def _clause(scenario: Scenario, clause: Clause, providers: Providers) -> _Verdic
         return _cells(scenario, option, clause.accepts)
     if clause.key not in KEYS:
         return _axis(axis, clause, option) if axis else (None if clause.negated else option)
-    return None if clause.accepts(_facts(scenario, clause.key, providers)) else option
+    return None if clause.accepts(facts(scenario, clause.key, providers)) else option
 
 
-def _facts(scenario: Scenario, key: str, providers: Providers) -> Iterable[str]:
+def facts(scenario: Scenario, key: str, providers: Providers) -> Iterable[str]:
+    """What a filter's ``key`` is compared with in a scenario, where that is no axis and not ``cell``."""
     if key == "tag":
         return scenario.tags
     if key == "group":
