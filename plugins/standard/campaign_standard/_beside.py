@@ -56,12 +56,20 @@ def ended_early(process: Process, serves: Process | None = None) -> str | None:
     if running(process, boot_id()):
         return None
     started = _started.get(process)
-    code = started.poll() if started is not None else None
+    code = None if started is None else _code(started)
     if not code and serves is not None and not running(serves, boot_id()):
         return None
     if code is None:
         return "its helper is gone"  # it was another process's, and died with that
     return f"its helper was killed by {_signal(-code)}" if code < 0 else f"its helper ended with status {code}"
+
+
+def _code(ended: subprocess.Popen[bytes]) -> int | None:
+    """What it ended with; its threads may take a moment longer than itself, and until then nobody is told."""
+    try:
+        return ended.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _signal(number: int) -> str:
