@@ -95,7 +95,7 @@ class _Together:
         provider = part.facts.provider
         if provider is not None and not getattr(provider, "simulates", False):
             summary = f"{shown(part.facts.name)} cannot be simulated, so it cannot stand under clock virtual"
-            hint = "use a model that can (synthetic.recovery), or the real clock"
+            hint = "use a model that can (campaign explain CAMP166 shows one), or the real clock"
             self.wrong("CAMP166", summary, part.placed.provider.span, hint)
 
     def _target(self, part: Part, processes: Sequence[Part]) -> None:

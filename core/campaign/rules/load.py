@@ -207,7 +207,7 @@ class _Loader:
         for name, within in node.entries.items() if isinstance(node, Entries) else ():
             place = node.keys[name].span  # type: ignore[union-attr]
             if not all(map(is_name, name.split("."))):
-                hint = "name a model (process.kill) or the label of a fault"
+                hint = "name a model (PLUGIN.FAULT) or the label of a fault"
                 self._error("CAMP306", f"{shown(name)} is no name that a fault can have", place, hint)
             elif canonical(name) in found:
                 self._twice(name, place, found[canonical(name)].origin.span)
