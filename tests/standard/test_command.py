@@ -22,7 +22,28 @@ def test_exit_status_and_output_are_kept(tmp_path: Path) -> None:
     found = check(tmp_path, "echo out; echo err >&2; exit 3")
     assert not found.ok
     assert (found.exit_code, found.stdout, found.stderr) == (3, "out\n", "err\n")
-    assert found.message == "exit status 3, not 0"
+    assert found.message == "exit status 3, not 0: err"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 1", ""),
+        ("echo reading; echo row 7 is missing; echo; exit 1", ": row 7 is missing"),
+        ("echo done; echo row 7 is missing >&2; exit 1", ": row 7 is missing"),
+    ],
+)
+def test_the_last_thing_that_it_said_is_told(tmp_path: Path, script: str, said: str) -> None:
+    assert check(tmp_path, script).message == f"exit status 1, not 0{said}"
+
+
+@pytest.mark.parametrize(("status", "why"), [(126, "may not be executed"), (127, "does not find: .*nonesuch")])
+def test_a_shell_that_could_not_run_the_program_judged_nothing(tmp_path: Path, status: int, why: str) -> None:
+    script = "nonesuch" if status == 127 else "exit 126"
+    with pytest.raises(UnableError, match=f"exit status {status}, as a shell does for what .*{why}"):
+        check(tmp_path, script)
+    assert check(tmp_path, f"exit {status}", exits=(status,)).ok
+    assert check(tmp_path, f"exit {status}", exits=()).ok
 
 
 def test_it_runs_in_the_working_directory_with_nothing_to_read(tmp_path: Path) -> None:

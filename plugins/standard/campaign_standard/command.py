@@ -23,6 +23,8 @@ api = 1
 
 #: Of each output this much is kept; all of it is searched.
 KEPT_BYTES = 1 << 20
+#: What shells, ``env`` and the like say of a program that they could not run (POSIX, 2.8.2).
+_NOT_RUN = {126: "as a shell does for what may not be executed", 127: "as a shell does for what it does not find"}
 #: How long what the program left behind may hold its output open.
 _LINGER_S = 1.0
 
@@ -69,6 +71,9 @@ class Command(Oracle):
         code = _run(argv, evidence, outputs)
         if code < 0:
             raise UnableError(f"{argv[0]} was {_how(code)}: it judged nothing")
+        good = _tuple(settings["exits"])
+        if good and code in _NOT_RUN and code not in good:
+            raise UnableError(f"{argv[0]} ended with {_how(code)}, {_NOT_RUN[code]}{_said(outputs)}")
         return Judgement(
             ok=(wrong := _wrong(code, settings, outputs)) is None,
             message=wrong or _how(code),
@@ -79,16 +84,19 @@ class Command(Oracle):
 
 
 class Output:
-    """One output of a program: its beginning is kept, every line is searched."""
+    """One output of a program: its beginning is kept, every line is searched; ``last`` says something."""
 
     def __init__(self) -> None:
         self._kept = bytearray()
         self.lines = 0
+        self.last = b""
 
     def keep(self, data: bytes) -> None:
         """Keep it while there is room."""
         self.lines += 1
         self._kept += data[: KEPT_BYTES - len(self._kept)]
+        if line := readable(data).strip():
+            self.last = line
 
     @property
     def text(self) -> str:
@@ -165,10 +173,16 @@ def _wrong(code: int, settings: Mapping[str, Value], outputs: Outputs) -> str | 
     if outputs.found_forbidden is not None:
         return f"its output says: {quoted(outputs.found_forbidden)}"
     if good and code not in good:
-        return f"{_how(code)}, not {' or '.join(str(each) for each in good)}"
+        return f"{_how(code)}, not {' or '.join(str(each) for each in good)}{_said(outputs)}"
     if "wanted" in settings and not outputs.found_wanted:
         return f"its output lacks /{settings['wanted']}/"
     return None
+
+
+def _said(outputs: Outputs) -> str:
+    """The last thing that it complained of, or printed: most checkers say there what is wrong."""
+    line = outputs.stderr.last or outputs.stdout.last
+    return f": {quoted(line)}" if line else ""
 
 
 def _how(code: int) -> str:

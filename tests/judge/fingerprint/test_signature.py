@@ -99,3 +99,8 @@ def test_error_lines_stand_beside_the_message() -> None:
 def test_a_plugins_own_name_is_all_that_counts_beside_the_kind() -> None:
     assert of_grounds(signed("fail oracle", "torn page 7")) == of_grounds(signed("fail oracle", "torn page 9"))
     assert of_grounds(signed("fail oracle", "torn page")) != of_grounds(signed("fail exit", "torn page"))
+
+
+def test_what_a_checker_ends_with_is_kept() -> None:
+    assert masked("exit status 1, not 0: row 7 is missing") == "exit status 1, not #: row # is missing"
+    assert masked("exit status 2, not 0") != masked("exit status 1, not 0")
