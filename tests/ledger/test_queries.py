@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 
@@ -122,6 +123,29 @@ def test_an_order_that_cannot_be_read_any_more_is_an_error(ledger: Ledger, path:
     for axes in (False, True):
         with LedgerReader(path) as reader, pytest.raises(LedgerError, match="cannot be read"):
             list(reader.outcomes("demo-1", axes=axes))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["message = x'ff00'", "fingerprint = x'00'", "seed = 'abc'", "duration_s = 'abc'"],
+)
+def test_what_is_of_another_kind_than_its_column_is_damage(ledger: Ledger, path: str, damage: str) -> None:
+    ledger.commit(whole(make_order(), Verdict.FAIL))
+    ledger.commit(whole(make_order(1)))
+    ledger._db.execute(f"UPDATE attempt SET {damage} WHERE key = 'c1#0'")
+    asked = 0
+    for ask in ("trials", "outcomes", "glances"):
+        with LedgerReader(path) as reader, suppress(LedgerError):
+            list(getattr(reader, ask)("demo-1"))
+            asked += 1
+    assert asked < 3  # not every question has every column
+
+
+def test_a_run_that_took_for_ever_is_damage(ledger: Ledger, path: str) -> None:
+    ledger.commit(whole(make_order()))
+    ledger._db.execute("UPDATE attempt SET duration_s = 9e999")
+    with LedgerReader(path) as reader, pytest.raises(LedgerError, match="took inf"):
+        list(reader.glances("demo-1"))
 
 
 def test_walking_through_many_runs_costs_constant_memory(ledger: Ledger, path: str) -> None:

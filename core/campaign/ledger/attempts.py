@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from campaign.ledger.reading import (
     decode_exit,
     decode_oracles,
     decode_order,
+    kinds_of,
     refuse_no_time,
 )
 from campaign.ledger.rows import PLAN, STATES, VERDICTS, AttemptRecord, AttemptRow, Glance, JudgementRow, seed_of
@@ -29,6 +31,9 @@ _GLANCE = (
     *("key", "attempt", "cause", "instance", "cell", "seed", "directory", "verdict", "reason", "fingerprint"),
     *("started_at", "finished_at", "duration_s"),
 )
+
+_BLOBS = frozenset((bytes, str, type(None)))
+_GLANCE_KINDS = (*kinds_of(Glance, *_GLANCE), frozenset((int,)), _BLOBS, _BLOBS)
 
 
 class _AxesOf(Struct, frozen=True):
@@ -192,7 +197,7 @@ class AttemptQueries(Reading):
             SELECT {columns}, {DECIDES}, o.data, e.data FROM s CROSS JOIN attempt a ON a.id = s.id
             CROSS JOIN blob o ON o.id = a.order_blob LEFT JOIN blob e ON e.id = a.exit_blob
         """
-        return (self._glance(row) for row in self._rows(query, campaign, origin))
+        return (self._glance(row) for row in self._sound(_GLANCE_KINDS, self._rows(query, campaign, origin)))
 
     def _records(self, where: str, *values: Any) -> Iterator[AttemptRecord]:
         query = f"""
@@ -227,6 +232,8 @@ class AttemptQueries(Reading):
         named = dict(zip(_GLANCE, columns, strict=True))
         named["seed"] = seed_of(named["seed"])
         refuse_no_time(f"attempt {named['key']}", named["started_at"], named["finished_at"])
+        if named["duration_s"] in {inf, -inf}:
+            raise unreadable(self.path, f"attempt {named['key']} took {named['duration_s']} seconds")
         named |= {"granted": end.granted, "faults": end.faults, "watches": end.watches}
         return Glance(**named, decides=bool(decides), axes=axes, metrics=metrics)
 

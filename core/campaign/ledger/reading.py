@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_args, get_type_hints
 
 import msgspec
+from msgspec import Struct
 
 from campaign.ledger.opening import LedgerError, errors, reader, unreadable
 from campaign.records import Decision, Exit, OracleRecord, Order
@@ -48,6 +49,18 @@ class Reading:
             while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
                 yield from rows
 
+    def _sound(self, kinds: tuple[frozenset[Any], ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        """The rows, each column of one of its ``kinds``: SQLite holds anything anywhere.  Raises LedgerError."""
+        known: set[tuple[type, ...]] = set()
+        for row in rows:
+            found = tuple(map(type, row))
+            if found not in known:
+                if not all(map(frozenset.__contains__, kinds, found)):
+                    odd = next(each for each, kind in zip(row, kinds, strict=False) if type(each) not in kind)
+                    raise unreadable(self.path, f"{odd!r:.60} stands where something else belongs")
+                known.add(found)
+            yield row
+
     def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
         with errors(self.path, unreadable):
             found: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
@@ -62,6 +75,13 @@ class Reading:
             return decode(row[0] if row else b"")
         except NOT_DECODED as error:
             raise unreadable(self.path, error) from error
+
+
+def kinds_of(row: type[Struct], *columns: str) -> tuple[frozenset[Any], ...]:
+    """What SQLite may give for these columns, by the types of the fields of a row."""
+    hints = get_type_hints(row)
+    found = (frozenset(get_args(hints[name]) or (hints[name],)) for name in columns)
+    return tuple(kinds | {int} if float in kinds else kinds for kinds in found)
 
 
 def refuse_no_time(whose: str, *times: str | None) -> None:

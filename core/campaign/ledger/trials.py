@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from campaign.ledger.reading import DECIDES, Reading, decode_exit, decode_oracles, decode_order
+from campaign.ledger.reading import DECIDES, Reading, decode_exit, decode_oracles, decode_order, kinds_of
 from campaign.ledger.rows import Outcome, Trial, seed_of
 from campaign.records import Exit, FaultExit, OracleRecord, Order
 
@@ -111,6 +111,9 @@ WHERE {DECIDES}
 _ORDER = "SELECT data FROM blob WHERE id = ?"
 _ORACLES = "SELECT oracles FROM judgement WHERE token = ? AND source = 'exec' ORDER BY id DESC LIMIT 1"
 
+_BLOBS = frozenset((bytes, str, type(None)))
+_TRIAL_KINDS = (*kinds_of(Trial, *Trial.__struct_fields__[:-1]), _BLOBS)
+_OUTCOME_KINDS = (*kinds_of(Outcome, *Outcome.__struct_fields__[:-2]), _BLOBS, _BLOBS)
 _shape = msgspec.json.Decoder(Shape).decode
 _faults = msgspec.json.Decoder(Faults).decode
 _axes = msgspec.json.Decoder(AxesOf).decode
@@ -122,11 +125,11 @@ class TrialQueries(Reading):
 
     def trials(self, campaign: str) -> Iterator[Trial]:
         """The attempt that decides each run of the plan, in the order of admission; half the price of ``glances``."""
-        return (Trial(*row) for row in self._rows(_TRIALS, campaign))
+        return (Trial(*row) for row in self._sound(_TRIAL_KINDS, self._rows(_TRIALS, campaign)))
 
     def outcomes(self, campaign: str, *, axes: bool = False) -> Iterator[Outcome]:
         """What became of each run of the plan, in the order of admission; its axes only where they are wanted."""
-        return map(self._outcome, self._rows(_OUTCOMES, campaign, axes))
+        return map(self._outcome, self._sound(_OUTCOME_KINDS, self._rows(_OUTCOMES, campaign, axes)))
 
     def _outcome(self, row: tuple[Any, ...]) -> Outcome:
         instance, cell, seed, attempt, cause, verdict, duration_s, order, exit_ = row
