@@ -40,11 +40,16 @@ def whose(ground: Ground, pid: int) -> tuple[str, str] | None:
     work = _work(ground, pid)
     for memo in Path(work).glob(".campaign-*.json") if work else ():
         with suppress(OSError, ValueError):
-            found = json.loads(memo.read_bytes())
-            first = found[0] if found and isinstance(found[0], list) else found
-            if first and first[0] in {pid, _parent(pid)}:
+            if _first_pid(json.loads(memo.read_bytes())) in {pid, _parent(pid)}:
                 return str(work), memo.name.removeprefix(".campaign-").rpartition("-")[0]
     return None
+
+
+def _first_pid(memo: Any) -> int | None:
+    """Of a memo that is a process, or a list of them; other faults note other things."""
+    first = memo[0] if isinstance(memo, list) and memo else None
+    number = first[0] if isinstance(first, list) and first else first
+    return number if isinstance(number, int) else None
 
 
 def untold(ground: Ground, struck: list[Struck]) -> Iterator[str]:
