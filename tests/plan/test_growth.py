@@ -33,3 +33,13 @@ def test_twice_the_instances_are_twice_the_work(spec: Callable[[int], str]) -> N
 
     plan(2)  # what is imported and built once
     assert steps(lambda: plan(120)) < 2.5 * steps(lambda: plan(60))
+
+
+@pytest.mark.parametrize("spec", [flat, one_group])
+def test_a_run_is_found_by_its_name_without_a_look_into_every_instance(spec: Callable[[int], str]) -> None:
+    text = TOOL.format(spec(300)).encode()
+    plan, _ = make_plan("big.camp", lambda _: text, Options(), Registry)
+    assert plan is not None
+    keys = [run.key for run in plan.runs()]
+    assert [run.key for key in keys[::50] if (run := plan.find(key))] == keys[::50]
+    assert steps(lambda: plan.find(keys[-1])) < 24 * len(keys)

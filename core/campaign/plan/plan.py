@@ -20,7 +20,7 @@ from campaign.plan.distinct import check_names
 from campaign.plan.duties import missing_oracles, skip
 from campaign.plan.identity import run_key, split_key
 from campaign.plan.limits import check_limits
-from campaign.plan.lookup import named_choice
+from campaign.plan.lookup import may_hold, named_choice
 from campaign.plan.matrix import Cell, Run, cell_of, cells, chosen, run_of, runs
 from campaign.plan.resources import check_holds
 from campaign.plan.ruled import Host, bind_rules
@@ -116,13 +116,16 @@ class Plan(Struct, frozen=True, kw_only=True):
         except ValueError as error:
             return None, Reason(str(error), known=False)
         for each in self.selected:
+            if not may_hold(each.scenario, cell):
+                continue
             space = Space(each.scenario, each.leaves_out)
             choice = named_choice(space, cell)
             if choice is not None:
                 run = run_of(cell_of(space, choice), seed, self.name, self.seed)
                 return run, self._kept_out(space, choice, run)
         for left_out in self.left_out:
-            if named_choice(Space(left_out.scenario), cell) is not None:
+            scenario = left_out.scenario
+            if may_hold(scenario, cell) and named_choice(Space(scenario), cell) is not None:
                 return None, Reason(f"{left_out.scenario.label_text} is left out by {left_out.by}")
         return None, Reason(f"no instance has a cell called {cell}", known=False)
 
