@@ -194,7 +194,10 @@ def test_a_retried_campaign_is_not_held_by_a_pause_of_its_former_life(yard: Yard
 
 def test_who_waits_for_an_exec_ends_with_its_status(tmp_path: Path, clean_environ: dict[str, str]) -> None:
     """An exec goes as soon as its campaign is over, with or before the last word of it."""
-    spec = 'tool t { command "sh" "-c" "sleep 0.5; exit 3" }\ncampaign "c" { parallel 1 }\ninstance i { seeds 1..3; run t }\n'
+    held = f"until test -e {tmp_path}/go; do sleep 0.05; done; sleep 0.5; exit 3"
+    spec = (
+        f'tool t {{ command "sh" "-c" "{held}" }}\ncampaign "c" {{ parallel 1 }}\ninstance i {{ seeds 1..3; run t }}\n'
+    )
     (tmp_path / "c.camp").write_text(spec)
     command = [sys.executable, "-m", "campaign"]
     given: Any = {
@@ -204,12 +207,10 @@ def test_who_waits_for_an_exec_ends_with_its_status(tmp_path: Path, clean_enviro
         "text": True,
     }
     with subprocess.Popen([*command, "exec", "c.camp"], stdout=subprocess.DEVNULL, **given) as executing:
-        deadline = time.monotonic() + PATIENCE_S
         listing = [*command, "list", "--format", "json"]
-        while "running" not in subprocess.run(listing, stdout=subprocess.PIPE, check=False, **given).stdout:
-            assert time.monotonic() < deadline
-        waited = subprocess.run(
-            [*command, "wait", "c"], stdout=subprocess.PIPE, check=False, timeout=PATIENCE_S, **given
-        )
+        wait_for(lambda: "running" in subprocess.run(listing, stdout=subprocess.PIPE, check=False, **given).stdout)
+        with subprocess.Popen([*command, "wait", "c"], stdout=subprocess.PIPE, **given) as waited:
+            (tmp_path / "go").touch()
+            told = waited.communicate(timeout=PATIENCE_S)
         executing.communicate(timeout=PATIENCE_S)
-    assert (executing.returncode, waited.returncode) == (1, 1), waited.stderr
+    assert (executing.returncode, waited.returncode) == (1, 1), told

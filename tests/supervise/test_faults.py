@@ -93,8 +93,8 @@ def test_any_signal(desk: Desk) -> None:
 
 def test_a_fault_aimed_at_a_served_tool(desk: Desk) -> None:
     exit = desk.run(
-        shell("sleep 0.5"),
-        services=(ServiceOrder("srv", "tool", ("/bin/sleep", "100")),),
+        shell("until test -s pid; do sleep 0.01; done; while kill -0 $(cat pid); do sleep 0.02; done"),
+        services=(ServiceOrder("srv", "tool", ("/bin/sh", "-c", "echo $$ > pid; exec sleep 100")),),
         faults=(FaultOrder("k", "process.kill", 0.1, target="srv"),),
     )
     assert exit.stopped is None, "a fault hit it: it did not end by itself"

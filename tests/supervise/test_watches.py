@@ -267,9 +267,10 @@ def test_its_host_is_killed_while_it_is_asked(desk: Desk) -> None:
     )
     desk.start(order)
     wait_for(Path(order.directories.work, "held").exists)
-    for pid in hosts(desk):
+    killed = hosts(desk)
+    for pid in killed:
         os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not hosts(desk))
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in killed))  # reaped: the supervisor knows of it
     Path(order.directories.work, "go").touch()
     exit = desk.exit(order)
     assert "the provider host ended (signal 9)" in (exit.watches[0].error or "")
