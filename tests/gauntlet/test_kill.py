@@ -58,6 +58,18 @@ class Scene:
             text=True,
         )
 
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "campaign", *arguments]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+
     def resume(self) -> dict[str, Any]:
         """Go on, to the end; the summary."""
         process = self.start("--resume")
@@ -377,6 +389,36 @@ def test_resume_takes_the_snapshot_and_says_what_has_changed(scene: Scene) -> No
     out, err = process.communicate(timeout=PATIENCE_S)
     assert "warning[CAMP509]" in err
     assert json.loads(out)["verdicts"]["pass"] == 12
+
+
+def interrupted(scene: Scene) -> None:
+    """An exec that was told once to stop: what it had admitted ahead is queued again."""
+    scene.write(sleep=scene.held)
+    process = scene.start()
+    scene.until_effects(2)
+    os.kill(process.pid, signal.SIGINT)
+    scene.until_said(process, "winding down")
+    scene.release()
+    process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+
+
+def test_an_interrupted_campaign_that_is_canceled_is_over(scene: Scene) -> None:
+    interrupted(scene)
+    assert "canceled: " in scene.call("cancel", "kill").stdout
+    (row,) = json.loads(scene.call("list", "--format", "json").stdout)
+    assert (row["state"], row["exit_status"]) == ("finished", 5)
+    assert "error[CAMP508]" in scene.call("exec", "--resume", str(scene.spec)).stderr
+    assert "would be removed" in scene.call("clean", "--older-than", "0s", "--dry-run").stdout
+    assert sum(scene.effects().values()) == 2
+    assert "10 runs to be carried out again" in scene.call("retry", "kill").stdout
+
+
+def test_a_group_that_was_canceled_meanwhile_is_not_gone_on_with(scene: Scene) -> None:
+    interrupted(scene)
+    assert "sees it to its end" in scene.call("cancel", "kill", "--group", "i").stderr
+    assert scene.resume()["exit_status"] == 5
+    assert sum(scene.effects().values()) == 2
 
 
 @pytest.mark.parametrize("act", ["mv {0}/.campaign {0}/moved", "rm -rf {0}/.campaign"])

@@ -16,6 +16,7 @@ from campaign.analysis.retention import examine, read_ties
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
 from campaign.engine import releasing
 from campaign.engine.releasing import Held
+from campaign.engine.states import State
 from campaign.engine.wire import (
     Adopt,
     Beside,
@@ -42,6 +43,7 @@ from campaign.ledger.rows import (
     PLAN,
     QUEUED,
     RECHECK,
+    AttemptRecord,
     CampaignRow,
     CampaignState,
     ControlRow,
@@ -130,20 +132,30 @@ class Desk:
                 self._ledger.control(ControlRow(row.id, asked.prefix, CANCEL, self._now))
         return Done(tuple(row.id for row in rows), len(rows))
 
-    def finish_canceled(self, campaign: str) -> None:
-        """A campaign that is canceled as a whole is over, where nothing of it is under way or queued again."""
+    def finish_canceled(self, campaign: str) -> bool:
+        """A campaign that is canceled as a whole is over where nothing of it is under way; whether it is now.
+
+        What was queued again when it was interrupted never runs: it ends as canceled, in the same transaction.
+        """
         with LedgerReader(self._ledger.path) as reader:
             whole = any((row.campaign, row.prefix, row.verb) == (campaign, "", CANCEL) for row in reader.controls())
             row = reader.campaign(campaign)
-            if (
-                row is None
-                or row.finished
-                or not whole
-                or any(row.state != "lost" for row in reader.unfinished(campaign))
-            ):
-                return
+            open_ = [each for each in reader.unfinished(campaign) if each.state != State.LOST]
+            if row is None or row.finished or not whole or any(each.state != State.QUEUED for each in open_):
+                return False
+            queued = [reader.record(each.token) for each in open_]
         ended = CampaignState(campaign=campaign, state=FINISHED, at=self._now, exit_status=ExitStatus.CANCELED)
-        self._ledger.commit([ended])
+        self._ledger.commit([*(self._canceled(each) for each in queued if each is not None), ended])
+        return True
+
+    def _canceled(self, record: AttemptRecord) -> Ending:
+        return Ending(
+            order=record.order,
+            source=State.QUEUED,
+            cause=record.row.cause,
+            at=self._now,
+            decision=Decision(Verdict.CANCELED, Reason.CANCELED),
+        )
 
     def retry(self, asked: Enqueue) -> Done:
         """Let a further attempt follow every run of a finished campaign that failed, was lost, canceled or an error."""

@@ -118,6 +118,7 @@ class Daemon:
     def take_over(self) -> None:
         """Find out what became of what was left, and go on with the queue."""
         self._shell.take_over()
+        self._service.finish_canceled()
         with LedgerReader(self._workspace.ledger) as reader:
             waiting = [row.id for row in reader.queue()]
             finished = [row.campaign for row in reader.requests(state=OPEN) if _is_finished(reader, row.campaign)]

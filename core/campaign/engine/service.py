@@ -22,7 +22,7 @@ from campaign.engine.workspace import BEAT_S, Workspace, WorkspaceError, Workspa
 from campaign.failpoints import reach
 from campaign.ledger.opening import LedgerError
 from campaign.ledger.queries import LedgerReader
-from campaign.ledger.rows import PLAN, CampaignRow
+from campaign.ledger.rows import CANCEL, PLAN, CampaignRow
 from campaign.records.event import EventView
 from campaign.supervise.channel import Channel
 from campaign.supervise.loop import Timer
@@ -322,6 +322,13 @@ class Service:
                     desk.finish_canceled(campaign)
             self.shell.carry_out()
         client.answer(request, done)
+
+    def finish_canceled(self) -> None:
+        """What was canceled while nobody could end it, for runs of it were under way, is over now that they are not."""
+        with LedgerReader(self.shell.ledger.path) as reader:
+            names = {row.campaign for row in reader.controls() if row.verb == CANCEL and not row.prefix}
+        for campaign in sorted(names):
+            self._desk.finish_canceled(campaign)
 
     def _release(self, client: _Client, request: int, args: Raw) -> None:
         found = self._desk.held(msgspec.json.decode(args, type=wire.Token))

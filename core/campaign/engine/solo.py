@@ -73,8 +73,11 @@ class Solo:
         return lock
 
     def _received(self, link: PlannerLink, message: protocol.ToEngine) -> None:
-        if self._shell is not None:
-            self._shell.received(link, message)
+        if self._shell is None:
+            return
+        if isinstance(message, protocol.Open) and message.resume:
+            self._shell.expect(message.campaign.id)  # what of it was canceled while nobody carried it out
+        self._shell.received(link, message)
 
     def _hung_up(self, link: PlannerLink) -> None:
         """The planner is gone: what it admitted ahead is taken back, what runs is seen to its end."""
