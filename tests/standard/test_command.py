@@ -104,3 +104,28 @@ def test_what_it_leaves_behind_does_not_hang_it(tmp_path: Path) -> None:
 def test_a_pattern_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(UnableError, match="is not a regular expression"):
         check(tmp_path, "true", wanted="(")
+
+
+def test_a_program_of_the_spec_stands_in_front_of_its_arguments(tmp_path: Path) -> None:
+    program = tmp_path / "judge"
+    program.write_text('#!/bin/sh\necho "$@"; exit 4\n')
+    program.chmod(0o755)
+    found = judge(Command(), evidence(tmp_path), program=str(program), argv=("row", "7"))
+    assert found.message == "exit status 4, not 0: row 7"
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"argv": ()}, "neither program nor argv says what to run"),
+        ({"argv": ("true",), "wanted": "("}, "/(/ is not a regular expression: missing ): ("),
+        ({"argv": ("true",), "forbidden": "a{2,1}"}, "is not a regular expression"),
+        ({"argv": (), "program": "/nonesuch"}, "/nonesuch does not exist"),
+        ({"argv": (), "program": "/bin/true"}, None),
+    ],
+)
+def test_what_it_could_never_do_is_told_before_anything_runs(settings: dict[str, Any], why: str | None) -> None:
+    given = {"program": "", "exits": (0,), **settings}
+    told = Command().missing(given, {"PATH": "/bin:/usr/bin"})
+    assert (told is None) == (why is None)
+    assert why is None or why in str(told)

@@ -23,3 +23,14 @@ def matcher(pattern: str) -> Callable[[bytes], bool]:
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise UnableError(f"/{pattern}/ is not a regular expression: {text}") from None
     return lambda line: expression.search(line) is not None
+
+
+def wrong_pattern(*patterns: str) -> str | None:
+    """Why one of these is no pattern, None where all are; what is known only when a run has begun is passed over."""
+    try:
+        for pattern in patterns:
+            if "\0" not in pattern:
+                matcher(pattern)
+    except UnableError as error:
+        return str(error)
+    return None

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, ClassVar
 
 from campaign.plugins.api import Evidence, Judgement, Oracle, Schema, UnableError, Value, hookimpl
-from campaign_standard._patterns import matcher
+from campaign_standard._patterns import matcher, wrong_pattern
 from campaign_standard._reading import LINE_BYTES, quoted, readable
 
 api = 1
@@ -38,9 +38,15 @@ class Command(Oracle):
         "argv": {
             "type": "list",
             "schema": {"type": "string"},
-            "required": True,
-            "minlength": 1,
-            "meta": {"help": "the program and its arguments; no shell is involved"},
+            "default": [],
+            "meta": {
+                "help": "the program (by PATH, or below work/ with a slash) and its arguments; no shell is involved"
+            },
+        },
+        "program": {
+            "type": "path",
+            "default": "",
+            "meta": {"help": "a program that belongs to the spec, beside which it lies; argv are its arguments then"},
         },
         "exits": {
             "type": "list",
@@ -53,8 +59,15 @@ class Command(Oracle):
     }
 
     def missing(self, settings: Mapping[str, Value], env: Mapping[str, str]) -> str | None:
-        """Look for the program, unless it is a path in ``work/``, where a run may make it."""
-        name = str(_tuple(settings["argv"])[0])
+        """Look for the program, unless it is a path in ``work/``, where a run may make it; and at the patterns."""
+        argv = _argv(settings)
+        if not argv:
+            return "neither program nor argv says what to run"
+        wrong = wrong_pattern(*(str(settings.get(name, "")) for name in ("wanted", "forbidden")))
+        return wrong or self._missing(argv[0], env)
+
+    @staticmethod
+    def _missing(name: str, env: Mapping[str, str]) -> str | None:
         own = env.get("CAMPAIGN_WORKDIR")
         if "\0" in name or ("/" in name and not name.startswith("/")) or (own and name.startswith(f"{own}/")):
             return None
@@ -66,7 +79,7 @@ class Command(Oracle):
 
     def judge(self, evidence: Evidence, settings: Mapping[str, Value]) -> Judgement:
         """Run it; the engine's ``timeout`` limits how long it takes."""
-        argv = [str(each) for each in _tuple(settings["argv"])]
+        argv = _argv(settings)
         outputs = Outputs(_matcher(settings, "wanted"), _matcher(settings, "forbidden"))
         code = _run(argv, evidence, outputs)
         if code < 0:
@@ -183,6 +196,11 @@ def _said(outputs: Outputs) -> str:
     """The last thing that it complained of, or printed: most checkers say there what is wrong."""
     line = outputs.stderr.last or outputs.stdout.last
     return f": {quoted(line)}" if line else ""
+
+
+def _argv(settings: Mapping[str, Value]) -> list[str]:
+    program = str(settings["program"])
+    return [*([program] if program else []), *(str(each) for each in _tuple(settings["argv"]))]
 
 
 def _how(code: int) -> str:

@@ -17,7 +17,7 @@ from campaign.plugins.api import (
     hookimpl,
     pattern_order,
 )
-from campaign_standard._patterns import matcher
+from campaign_standard._patterns import matcher, wrong_pattern
 from campaign_standard._reading import (
     Line,
     bytes_not_kept,
@@ -56,6 +56,10 @@ class Contains(Oracle):
         **_COMMON,
     }
 
+    def missing(self, settings: Mapping[str, Value], env: Mapping[str, str]) -> str | None:  # noqa: ARG002 - its hook
+        """Whether it is given what is no pattern."""
+        return wrong_pattern(str(settings["among"]))
+
     def looks_for(self, settings: Mapping[str, Value]) -> tuple[PatternOrder, ...]:
         """The text, in the run's own output."""
         return _sought("contains", str(settings["text"]), settings)
@@ -76,6 +80,10 @@ class Matches(Oracle):
         "pattern": {"type": "string", "required": True, "meta": {"help": "a regular expression, for one line"}},
         **_COMMON,
     }
+
+    def missing(self, settings: Mapping[str, Value], env: Mapping[str, str]) -> str | None:  # noqa: ARG002 - its hook
+        """Whether it is given what is no pattern."""
+        return wrong_pattern(str(settings["pattern"]), str(settings["among"]))
 
     def looks_for(self, settings: Mapping[str, Value]) -> tuple[PatternOrder, ...]:
         """The pattern, in the run's own output."""
