@@ -93,6 +93,7 @@ KNOWN = ["quarantine", "0" * 16, "--rules", "z.yaml", "--issue", "A-1"]
         (["rules", "tighten", "z.yaml", "v", "--max", "foo"], "--max"),
         (["rules", "tighten", "z.yaml", "v", "--min", "0x1"], "--min"),
         (["rules", "tighten", "z.yaml", "seed", "--max", "3"], "CAMP306"),
+        (["rules", "tighten", "z.yaml", "volatge", "--max", "1V"], "CAMP331"),
         ([*KNOWN, "--until", "tomorrow"], "--until"),
         (["quarantine", "nonsense", *KNOWN[2:], "--until", "2099-01-01"], "FINGERPRINT"),
     ],

@@ -11,6 +11,7 @@ from campaign.diagnostics import CampaignError
 from campaign.language.files import Reader
 from campaign.plan.counts import count
 from campaign.plan.identity import ID_BYTES, run_key
+from campaign.plan.idle import names_of
 from campaign.plan.limits import unbound_values
 from campaign.plan.matrix import Run
 from campaign.plan.plan import Options, Plan, make_plan
@@ -56,8 +57,11 @@ def limits_note(plan: Plan) -> str:
     if plan.rules is None:
         return "no rule set binds this campaign: no value is limited"
     book = plan.rules.book
-    count = len(book.limits)
+    idle = names_of(plan.scenarios).idle(book)
+    count = len(book.limits) - len(idle)
     lines = [f"bound by {', '.join(book.names)}: every value keeps {count} {'limit' if count == 1 else 'limits'}"]
+    if idle:
+        lines.append(f"no value here is bound by the limits of {', '.join(each.name for each in idle)}")
     unbound = unbound_values(plan.selected, book)
     if unbound:
         lines.append(f"no limit binds {', '.join(f'{each.name} ({each.value})' for each in unbound)}")
@@ -76,6 +80,7 @@ def rules_view(plan: Plan) -> dict[str, object] | None:
         "sets": list(book.names),
         "files": sorted(plan.rules.files),
         "limits": len(book.limits),
+        "idle": [each.name for each in names_of(plan.scenarios).idle(book)],
         "unbound": unbound_values(plan.selected, book),
         "skipped": skipped_cells(plan),
     }

@@ -164,8 +164,29 @@ def tighten(file: str, name: str, low: str | None, high: str | None, why: str | 
         raise click.UsageError("give --min, --max or both")
     ends = {word: text for word, text in (("min", low), ("max", high), ("why", why)) if text is not None}
     refuse_wrong(ends)
-    write(file, tightened(file, read(file), name, ends))
+    narrower = tightened(file, read(file), name, ends)
+    _refuse_unknown(file, name)
+    write(file, narrower)
     click.echo(f"{file}: {name} is narrower now", err=True)
+
+
+def _refuse_unknown(file: str, name: str) -> None:
+    """To tighten is not to invent: a misspelt limit would bind nothing.  Raises CampaignError."""
+    from difflib import get_close_matches
+
+    from campaign.plan.idle import is_known
+    from campaign.plugins.names import canonical
+    from campaign.plugins.registry import Registry
+    from campaign.rules.structs import TYPE
+
+    limits, key = _bound([file]).book.limits, canonical(name)
+    if key in limits or key.startswith(TYPE) or is_known(key, Registry()):
+        return
+    near = get_close_matches(key, limits, n=1)
+    by_hand = "write a limit of what a spec's own tool takes into the file by hand"
+    hint = f"did you mean {limits[near[0]].name}?" if near else by_hand
+    summary = f"{file} is left as it is: it has no limit of {name}, and nothing known takes such a value"
+    raise CampaignError([Diagnostic("CAMP331", summary, hint=hint)])
 
 
 def _bound(files: Sequence[str]) -> Bound:

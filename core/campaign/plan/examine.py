@@ -10,9 +10,11 @@ from campaign.plan.bounds import check_bounds
 from campaign.plan.compile import campaign_facts, compile_scenarios
 from campaign.plan.distinct import check_names
 from campaign.plan.duties import missing_oracles, skip
+from campaign.plan.idle import idle_limits
 from campaign.plan.limits import check_limits
 from campaign.plan.resources import check_holds
 from campaign.plan.ruled import Host, bind_rules
+from campaign.plan.scenario import Scenario
 from campaign.plan.schedule import check_layouts
 from campaign.plan.selection import Selected
 from campaign.plan.slas import unwatched
@@ -27,8 +29,10 @@ def examine(checked: Checked, providers: ProviderLookup, read: Reader, host: Hos
     rules, wrong_rules = bind_rules(checked, read, providers, host or Host())
     found: dict[Diagnostic, None] = dict.fromkeys(wrong_rules)
     book = rules.book if rules is not None else RuleBook()
+    every: list[Scenario] = []
     for tier in (None, *checked.tiers):
         scenarios, wrong = compile_scenarios(checked, tier, {}, providers, book.limits)
+        every += scenarios
         found.update(dict.fromkeys([*wrong, *check_names(scenarios), *check_bounds(scenarios)]))
         selected, _ = skip([Selected(each) for each in scenarios], book)
         left = [each.scenario for each in selected]
@@ -38,4 +42,6 @@ def examine(checked: Checked, providers: ProviderLookup, read: Reader, host: Hos
             found.update(dict.fromkeys(check_holds(selected, checked.name, seed, (host or Host()).place)))
             found.update(dict.fromkeys(check_limits(selected, checked.name, seed, book)))
             found.update(dict.fromkeys(check_layouts(selected, checked.name, seed)))
+    if checked.instances and not failed(found):
+        found.update(dict.fromkeys(idle_limits(every, book, providers, checked.tools)))
     return list(found)

@@ -94,6 +94,12 @@ def _unbound(source: Source, scenario: Scenario, book: RuleBook) -> Value | None
     return None
 
 
+def keys_of_source(source: Source) -> set[str]:
+    """The keys under which limits bind a source, as far as its name and its type tell."""
+    keys = {canonical(source.name), canonical(source.shown), f"{TYPE}{source.kind}"}
+    return keys | {f"{canonical(provider)}.{canonical(source.name)}" for provider in source.reaches}
+
+
 def _overrides(book: RuleBook, bound: set[str]) -> Iterator[Diagnostic]:
     """What a plan owes to an ``override``: said every time."""
     for override in book.overrides:
@@ -131,9 +137,7 @@ class _Asking:
 
     def _may_bind(self, source: Source) -> bool:
         """Whether a limit can bind a source, told from its name and its type alone."""
-        keys = {canonical(source.name), canonical(source.shown), f"{TYPE}{source.kind}"}
-        keys |= {f"{canonical(provider)}.{canonical(source.name)}" for provider in source.reaches}
-        known = keys & set(self.book.limits)
+        known = keys_of_source(source) & set(self.book.limits)
         self.bound |= known
         if known or source.kind is None:
             return True

@@ -19,6 +19,7 @@ from campaign.plan.counts import count
 from campaign.plan.distinct import check_names
 from campaign.plan.duties import missing_oracles, skip
 from campaign.plan.identity import run_key, split_key
+from campaign.plan.idle import idle_in
 from campaign.plan.limits import check_limits
 from campaign.plan.lookup import may_hold, named_choice
 from campaign.plan.matrix import Cell, Run, cell_of, cells, chosen, run_of, runs
@@ -181,6 +182,9 @@ def make_plan(
         place = host.place if host is not None else None
         more = [*more, *check_holds(plan.selected, plan.name, plan.seed, place)]
         more = [*more, *check_layouts(plan.selected, plan.name, plan.seed)]
+        if rules is not None:
+            every = (*plan.scenarios, *(each.scenario for each in plan.left_out))
+            more = [*more, *idle_in(checked, every, rules.book, providers)]
     return (None if failed(more) else plan), [*found, *wrong, *more]
 
 
