@@ -27,13 +27,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first one")
+    parser.add_argument("--step", type=int, default=1, help="from one to the next; 25 from 1 on are those with chains")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
     parser.add_argument("--story", action="store_true", help="tell the story of each seed")
     arguments = parser.parse_args()
     begun = time.monotonic()
     happened: Counter[str] = Counter()
     failed = 0
-    for found in _play(range(arguments.first, arguments.first + arguments.seeds), arguments.jobs, arguments.story):
+    seeds = range(arguments.first, arguments.first + arguments.seeds * arguments.step, arguments.step)
+    for found in _play(seeds, arguments.jobs, arguments.story):
         if isinstance(found, Counter):
             happened += found
             continue

@@ -153,7 +153,8 @@ class Supervisor(Process):
             return
         for each in [each for each in self.waiting if each.order.token == halt.token]:
             self._refuse(each, "given back before it was started")
-        self._next()
+        if self.chain is not None:
+            self._next()
 
     def _clear(self, message: Clear) -> None:
         failed = []

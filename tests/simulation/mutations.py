@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from campaign.engine import (
+    attempts,
+    chain,
     core,
     course,
     executor,
@@ -209,6 +211,30 @@ def what_is_dismissed_ordered_again(patch: Patch) -> None:
     patch.setattr(course.Course, "refuses", lambda self, order: self.cancels(order.instance))
 
 
+def chain_repeated_for_each_of_its_runs(patch: Patch) -> None:
+    patch.setattr(
+        attempts.Attempts, "_await_chain", lambda self, it, again, after_s: self._await(it.name, again, after_s)
+    )
+
+
+def chain_that_goes_on_taken_back(patch: Patch) -> None:
+    patch.setattr(recover, "_head", lambda order: order.directories.private)
+
+
+def slots_of_a_chain_freed_after_its_first_run(patch: Patch) -> None:
+    patch.setattr(chain.Chain, "is_last", lambda self, flight: True)
+
+
+def repetition_of_a_chain_asked_of_nobody(patch: Patch) -> None:
+    real = attempts.Attempts._await_chain
+
+    def await_chain(self: Any, it: Any, again: Any, after_s: float) -> None:
+        real(self, it, again, after_s)
+        it.due.add((chain.cell_of(again.key), again.attempt))
+
+    patch.setattr(attempts.Attempts, "_await_chain", await_chain)
+
+
 #: Each with a seed that shows it, to be tried first.
 MUTATIONS: dict[Callable[[Patch], None], int] = {
     slots_freed_at_the_start: 14,
@@ -234,4 +260,8 @@ MUTATIONS: dict[Callable[[Patch], None], int] = {
     closed_while_something_runs: 2,
     what_was_ordered_beside_a_plan_forgotten: 19,
     what_is_dismissed_ordered_again: 38,
+    chain_repeated_for_each_of_its_runs: 151,
+    chain_that_goes_on_taken_back: 51,
+    slots_of_a_chain_freed_after_its_first_run: 276,
+    repetition_of_a_chain_asked_of_nobody: 151,
 }

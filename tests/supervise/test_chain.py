@@ -72,6 +72,24 @@ def test_what_serves_them_stays_and_what_a_run_leaves_behind_does_not(desk: Desk
         assert "up" in desk.public(order, "serve/one.log").read_text()
 
 
+def test_what_left_the_session_of_a_served_tool_stays_with_it(desk: Desk) -> None:
+    leave = "setsid sh -c 'echo $$ > {0}; exec sleep 100' &"
+    stray = (
+        f"{leave.format('{chain}/stray')} until test -s {{chain}}/stray && test -s {{chain}}/left; do sleep 0.01; done"
+    )
+    server = f"export CAMPAIGN_WORKDIR=$PWD; ({leave.format('left')}); {SERVER}"
+    first, last = chain = make_chain(desk, stray, "kill -0 $(cat {chain}/left)", server=server)
+    desk.send(Start(first))
+    desk.expect(Started)
+    assert desk.exit(first).tree_empty
+    assert lives(shared(chain, "left"))
+    assert not lives(shared(chain, "stray"))
+    desk.send(Start(last))  # however late it comes, it is waited for
+    desk.expect(Started)
+    assert desk.exit(last).steps[0].ok
+    assert not desk.tools_left()
+
+
 def test_a_served_tool_that_is_lost_between_two_runs_ends_the_chain(desk: Desk) -> None:
     chain = make_chain(desk, "touch {chain}/gone", "true", "true", cooldown_s=1.0)
     for order in chain:
