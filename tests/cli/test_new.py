@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from campaign.plugins.discovery import Installed, Origin
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_a_new_spec_checks_clean_and_plans(campaign, tmp_path) -> None:
@@ -41,6 +46,30 @@ def test_nothing_is_written_over(campaign, kind) -> None:
     again = campaign("new", kind, "mine")
     assert again.returncode == 2
     assert "error[CAMP409]" in again.stderr
+
+
+@pytest.mark.parametrize("name", ["rails", "sqlite"])
+def test_the_name_of_an_installed_plugin_is_refused(in_process, tmp_path, name) -> None:
+    before = set(tmp_path.iterdir())
+    done = in_process("new", "plugin", name)
+    assert done.exit_code == 2
+    assert f"error[CAMP410]: a plugin called {name} is installed, from campaign-" in done.stderr
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_two_names_of_one_package_are_one(in_process, monkeypatch) -> None:
+    origins = {"dark-matter": (Origin("dark-matter", "dark", "campaign-dark-matter", "0.1.0"),)}
+    monkeypatch.setattr(Installed, "__init__", lambda self: setattr(self, "origins", origins))
+    assert "a plugin called dark-matter is installed" in in_process("new", "plugin", "dark_matter").stderr
+
+
+def test_the_guide_starts_with_a_name_that_is_free(in_process) -> None:
+    guide = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text()
+    (name,) = re.findall(r"^\$ campaign new plugin (\S+)$", guide, re.MULTILINE)
+    made = in_process("new", "plugin", name)
+    assert (made.exit_code, made.stdout) == (0, f"cd campaign-{name} && pip install -e . && pytest\n"), made.stderr
+    assert f"$ {made.stdout}" in guide
+    assert f"$ campaign exec {name}.camp\n" in guide
 
 
 @pytest.mark.parametrize("name", ["../etc", "a b", "", "-x", "a--b", "é", "x" * 400 + "/y"])

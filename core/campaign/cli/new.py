@@ -43,7 +43,7 @@ def rules(name: str) -> None:
 @click.argument("name")
 def plugin(name: str) -> None:
     """Create campaign-NAME, a package with a tool, an oracle, tests and a spec."""
-    folder = Path(f"campaign-{_checked(name)}")
+    folder = Path(f"campaign-{_free(_checked(name))}")
     if folder.exists():
         raise _exists(folder)
     for source in _files(_TEMPLATES / "plugin"):
@@ -55,6 +55,19 @@ def plugin(name: str) -> None:
 def _checked(name: str) -> str:
     if not is_name(name):
         raise click.UsageError(f"{name!r} is not a name; names are letters, digits, _ and single dashes inside")
+    return name
+
+
+def _free(name: str) -> str:
+    """``name``, unless an installed plugin has it or one whose package would be called the same: none would load."""
+    from campaign.plugins.discovery import Installed  # late: slow to import, and a spec or rule set needs none of it
+
+    module = name.replace("-", "_")
+    for taken, origins in Installed().origins.items():
+        if taken.replace("-", "_") == module:
+            summary = f"a plugin called {taken} is installed, from {' and '.join(map(str, origins))}"
+            hint = "choose another name; campaign plugins lists those that are taken"
+            raise CampaignError([Diagnostic("CAMP410", summary, hint=hint)])
     return name
 
 
