@@ -321,3 +321,12 @@ def test_a_recorded_run_names_its_host(campaign: Campaign, spec: Callable[..., P
     assert told["host"]["id"] == json.loads((folder(tmp_path) / "host.json").read_text())["id"]
     (folder(tmp_path) / "host.json").unlink()
     assert "id" not in json.loads(campaign("show", "i#0", "--format", "json").stdout)["host"]
+
+
+def test_a_campaign_of_more_runs_than_anyone_waits_for_says_how_many(
+    campaign: Campaign, spec: Callable[..., Path]
+) -> None:
+    path = spec('instance i { sweep a = 1..2000; sweep b = 1..1000; script = "echo {a} {b}"; run t }')
+    done = campaign("submit", path)
+    assert "2_000_000 runs" in done.stderr
+    assert "runs:" not in campaign("submit", path, "--limit", "9").stderr

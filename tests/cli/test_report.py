@@ -16,6 +16,9 @@ from urllib.parse import unquote
 import jsonschema
 import pytest
 
+from campaign.analysis.reporting import wanted_by
+from campaign.language.resolve import check
+from campaign.plugins.registry import Registry
 from campaign.records import RunView, Summary
 from campaign.records.schemas import json_schema
 
@@ -206,3 +209,12 @@ def test_a_file_that_a_reporter_cannot_write_is_refused_at_its_place(in_process:
         assert "x.camp:4:23: error[CAMP112]: a.jpg cannot be written: a shmoo is drawn as .svg, .png, .txt" in said
     (tmp_path / "x.camp").write_text(spec.replace('"a.jpg"', '"a.jpg"; form = "png"'))
     assert in_process("check", "x.camp").exit_code == 0
+
+
+def test_a_spec_may_call_a_reporter_by_its_short_name() -> None:
+    spec = b'campaign "x" { }\ntool t { command "true" }\ninstance i { run t }\nreport md { }\n'
+    checked, found = check("x.camp", {"x.camp": spec}.__getitem__, Registry())
+    assert found == []
+    assert checked is not None
+    (report,) = checked.reports
+    assert (report.name, wanted_by(report, ".").file) == ("markdown", "report.md")

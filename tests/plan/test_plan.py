@@ -89,6 +89,12 @@ def test_a_set_is_name_and_value(text: str) -> None:
     assert [each.code for each in parse_sets([text])[1]] == ["CAMP213"]
 
 
+@pytest.mark.parametrize("value", ["/tmp/x", "./x.py", "x.py", "a/b", "/tmp/"])
+def test_a_path_behind_a_set_is_told_to_be_quoted(value: str) -> None:
+    _, found = made(FILES, sets=(f"x={value}",))
+    assert found[0].hint == f"a text stands in quotes, and these in quotes of the shell: --set 'x=\"{value}\"'"
+
+
 def test_where_else_a_run_is() -> None:
     found = plan()
     assert elsewhere(found, "a.1[y=2]#3", Registry()) == "--tier long"

@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
-from campaign.language.reports import Report, command_settings
+from campaign.language.reports import SHORT, Report, command_settings
 from campaign.plugins.api import Reporter
 from campaign.plugins.border import one_line
 from campaign.plugins.names import split_name
@@ -18,7 +18,6 @@ from campaign.plugins.printing import printing_aside
 from campaign.plugins.registry import Registry
 from campaign.units import Value
 
-_SHORT = {"md": "markdown"}
 _Answer = TypeVar("_Answer")
 
 
@@ -75,7 +74,7 @@ def unmade(reporter: Reporter, why: str) -> CampaignError:
 
 
 def _registry(name: str) -> tuple[str, Registry]:
-    name = _SHORT.get(name, name)
+    name = SHORT.get(name, name)
     return name, Registry([split_name(name)[0]])
 
 

@@ -17,7 +17,7 @@ from campaign.cli.following import Tale
 from campaign.cli.here import this_host
 from campaign.cli.options import format_option, no_progress_option, repeat_options, selection_options, workspace_option
 from campaign.cli.progress import watcher
-from campaign.cli.queueing import chosen, environment, follow, hello, submission, submit, unwritten
+from campaign.cli.queueing import chosen, environment, follow, hello, submission, submit, tell_of_many, unwritten
 from campaign.cli.queueing import conclude as report
 from campaign.cli.render import print_diagnostics
 from campaign.cli.streams import keep_standard_streams_apart
@@ -105,6 +105,7 @@ def execute(
     """Have a campaign carried out, by the daemon or by ourselves, and say what it came to; the exit status."""
     if prepared.warnings:
         print_diagnostics(prepared.warnings, sys.stderr)
+    tell_of_many(prepared)
     reporters = _reporters(prepared, reports)
     if daemon is not None:
         return _followed(prepared, workspace, daemon, writer, progress, output_format, reports)

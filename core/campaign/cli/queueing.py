@@ -32,6 +32,8 @@ from campaign.records import Summary
 _MOST_NAMES = 20
 #: How long it is asked again: nobody tells when another one holds the workspace.
 _PERSISTENCE_S = 10.0
+#: More runs than this are told before they begin.
+_MANY = 1_000_000
 _Asked = TypeVar("_Asked")
 NO_DAEMON = "no daemon runs here: campaign daemon carries out what is queued"
 
@@ -39,6 +41,13 @@ NO_DAEMON = "no daemon runs here: campaign daemon carries out what is queued"
 def tell(text: str) -> None:
     """A line for the person, on standard error."""
     click.echo(f"campaign: {visible(text)}", err=True)
+
+
+def tell_of_many(prepared: Prepared) -> None:
+    """Before a campaign begins that will take days and fill disks: how many runs it has."""
+    runs = prepared.counts.runs if prepared.counts is not None else 0
+    if runs > _MANY and not prepared.resume:
+        tell(f"{prepared.plan.name} has {runs:_} runs: campaign plan counts them, --limit N takes the first ones")
 
 
 def chosen(workspace: str, word: str | None) -> CampaignRow:

@@ -11,7 +11,7 @@ from campaign.cli.confirm import confirm_rules
 from campaign.cli.files import read_file
 from campaign.cli.here import this_host
 from campaign.cli.options import no_progress_option, repeat_options, selection_options, workspace_option
-from campaign.cli.queueing import NO_DAEMON, environment, follow, hello, submission, submit, tell
+from campaign.cli.queueing import NO_DAEMON, environment, follow, hello, submission, submit, tell, tell_of_many
 from campaign.cli.render import print_diagnostics
 from campaign.engine import wire
 from campaign.engine.asking import ask, call
@@ -53,6 +53,7 @@ def command(
         prepared = repeated(prepared, max_runs, new_submission())
     if prepared.warnings:
         print_diagnostics(prepared.warnings, sys.stderr)
+    tell_of_many(prepared)
     confirm_rules(prepared.plan, prepared.campaign, workspace, yes=yes)
     served = False
 

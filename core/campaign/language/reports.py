@@ -23,6 +23,10 @@ from campaign.units import Value
 FILE = "file"
 
 
+#: Other names of reporters, in a spec and on the command line.
+SHORT = {"md": "markdown"}
+
+
 class Report(Struct, frozen=True):
     """A report that the campaign writes at its end: the reporter, the file (None: its own name), its settings."""
 
@@ -85,7 +89,8 @@ def _written(facts: Facts, name: Word, text: str, report: Callable[[Diagnostic],
 
 
 def _check(block: Block, providers: Providers, report: Callable[[Diagnostic], None]) -> Report | None:
-    facts = providers.facts("reporter", block.name.text, block.name.span, report)
+    reporter = SHORT.get(block.name.text, block.name.text)
+    facts = providers.facts("reporter", reporter, block.name.span, report)
     if facts is None or not facts.complete:
         return None
     given: list[_Given] = []
@@ -105,7 +110,7 @@ def _check(block: Block, providers: Providers, report: Callable[[Diagnostic], No
     if isinstance(file, str):
         _check_file(facts, file, settings, block, report)
     placed = {name: _placed(facts.parameters.get(canonical(name)), value, block) for name, value in settings.items()}
-    return Report(block.name.text, file if isinstance(file, str) else None, placed, block.span)
+    return Report(reporter, file if isinstance(file, str) else None, placed, block.span)
 
 
 def _check_file(

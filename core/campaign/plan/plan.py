@@ -39,6 +39,10 @@ from campaign.rules.structs import RuleBook
 Options: TypeAlias = PlanOptions
 
 
+#: What is said of a word behind ``--set name=`` that is no value of the language, or a name that nothing bears.
+_NO_VALUE = frozenset(("CAMP004", "CAMP014", "CAMP019", "CAMP100"))
+
+
 class Reason(Struct, frozen=True):
     """Why a run is not in a plan: a sentence, and the place that keeps it out where a spec has one.
 
@@ -195,7 +199,7 @@ def plan_checked(
     overrides, found = parse_sets(options.sets)
     book = rules.book if rules is not None else RuleBook()
     scenarios, wrong = compile_scenarios(checked, options.tier, overrides, providers, book.limits)
-    found += wrong
+    found += hinted(wrong, options.sets)
     if failed(found):
         return None, found
     whole = campaign_facts(checked, options.tier)
@@ -247,10 +251,30 @@ def parse_sets(sets: Iterable[str]) -> tuple[dict[str, Expr], list[Diagnostic]]:
             found.append(Diagnostic("CAMP213", f"--set {text}: this is not name=value"))
             continue
         parsed, wrong = parse_expression(value, f"--set {text}", 1, len(name) + 2)
-        found += wrong
+        found += hinted(wrong, [text])
         if parsed is not None:
             overrides[name.strip()] = parsed
     return overrides, found
+
+
+def hinted(found: Sequence[Diagnostic], sets: Iterable[str]) -> list[Diagnostic]:
+    """The same, with how a text is written where what was meant by ``--set`` may be one: a path, a file's name."""
+    written = {f"--set {text}": text for text in sets if '"' not in text and "'" not in text}
+    places = (written.get(each.span.file) if each.span is not None else None for each in found)
+    return [
+        replace(each, hint=_as_text(text)) if text is not None and _may_be_text(text, each.code) else each
+        for each, text in zip(found, places, strict=True)
+    ]
+
+
+def _may_be_text(text: str, code: str) -> bool:
+    """Whether what is wrong with ``name=/tmp/x`` is that it has no quotes; ``/tmp/`` reads as a pattern."""
+    return code in _NO_VALUE or (code == "CAMP111" and text.partition("=")[2].startswith("/"))
+
+
+def _as_text(text: str) -> str:
+    name, _, value = text.partition("=")
+    return f"a text stands in quotes, and these in quotes of the shell: --set '{name.strip()}=\"{value.strip()}\"'"
 
 
 def providers_of(scenario: Scenario) -> Mapping[str, frozenset[str]]:
