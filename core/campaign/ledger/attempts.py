@@ -32,7 +32,7 @@ _GLANCE = (
     *("started_at", "finished_at", "duration_s"),
 )
 
-_BLOBS = frozenset((bytes, str, type(None)))
+_BLOBS = frozenset((bytes, type(None)))
 _GLANCE_KINDS = (*kinds_of(Glance, *_GLANCE), frozenset((int,)), _BLOBS, _BLOBS)
 
 

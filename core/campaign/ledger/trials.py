@@ -111,7 +111,7 @@ WHERE {DECIDES}
 _ORDER = "SELECT data FROM blob WHERE id = ?"
 _ORACLES = "SELECT oracles FROM judgement WHERE token = ? AND source = 'exec' ORDER BY id DESC LIMIT 1"
 
-_BLOBS = frozenset((bytes, str, type(None)))
+_BLOBS = frozenset((bytes, type(None)))
 _TRIAL_KINDS = (*kinds_of(Trial, *Trial.__struct_fields__[:-1]), _BLOBS)
 _OUTCOME_KINDS = (*kinds_of(Outcome, *Outcome.__struct_fields__[:-2]), _BLOBS, _BLOBS)
 _shape = msgspec.json.Decoder(Shape).decode
