@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -120,6 +121,16 @@ def test_nothing_secret_and_nothing_absolute_is_in_it(made: Path) -> None:
         assert attempt["order"]["directories"]["private"] == ""
     left_out = json.loads(found["manifest.json"])["left_out"]
     assert sorted(Path(each["path"].strip("'")).name for each in left_out) == ["link", "link", "pipe", "pipe"]
+
+
+def test_an_archive_without_evidence_is_told(in_process: Any, recorded: Any, tmp_path: Path) -> None:
+    row = recorded([("crash.off", 1, ["fail: x", "pass"]), ("crash.off", 2, ["pass"])])
+    shutil.rmtree(f"{row.run_root}/crash.off/seed-1")
+    done = in_process("export", "-o", tmp_path / "x.tar")
+    assert done.exit_code == 0, done.stderr
+    assert "2 attempts of crash-20261120T100000Z-ab12 without evidence, which is gone" in done.stderr
+    names = [each.name for each, _ in unpacked(tmp_path / "x.tar")]
+    assert "files/crash.off/seed-2/attempt-1/output.log" in names
 
 
 def test_the_manifest_lists_every_member_with_its_digest(made: Path) -> None:

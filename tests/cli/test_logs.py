@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import threading
@@ -61,6 +62,14 @@ def test_a_run_that_printed_nothing_says_so(campaign: Any, recorded: Any) -> Non
     done = campaign("logs", "crash.wal#1")
     assert (done.returncode, done.stdout) == (0, "")
     assert "has printed nothing" in done.stderr
+
+
+def test_a_run_whose_evidence_was_removed_says_so(campaign: Any, recorded: Any) -> None:
+    folder = log_of(recorded(RUNS), 2).parent
+    shutil.rmtree(folder)
+    done = campaign("logs", "crash.wal#1")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"campaign: crash.wal#1@2: its evidence is gone, {folder}\n"
 
 
 def test_following_goes_on_until_the_run_is_done(campaign: Any, recorded: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from typing import Any
 
 import jsonschema
@@ -56,6 +57,16 @@ def test_a_run_says_why_where_its_reason_is_but_a_word(in_process: Any, recorded
     recorded([("crash.off", 1, ["orphaned: it left no exit record"]), ("crash.off", 2, ["fail: row 7 missing"])])
     assert "it left no exit record" in in_process("show", "crash.off#1").stdout
     assert in_process("show", "crash.off#2").stdout.count("row 7 missing") == 1
+
+
+def test_what_was_removed_by_hand_is_said_to_be_gone(in_process: Any, recorded: Any) -> None:
+    row = recorded([("crash.off", 1, ["fail: row 7 missing"]), ("crash.off", 2, ["pass"])])
+    shutil.rmtree(f"{row.run_root}/crash.off/seed-1")
+    shown = in_process("show", "crash.off#1").stdout
+    assert shown.endswith(f"its evidence is gone: {row.run_root}/crash.off/seed-1/attempt-1\n")
+    assert "gone" not in in_process("show").stdout + in_process("show", "crash.off#2").stdout
+    shutil.rmtree(row.run_root)
+    assert f"{row.run_root} (gone)\n" in in_process("show").stdout
 
 
 def test_the_next_step_can_be_pasted(in_process: Any, recorded: Any) -> None:

@@ -11,7 +11,7 @@ from campaign.cli import complete
 from campaign.cli.files import unwritable
 from campaign.cli.options import format_option, workspace_option
 from campaign.cli.queueing import tell
-from campaign.cli.recorded import choose_campaign, open_ledger
+from campaign.cli.recorded import choose_campaign, evidence_gone, open_ledger
 from campaign.cli.tables import print_json
 from campaign.diagnostics import CampaignError
 from campaign.engine.asking import now
@@ -37,6 +37,10 @@ def command(campaign: str | None, output: str | None, output_format: str, worksp
             manifest = export(ledger, row, path, now())
         except OSError as error:
             raise CampaignError([unwritable(path, error)]) from error
+        gone = sum(map(evidence_gone, ledger.attempts(row.id, origin=None)))
+    if gone:
+        attempts = "1 attempt" if gone == 1 else f"{gone:,} attempts"
+        tell(f"{attempts} of {row.id} without evidence, which is gone: the archive holds the records alone")
     for each in manifest.left_out:
         tell(f"left out: {each.path}: {each.why}")
     if output_format == "json":

@@ -13,7 +13,8 @@ import click
 
 from campaign.cli import complete
 from campaign.cli.options import workspace_option
-from campaign.cli.recorded import choose_run, open_ledger
+from campaign.cli.queueing import tell
+from campaign.cli.recorded import ENDED, choose_run, evidence_gone, open_ledger
 from campaign.cli.tables import output_is_terminal
 from campaign.cli.terminal import visible
 from campaign.diagnostics import CampaignError, Diagnostic, ExitStatus
@@ -27,8 +28,6 @@ _CHUNK_BYTES = 1 << 16
 _PAUSE_S = 0.2
 #: Whether anyone carries it out is looked at that seldom, and said when it was so twice: a daemon may take over.
 _LOOK_S = 2.0
-#: The states in which nothing is printed any more.
-_ENDED = ("judging", "done", "lost")
 
 
 @click.command("logs")
@@ -51,7 +50,11 @@ def command(run: str, follow: bool, workspace: str) -> int:
             out.write(chunk)
             out.flush()
     if not found:
-        click.echo(f"campaign: {visible(row.key)}@{row.attempt} has printed nothing", err=True)
+        tell(
+            f"{row.name}: its evidence is gone, {row.directory}"
+            if evidence_gone(row)
+            else f"{row.name} has printed nothing"
+        )
     return 0
 
 
@@ -114,7 +117,7 @@ def _abandoned(row: AttemptRow) -> CampaignError:
 
 def _is_done(ledger: LedgerReader, row: AttemptRow) -> bool:
     states = {each.id: each.state for each in ledger.attempts(row.campaign, row.key)}
-    return states.get(row.id) in _ENDED
+    return states.get(row.id) in ENDED
 
 
 def _tame(chunks: Iterator[bytes]) -> Iterator[bytes]:

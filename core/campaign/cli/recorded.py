@@ -11,6 +11,8 @@ from campaign.ledger.rows import AttemptRow, CampaignRow, left_alone
 
 #: How many of the campaigns that a word may mean are named.
 _MOST_NAMED = 5
+#: The states of an attempt in which nothing is written any more.
+ENDED = ("judging", "done", "lost")
 #: Whoever serves a workspace takes calls, however busy it is, unless very many wait.
 _PATIENCE_S = 2.0
 
@@ -33,6 +35,11 @@ def is_served(workspace: str) -> bool:
         return False
     sock.close()
     return True
+
+
+def evidence_gone(row: AttemptRow) -> bool:
+    """Whether the folder of an attempt that was carried out is there no more: somebody has removed it by hand."""
+    return row.started_at is not None and row.state in ENDED and not os.path.isdir(row.directory)
 
 
 def as_it_stands(workspace: str, row: CampaignRow) -> CampaignRow:

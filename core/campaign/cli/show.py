@@ -13,7 +13,15 @@ from campaign.analysis.smallest import in_runs, in_words
 from campaign.cli import complete
 from campaign.cli.history import history_of, history_record, history_text
 from campaign.cli.options import format_option, workspace_option
-from campaign.cli.recorded import as_it_stands, choose_campaign, choose_run, is_served, means_run, open_ledger
+from campaign.cli.recorded import (
+    as_it_stands,
+    choose_campaign,
+    choose_run,
+    evidence_gone,
+    is_served,
+    means_run,
+    open_ledger,
+)
 from campaign.cli.remarks import remarks_text
 from campaign.cli.summary import summary_text
 from campaign.cli.tables import cut, facts, print_json, table, took, utc_now, when
@@ -84,11 +92,15 @@ def _show_campaign(ledger: LedgerReader, row: CampaignRow, as_json: bool) -> Non
             ("iteration", _step_of(ledger, row)),
             ("started", when(row.created_at, now)),
             ("finished", when(row.finished_at, now)),
-            ("evidence", row.run_root),
+            ("evidence", f"{row.run_root}{_gone_of(row)}"),
         ]
     )
     parts = [head, remarks_text(summary.remarks, now), summary_text(summary, row.run_root)]
     click.echo("\n\n".join(part for part in parts if part))
+
+
+def _gone_of(row: CampaignRow) -> str:
+    return " (gone)" if row.finished and row.total and not os.path.isdir(row.run_root) else ""
 
 
 def _step_of(ledger: LedgerReader, row: CampaignRow) -> str | None:
@@ -137,7 +149,7 @@ def _show_run(ledger: LedgerReader, attempts: Sequence[AttemptRow], workspace: s
         _rechecks(ledger, record.row.token),
         _earlier(attempts[:-1]),
         _beside(ledger, record.row),
-        _files(view, record.row.directory),
+        _files(view, record.row),
     ]
     click.echo("\n\n".join(part for part in parts if part))
 
@@ -266,7 +278,10 @@ def _rechecks(ledger: LedgerReader, token: str) -> str:
     return table(["judged again", "came to", "reason"], rows) if rows else ""
 
 
-def _files(view: RunView, directory: str) -> str:
+def _files(view: RunView, row: AttemptRow) -> str:
+    directory = row.directory
+    if evidence_gone(row):
+        return f"its evidence is gone: {visible(directory)}"
     return "\n".join(visible(path) for path in (directory, *_below(view, directory)))
 
 
