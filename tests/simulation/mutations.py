@@ -12,7 +12,6 @@ from campaign.engine import (
     attempts,
     chain,
     core,
-    course,
     executor,
     flight,
     policies,
@@ -207,10 +206,6 @@ def what_was_ordered_beside_a_plan_forgotten(patch: Patch) -> None:
     patch.setattr(sidework.Sidework, "_remember", lambda self, job, record: None)
 
 
-def what_is_dismissed_ordered_again(patch: Patch) -> None:
-    patch.setattr(course.Course, "refuses", lambda self, order: self.cancels(order.instance))
-
-
 def chain_repeated_for_each_of_its_runs(patch: Patch) -> None:
     patch.setattr(
         attempts.Attempts, "_await_chain", lambda self, it, again, after_s: self._await(it.name, again, after_s)
@@ -259,7 +254,6 @@ MUTATIONS: dict[Callable[[Patch], None], int] = {
     state_written_without_its_cause: 0,
     closed_while_something_runs: 2,
     what_was_ordered_beside_a_plan_forgotten: 19,
-    what_is_dismissed_ordered_again: 38,
     chain_repeated_for_each_of_its_runs: 151,
     chain_that_goes_on_taken_back: 51,
     slots_of_a_chain_freed_after_its_first_run: 276,
