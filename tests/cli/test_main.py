@@ -63,6 +63,11 @@ def test_a_wrong_command_line_is_one_line_and_status_2(arguments: list[str], in_
     assert done.stderr.count("\n") == 1
 
 
+def test_a_misspelt_verb_and_a_code_that_is_none_are_told(in_process) -> None:
+    assert "there is no verb 'exce', did you mean exec?" in in_process("exce", "x.camp").stderr
+    assert "there is no code CAMP9999; they go from" in in_process("explain", "CAMP9999").stderr
+
+
 def test_no_verb_at_all_is_status_2_with_the_help(in_process) -> None:
     done = in_process()
     assert done.exit_code == ExitStatus.USAGE

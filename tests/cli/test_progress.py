@@ -139,3 +139,23 @@ def test_plain_lines_where_a_terminal_is_asked_for_them(
     shown = shown_on_a_terminal(tmp_path, {**clean_environ, "TERM": "xterm-256color", **env}, *options)
     assert b"\x1b" not in shown
     assert shown.count(b"exit 3 of step t") == 3
+
+
+class Lost(io.StringIO):
+    """A terminal whose other end went away."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_terminal_that_is_lost_takes_nothing_and_stops_nothing() -> None:
+    live = watcher(Lost(), {}, live=True)
+    assert isinstance(live, LiveProgress)
+    live.begin(9, 0)
+    live.note("winding down")
+    live.finished(view("fail"), final=True)
+    live.flush()
+    live.end()

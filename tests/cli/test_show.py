@@ -53,6 +53,11 @@ def test_show_a_campaign_sums_it_up(said: Any) -> None:
     assert "→ look at crash.off#1@1: campaign show 'crash-20261120T100000Z-ab12/crash.off#1@1'" in text
 
 
+def test_a_cell_without_its_seed_is_told_with_its_run(in_process: Any, recorded: Any) -> None:
+    recorded(RUNS)
+    assert "did you mean its run crash.wal#1?" in in_process("show", "crash.wal").stderr
+
+
 def test_a_run_says_why_where_its_reason_is_but_a_word(in_process: Any, recorded: Any) -> None:
     recorded([("crash.off", 1, ["orphaned: it left no exit record"]), ("crash.off", 2, ["fail: row 7 missing"])])
     assert "it left no exit record" in in_process("show", "crash.off#1").stdout

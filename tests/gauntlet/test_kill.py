@@ -391,12 +391,12 @@ def test_resume_takes_the_snapshot_and_says_what_has_changed(scene: Scene) -> No
     assert json.loads(out)["verdicts"]["pass"] == 12
 
 
-def interrupted(scene: Scene) -> None:
+def interrupted(scene: Scene, number: int = signal.SIGINT) -> None:
     """An exec that was told once to stop: what it had admitted ahead is queued again."""
     scene.write(sleep=scene.held)
     process = scene.start()
     scene.until_effects(2)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     scene.until_said(process, "winding down")
     scene.release()
     process.communicate(timeout=PATIENCE_S)
@@ -415,7 +415,7 @@ def test_an_interrupted_campaign_that_is_canceled_is_over(scene: Scene) -> None:
 
 
 def test_a_group_that_was_canceled_meanwhile_is_not_gone_on_with(scene: Scene) -> None:
-    interrupted(scene)
+    interrupted(scene, signal.SIGHUP)  # as when the terminal is lost
     assert "sees it to its end" in scene.call("cancel", "kill", "--group", "i").stderr
     assert scene.resume()["exit_status"] == 5
     assert sum(scene.effects().values()) == 2

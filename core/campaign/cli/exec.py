@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TextIO
 
 import click
@@ -215,4 +216,5 @@ def _show(summary: Summary, run_root: str, output_format: str, stream: TextIO) -
         if isinstance(error, BrokenPipeError):
             raise
         if stream is not sys.stderr:
-            print_diagnostics([unwritable("standard output", error)], sys.stderr)
+            with suppress(OSError):  # the terminal is lost, and both with it
+                print_diagnostics([unwritable("standard output", error)], sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -33,9 +34,14 @@ def command(spec: str, run: str | None, options: Options, output_format: str) ->
     as_json = output_format == "json"
     if run is not None:
         return _explain_run(spec, run, options, as_json)
-    if not is_code(spec):
+    if not _looks_like_code(spec):
         raise click.UsageError("say which RUN of the spec: a key such as crash.wal.full#3, or an id")
     return _explain_code(spec, as_json)
+
+
+def _looks_like_code(word: str) -> bool:
+    """Whether a word is a code, or was meant as one: ``CAMP9999``."""
+    return is_code(word) or (word[:4].upper() == "CAMP" and word[4:].isdigit() and not os.path.exists(word))
 
 
 def _explain_code(code: str, as_json: bool) -> int:

@@ -98,6 +98,18 @@ class Verbs(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that is named; one that there is not is told with the one that was meant."""
+        word = args[0]
+        if word not in VERBS and not word.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches  # late: only a mistake needs it
+
+            near = get_close_matches(word, VERBS, n=1)
+            ctx.fail(f"there is no verb {word!r}{f', did you mean {near[0]}?' if near else ''}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line a verb."""
         with formatter.section("Verbs"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from campaign.cli.tables import cut
@@ -115,13 +116,14 @@ class LiveProgress(PlainProgress):
         self._progress: Progress = Progress(*columns, console=console, transient=True)
         self._task: TaskID | None = None
         self._began = self._before = 0.0
+        self._lost = False
 
     def begin(self, total: int | None, done: int) -> None:
         """Show the bar."""
         super().begin(total, done)
         self._began, self._before = self._now(), done
         self._task = self._progress.add_task("runs", total=total, completed=done, rate="", counts="")
-        self._progress.start()
+        self._draw(self._progress.start)
 
     def flush(self) -> None:
         """Move the bar."""
@@ -129,15 +131,28 @@ class LiveProgress(PlainProgress):
             return
         passed = self._now() - self._began
         rate = f"{(self._done - self._before) / passed:,.1f}/s" if passed > 0 else ""
-        self._progress.update(self._task, completed=self._done, rate=rate, counts=self.counts().removeprefix(", "))
+        counts = self.counts().removeprefix(", ")
+        task = self._task
+        self._draw(lambda: self._progress.update(task, completed=self._done, rate=rate, counts=counts))
 
     def end(self) -> None:
         """Take the bar away."""
         self.flush()
-        self._progress.stop()
+        self._draw(self._progress.stop)
 
     def _print(self, text: str, style: str | None = None) -> None:
-        self._progress.console.print(text, style=style, markup=False, soft_wrap=True)
+        self._draw(lambda: self._progress.console.print(text, style=style, markup=False, soft_wrap=True))
+
+    def _draw(self, act: Callable[[], object]) -> None:
+        """Do it where somebody looks: a terminal that was lost takes nothing, and the campaign ends in order."""
+        if self._lost:
+            return
+        try:
+            act()
+        except OSError:
+            self._lost = True
+            with suppress(OSError):
+                self._progress.stop()
 
 
 def failure_line(view: RunView, *, final: bool) -> str:

@@ -55,7 +55,7 @@ def choose_campaign(ledger: LedgerReader, word: str | None) -> CampaignRow:
     """
     found = ledger.newest_campaign() if word is None else find_campaign(ledger, word)
     if found is None:
-        raise CampaignError([_no_campaign(word, _beginning(ledger, word))])
+        raise CampaignError([_run_of_cell(ledger, word) or _no_campaign(word, _beginning(ledger, word))])
     return found
 
 
@@ -132,6 +132,16 @@ def _no_campaign(word: str | None, beginning: Sequence[CampaignRow]) -> Diagnost
         return Diagnostic("CAMP580", summary, hint=f"they are {named}")
     summary = "no campaign was recorded here" if word is None else f"no campaign is called {word}"
     return Diagnostic("CAMP580", summary, hint="campaign list shows what was recorded; a name means its newest one")
+
+
+def _run_of_cell(ledger: LedgerReader, word: str | None) -> Diagnostic | None:
+    """What is said of a word that is a cell of the newest campaign: its runs bear seeds."""
+    newest = ledger.newest_campaign() if word else None
+    attempts = ledger.deciding_attempts(newest.id) if newest is not None else ()
+    run = next((row.key for row in attempts if row.key.rpartition("#")[0] == word), None)
+    if run is None:
+        return None
+    return Diagnostic("CAMP580", f"no campaign is called {word}: that is a cell", hint=f"did you mean its run {run}?")
 
 
 def _no_run(word: str) -> Diagnostic:

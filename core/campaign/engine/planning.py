@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
     """Plan one campaign for the daemon at the other end of the socket FD; returns the exit status of the process."""
     os.umask(0o022)
     sys.stderr = io.TextIOWrapper(_Log(), encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it goes with its daemon, which leaves the campaign in order
     sock, workspace, campaign = socket.socket(fileno=int(arguments[0])), arguments[1], arguments[2]
     try:
