@@ -74,6 +74,36 @@ def test_never_more_attempts_than_allowed_and_the_best_so_far_stands() -> None:
     assert followed(Parameters(), from_(40), attempts=9)[0].stopped is Stop.ATTEMPTS
 
 
+def test_where_attempts_are_used_up_it_says_how_many_are_enough() -> None:
+    draw = random.Random(3)
+    fails = lambda trial: trial.candidate[0] >= 40 and draw.random() < 0.3  # noqa: E731
+    short, _ = followed(Parameters(), fails, attempts=60)
+    assert short.stopped is Stop.ATTEMPTS
+    assert short.needed is not None
+    assert 60 < short.needed < 2000
+    for _ in range(20):
+        result, _ = followed(Parameters(), fails, attempts=short.needed)
+        assert result.stopped is Stop.FOUND
+        assert result.needed is None
+
+
+def test_how_many_are_enough_of_a_failure_that_comes_back_every_time() -> None:
+    short, _ = followed(Parameters(), from_(40), attempts=9)
+    assert short.needed is not None
+    result, _ = followed(Parameters(), from_(40), attempts=short.needed)
+    assert (result.stopped, result.smallest) == (Stop.FOUND, (40,))
+
+
+def test_a_minimizer_without_an_end_is_not_followed_to_it() -> None:
+    class Endless(Listed):
+        def candidates(self, start, settings, slots):
+            while True:
+                yield [(50,)]
+
+    minimizer = Endless()
+    assert followed(minimizer, from_(60), attempts=5)[0].needed is None
+
+
 def test_nothing_is_begun_after_the_time_allowed() -> None:
     seconds = iter(range(1000))
     result, asked = followed(Parameters(), from_(40), clock=lambda: float(next(seconds)), seconds=8.0)

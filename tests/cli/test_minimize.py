@@ -120,6 +120,7 @@ def test_on_demand_with_an_order_and_bounds(campaign: Any, spec: Any, tmp_path: 
     told = json.loads(ended.stdout)["minimized"]
     assert (told["attempts"], told["stopped"]) == (9, "the allowed attempts were used up")
     assert 37 <= told["result"]["keys"] < 90
+    assert told["needed"] > 9
     assert minimized(tmp_path) == [told]
     again = campaign("minimize", "g.bad#0", "--order", "keys")
     assert "smallest: keys = 37" in again.stdout

@@ -9,20 +9,22 @@ give the same course, so one that was broken off is taken up again by giving it 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from enum import StrEnum
 from itertools import cycle, islice
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from campaign.analysis.repeats import FIRST, Repeats
+from campaign.analysis.repeats import FIRST, MOST, Repeats
 from campaign.plugins.api import Minimizer, Tunable
 from campaign.units import Value
 
 Candidate: TypeAlias = "tuple[Any, ...]"
 #: So often the smallest has to fail once more, to be believed.
 CONFIRMED = 4
+#: A minimizer that is to go on longer than that is not followed to its end to say how long it takes.
+_MOST_FORESEEN = 10_000
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -69,7 +71,8 @@ class Minimized(Struct, frozen=True):
     """What a minimization came to.
 
     ``repeats`` are those of the original, ``confirmed`` those of the smallest at the end, of a failure that comes back
-    every time; none where nothing was left to run them.  ``smaller``: the smallest is not the original.
+    every time; none where nothing was left to run them.  ``smaller``: the smallest is not the original.  ``needed``:
+    about how many attempts would have been enough, where they were used up and that can be told.
     """
 
     smallest: Candidate
@@ -79,6 +82,7 @@ class Minimized(Struct, frozen=True):
     confirmed: Repeats
     smaller: bool
     steps: tuple[Step, ...]
+    needed: int | None = None
 
     @property
     def found(self) -> bool:
@@ -117,9 +121,16 @@ def minimizing(  # noqa: PLR0913 - three facts, the rest named
         stopped = yield from course.run(minimizer.candidates(start, settings, course.slots))
     except _EnoughError as enough:
         stopped = enough.stop if course.repeats.failed else Stop.GONE
+    needed = course.needed(start, settings) if stopped is Stop.ATTEMPTS else None
     if stopped is not Stop.EMPTY:
         yield from course.confirm()
-    return course.ended(stopped)
+    return course.ended(stopped, needed)
+
+
+def _rounded(number: int) -> int:
+    """``number``, or a little more: its first two digits say something, the rest seems to."""
+    unit = int("1" + "0" * max(len(str(number)) - 2, 0))
+    return -(-number // unit) * unit
 
 
 class _Course:
@@ -148,7 +159,7 @@ class _Course:
         """The smallest that is known to fail."""
         return self._kept[-1]
 
-    def ended(self, stopped: Stop) -> Minimized:
+    def ended(self, stopped: Stop, needed: int | None) -> Minimized:
         """What it came to."""
         smaller = len(self._kept) > 1
         return Minimized(
@@ -159,7 +170,22 @@ class _Course:
             confirmed=self._confirmed,
             smaller=smaller,
             steps=tuple(self.steps),
+            needed=needed,
         )
+
+    def needed(self, start: Candidate, settings: Mapping[str, Value]) -> int | None:
+        """About how many attempts it takes to the end: as many as where no candidate fails, each told by its runs."""
+        original, tried = self._kept[0], set[Candidate]()
+        candidates = self._minimizer.candidates(start, settings, self.slots)
+        with closing(candidates), suppress(StopIteration):
+            batch = next(candidates)
+            for _ in range(_MOST_FORESEEN):
+                tried.update(batch)
+                batch = candidates.send([each == original for each in batch])
+            return None
+        first = FIRST if self.repeats.reliable else max(self.repeats.runs, MOST)
+        runs = _rounded(first + len(tried) * self.repeats.passes_after + 2 * CONFIRMED)
+        return runs if runs > self._bounds.attempts else 2 * self._bounds.attempts
 
     @property
     def slots(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from msgspec.structs import asdict
 
-from campaign.analysis.smallest import in_words
+from campaign.analysis.smallest import in_runs, in_words
 from campaign.cli import complete
 from campaign.cli.beside import carried_out, subject
 from campaign.cli.options import format_option, no_progress_option, workspace_option
@@ -106,13 +106,20 @@ def _show(parent: AttemptRecord, result: dict[str, Any], output_format: str) -> 
             f"so a candidate counts as failing after {repeats['fails_after']} failures on end, "
             f"as not failing after {repeats['passes_after']} runs without one"
         )
-    click.echo(f"{result['attempts']} runs: {result['stopped']}")
+    click.echo(f"{in_runs(result['attempts'])}: {result['stopped']}{_enough(result.get('needed'))}")
     if result.get("smaller"):
         click.echo(f"smallest: {cut(in_words(result['result']), 200)}")
     if result.get("outdone"):
         click.echo(f"an earlier minimization of {visible(parent.row.name)} found a smaller one: its repro.camp stays")
     if result.get("repro"):
         click.echo(f"campaign exec {visible(result['repro'])}")
+
+
+def _enough(needed: int | None) -> str:
+    """How to come to the end, where that can be told and may be asked for."""
+    if needed is None or needed > _MOST_ATTEMPTS:
+        return ""
+    return f"; to come to an end it takes about --attempts {needed}"
 
 
 def _rows(steps: list[dict[str, Any]]) -> Iterator[list[str]]:

@@ -234,6 +234,7 @@ class _Minimization:
             "by": self._wish.by,
             "smaller": found.found,
             "stopped": found.stopped.value,
+            "needed": found.needed,
             "repeats": {
                 "failed": repeats.failed,
                 "runs": repeats.runs,
@@ -249,7 +250,8 @@ class _Minimization:
     def _summary(self, told: dict[str, Any]) -> str:
         name = self._parent.row.name
         if not told["smaller"]:
-            return f"{name} was not made smaller in {in_runs(told['attempts'])}: {told['stopped']}"
+            enough = "" if told["needed"] is None else f"; to come to an end it takes about {told['needed']:,}"
+            return f"{name} was not made smaller in {in_runs(told['attempts'])}: {told['stopped']}{enough}"
         return f"{name} was made smaller in {in_runs(told['attempts'])}: {in_words(told['result'])}"
 
     def _step(self, step: Step) -> dict[str, Any]:
