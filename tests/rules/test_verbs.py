@@ -76,6 +76,7 @@ def test_a_new_rule_set_is_fine(campaign: Campaign, tmp_path: Path) -> None:
     assert "30m" in (tmp_path / "mine.yaml").read_text()
     assert (tmp_path / "mine.yaml").stat().st_mode & 0o777 == 0o640
     assert campaign("rules", "tighten", "mine.yaml", "duration", "--max", "3h").returncode == 2
+    assert campaign("rules", "tighten", "mine.yaml", "keys", "--max", "9").returncode == 0  # of a plugin
     assert (
         campaign("quarantine", "0" * 16, "--rules", "no.yaml", "--issue", "A", "--until", "2027-01-01").returncode == 2
     )

@@ -179,8 +179,9 @@ def _refuse_unknown(file: str, name: str) -> None:
     from campaign.plugins.registry import Registry
     from campaign.rules.structs import TYPE
 
-    limits, key = _bound([file]).book.limits, canonical(name)
-    if key in limits or key.startswith(TYPE) or is_known(key, Registry()):
+    limits, key, registry = _bound([file]).book.limits, canonical(name), Registry()
+    registry.use(plugin.name for plugin in registry.installed() if not plugin.problems)
+    if key in limits or key.startswith(TYPE) or is_known(key, registry):
         return
     near = get_close_matches(key, limits, n=1)
     by_hand = "write a limit of what a spec's own tool takes into the file by hand"
