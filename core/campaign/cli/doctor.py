@@ -6,7 +6,7 @@ import click
 
 from campaign.cli.health import State, examine
 from campaign.cli.options import format_option, workspace_option
-from campaign.cli.tables import print_json, table
+from campaign.cli.tables import fitted, output_width, print_json
 from campaign.diagnostics import ExitStatus
 from campaign.plugins.registry import Registry
 
@@ -24,6 +24,6 @@ def command(output_format: str, workspace: str) -> int:
         print_json(findings)
     else:
         rows = [(each.what, each.state, each.found, each.advice) for each in findings]
-        click.echo(table(["what", "state", "found", "what to do"], rows))
+        click.echo(fitted(["what", "state", "found", "what to do"], rows, width=output_width()))
     missing = any(each.state in (State.MISSING, State.BROKEN) for each in findings)
     return int(ExitStatus.SETUP if missing else ExitStatus.PASSED)

@@ -13,7 +13,7 @@ from campaign.analysis.failures import Told, tell
 from campaign.cli import complete
 from campaign.cli.options import format_option, workspace_option
 from campaign.cli.recorded import choose_campaign, open_ledger
-from campaign.cli.tables import cut, print_json, table, utc_now, when
+from campaign.cli.tables import cut, fitted, output_width, print_json, utc_now, when
 from campaign.cli.terminal import visible
 from campaign.diagnostics import CampaignError, Diagnostic
 from campaign.ledger.rows import Sighting
@@ -124,7 +124,7 @@ def _table(found: Sequence[Told], now: datetime) -> str:
         for told in found
     ]
     headers = ["fingerprint", "class", "verdict", "kind", "count", "cells", "what", "first", "first seen", "last seen"]
-    return table([*headers, "quarantine"], rows, numbers=("count", "cells"))
+    return fitted([*headers, "quarantine"], rows, numbers=("count", "cells"), width=output_width())
 
 
 def _held(told: Told) -> str:

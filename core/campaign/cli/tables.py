@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -13,15 +14,71 @@ from tabulate import tabulate
 
 from campaign.cli.terminal import visible
 
+#: What tabulate puts between two columns, and behind a header at least.
+_GAP = 2
+#: A longer word is broken where a column cannot be narrow enough otherwise: a path is, a fingerprint never.
+_UNBROKEN = 24
 _STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> str:
     """A table as text; the columns named in ``numbers`` stand to the right.  No cell can play tricks."""
-    cells = [["" if cell is None else visible(str(cell)) for cell in row] for row in rows]
+    return _table(headers, _cells(rows), numbers)
+
+
+def fitted(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = (), width: int | None = None
+) -> str:
+    """A table at most ``width`` wide, as long as need be where that is None: its widest columns are wrapped.
+
+    Where the columns cannot be made narrow enough, each row stands by itself, one cell a line.
+    """
+    cells = _cells(rows)
+    columns = list(zip((header + " " * _GAP for header in headers), *cells, strict=True))
+    widest = [max(map(len, column)) for column in columns]
+    room = sum(widest) if width is None else width - _GAP * (len(columns) - 1)
+    if sum(widest) <= room:
+        return _table(headers, cells, numbers)
+    for unbroken in (max(widest), _UNBROKEN):
+        lowest = [_lowest(column, unbroken) for column in columns]
+        if sum(lowest) <= room:
+            return _table(headers, cells, numbers, _narrowed(widest, lowest, room))
+    return "\n\n".join(facts(zip(headers, row, strict=True)) for row in cells)
+
+
+def _lowest(column: Sequence[str], unbroken: int) -> int:
+    """How narrow a column may become: its header stays whole, and so do its words unless they are longer than that."""
+    header, *cells = column
+    words = max((len(word) for text in cells for word in text.split()), default=0)
+    return max(len(header), min(words, unbroken))
+
+
+def _narrowed(widest: Sequence[int], lowest: Sequence[int], room: int) -> list[int]:
+    """Widths of columns that fit: the widest are cut to one width, the largest that will do, none below its lowest."""
+    for most in range(max(widest), 0, -1):
+        widths = [max(low, min(width, most)) for width, low in zip(widest, lowest, strict=True)]
+        if sum(widths) <= room:
+            return widths
+    return list(lowest)
+
+
+def _cells(rows: Iterable[Sequence[object]]) -> list[list[str]]:
+    return [["" if cell is None else visible(str(cell)) for cell in row] for row in rows]
+
+
+def _table(
+    headers: Sequence[str], cells: list[list[str]], numbers: Iterable[str], widths: Sequence[int] | None = None
+) -> str:
     right = set(numbers)
     align = ["right" if header in right else "left" for header in headers]
-    return tabulate(cells, headers=list(headers), tablefmt="simple", disable_numparse=True, colalign=align)
+    return tabulate(
+        cells,
+        headers=list(headers),
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=align,
+        maxcolwidths=widths,
+    )
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
@@ -72,6 +129,11 @@ def print_json(value: Any) -> None:
 def cut(text: str, width: int) -> str:
     """``text`` in at most ``width`` characters."""
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def output_width() -> int | None:
+    """How many columns the terminal has that a person reads; None for a file or a pipe, which take long lines."""
+    return shutil.get_terminal_size().columns if output_is_terminal() else None
 
 
 def output_is_terminal() -> bool:
