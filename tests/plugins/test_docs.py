@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import inspect
+import json
+import os
 import random
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from heapq import nlargest
 from pathlib import Path
 from textwrap import dedent
@@ -154,6 +157,36 @@ def test_the_guide_draws_at_random_in_a_way_that_works_and_repeats() -> None:
     command = names["command"](None, step)
     assert isinstance(command, api.Command)
     assert names["command"](None, step) == command
+
+
+@pytest.mark.parametrize(
+    "name", ["Step", "Command", "Metric", "Service", "Injection", "Injected", "Evidence", "Judgement"]
+)
+def test_every_field_that_a_provider_sees_is_listed(name: str) -> None:
+    page = (REFERENCE / "hooks.md").read_text()
+    (row,) = re.findall(rf"^\| `{name}` \| (.+) \|$", page, re.MULTILINE)
+    listed = re.findall(r"`(\w+)(?: = [^`]+)?`", row)
+    assert set(getattr(api, name).__struct_fields__) <= set(listed)
+
+
+def test_the_fault_of_the_guide_hides_a_file_and_brings_it_back(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    given = {"os": os, "suppress": suppress, "Any": Any, "Mapping": Mapping, "Iterable": Iterable}
+    names: dict[str, Any] = {**vars(api), **given}
+    exec(next(each for each in blocks if "Fault)" in each), names)  # a page of this repository
+    (fault,) = names["campaign_faults"]()
+    assert check_schema(fault) == []
+    (tmp_path / "db").write_text("rows")
+    asked = {"label": "f", "settings": {"path": "db"}, "target": None, "workdir": str(tmp_path), "random": 1}
+    undo = json.loads(json.dumps(fault.arm(api.Injection(**asked))))
+    fault.clear(undo)
+    assert (tmp_path / "db").exists()
+    fault.inject(api.Injection(**asked), undo)
+    assert not (tmp_path / "db").exists()
+    for _ in range(2):
+        fault.clear(undo)
+        assert (tmp_path / "db").read_text() == "rows"
 
 
 def test_the_reporter_of_the_guide_works() -> None:
