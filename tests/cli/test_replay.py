@@ -69,6 +69,10 @@ def test_a_replay_that_passes_says_so(done: Any, tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert "it passed" in again.stdout
     assert "came back in 0 of 1" in again.stdout
+    assert "/attempt-1/replay-1\n" in again.stdout
+    many = done("replay", "g.bad#7@1", "--times", "6")
+    assert many.stdout.count("evidence: ") == 1
+    assert many.stdout.endswith("/attempt-1/ (6 folders)\n")
 
 
 def test_what_cannot_be_replayed(done: Any, tmp_path: Path) -> None:

@@ -61,6 +61,15 @@ def test_defaults_with_what_is_required_are_fine() -> None:
     assert validate(RAMP, GIVEN) == []
 
 
+def test_of_a_long_list_those_are_named_that_are_like_what_was_given() -> None:
+    pages = tool({"page": {"type": "string", "allowed": [*(f"page-{n}" for n in range(70)), "index"]}})
+    (problem,) = validate(pages, {"page": "indx"})
+    assert str(problem) == 'page is "indx"; allowed are "index", … (71 in all)'
+    (problem,) = validate(pages, {"page": "0000"})
+    assert str(problem).endswith("… (71 in all)")
+    assert len(str(problem)) < 120
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ from campaign.engine.desk import new_submission
 from campaign.ledger.rows import CANCELED, FAILED, AttemptRecord, RequestRow
 
 _MOST_TIMES = 10_000
+#: Of more replays the folder is named that holds theirs.
+_MOST_FOLDERS = 5
 _WORDS = {
     "passed": "it passed",
     "same": "the same failure came back",
@@ -87,5 +90,8 @@ def _show(parent: AttemptRecord, runs: list[dict[str, Any]], output_format: str)
     click.echo(table(["replay", "from", "verdict", "outcome", "message"], rows))
     if parent.row.verdict in {"fail", "error"}:
         click.echo(f"the same failure came back in {same} of {len(runs)}")
-    for each in runs:
-        click.echo(f"evidence: {visible(each['directory'])}")
+    folders = [visible(each["directory"]) for each in runs]
+    if len(folders) > _MOST_FOLDERS:
+        folders = [f"{os.path.commonpath(folders)}/ ({len(folders):,} folders)"]
+    for folder in folders:
+        click.echo(f"evidence: {folder}")

@@ -134,6 +134,8 @@ def number(source: Source, token: Token) -> Integer | Decimal | QuantityLiteral:
 
 def _number_hint(written: str) -> str | None:
     """The unit that was meant, or what a word that begins with a digit could be."""
+    if re.fullmatch(r"[\d_.]+[eE]\d+[^\W\d]*", written):
+        return "a number has no exponent: write out its digits, 1000s for 1e3s"
     unit = written.lstrip("0123456789_.")
     first = re.split(r"\d", unit, maxsplit=1)[0]
     if not unit:

@@ -48,7 +48,8 @@ def headline(analysis: Analysis) -> str:
         (rate.open, "not decided yet"),
     )
     told = ", ".join(f"{count:,} {word}" for count, word in counts if count)
-    return f"{rate.runs:,} runs: {told or 'none'}; win rate {_rate(rate)}{_sure(rate)}"
+    runs = "1 run" if rate.runs == 1 else f"{rate.runs:,} runs"
+    return f"{runs}: {told or 'none'}; win rate {_rate(rate)}{_sure(rate)}"
 
 
 def sections(analysis: Analysis) -> Iterator[Section]:

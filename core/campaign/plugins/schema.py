@@ -88,11 +88,25 @@ _SENTENCES: Mapping[int, str] = {
 }
 
 
+#: Of a longer list of allowed values so many are named, those like the one that was given first.
+_MOST_LISTED, _NAMED = 16, 5
+
+
 def _message(error: Any) -> str:
     sentence = _SENTENCES.get(error.code, "breaks the rule {rule}: {constraint}")
     info = error.info[0] if error.info else ""
     constraint = _a(error.constraint) if error.code == errors.BAD_TYPE.code else _written(error.constraint)
+    if error.rule == "allowed" and len(error.constraint) > _MOST_LISTED:
+        constraint = _some(list(map(str, error.constraint)), str(info or error.value))
     return sentence.format(value=_written(error.value), constraint=constraint, info=_written(info), rule=error.rule)
+
+
+def _some(allowed: list[str], given: str) -> str:
+    """The values most like ``given``, and how many there are."""
+    from difflib import get_close_matches  # late: only for a mistake
+
+    near = get_close_matches(given, allowed, _NAMED) or allowed[:_NAMED]
+    return f"{_written(near)}, … ({len(allowed)} in all)"
 
 
 def _a(kind: object) -> str:
