@@ -73,3 +73,10 @@ def test_an_included_file_s_mistake_is_told_once(specs: Path, in_process) -> Non
 def test_a_fragment_without_a_campaign_may_be_checked_alone(specs: Path, in_process) -> None:
     (specs / "part.camp").write_text('tool t { command "/bin/true" }\ngroup g { instance i { run t } }\n')
     assert in_process("check", "part.camp").exit_code == 0
+
+
+def test_a_number_with_an_exponent_is_told_that_there_are_none(specs: Path, in_process) -> None:
+    (specs / "bad.camp").write_text(GOOD.replace("run t", "run t; timeout 1e3s"))
+    done = in_process("check", "bad.camp")
+    assert "error[CAMP007]" in done.stdout
+    assert "a number has no exponent" in done.stdout
