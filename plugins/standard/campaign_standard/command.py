@@ -38,7 +38,7 @@ class Command(Oracle):
         "argv": {
             "type": "list",
             "schema": {"type": "string"},
-            "default": [],
+            "required": True,
             "meta": {
                 "help": "the program (by PATH, or below work/ with a slash) and its arguments; no shell is involved"
             },
