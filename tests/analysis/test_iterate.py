@@ -120,6 +120,15 @@ def test_trials_go_where_they_tell_most() -> None:
     assert {name: len(seeds) for name, seeds in evenly.items()} == dict.fromkeys([*many(5), "bad"], 4)
 
 
+def test_a_chain_is_left_as_long_as_it_is() -> None:
+    chain = Cell(2, 1, 0, (1, 2, 3), chained=True)
+    assert allocate({"chain": chain}, 5) == {}
+    assert set(allocate({"chain": chain, "open": Cell(2, 2)}, 5)) == {"open"}
+    assert retried({"chain": chain}) == {"chain": (1, 2, 3)}
+    assert pooled([{"chain": chain}, {"chain": chain}])["chain"].chained
+    assert next_step(wishes(trials=99), [full({"chain": chain})]) == Step(kind=ANALYZE, round=1)
+
+
 def test_failing_cells_are_retried_with_their_seeds_and_the_doubtful_ones_with_more() -> None:
     assert retried({"good": GOOD, "bad": BAD, "mixed": MIXED, "untold": BROKEN}) == {
         "bad": (0,),

@@ -29,13 +29,15 @@ _LOOKS = 2
 class Cell(Struct, frozen=True):
     """The runs of one cell: passes, failures, those that could not be told, and the seeds of all of them.
 
-    What rule sets have quarantined counts neither as a pass nor as a failure.
+    What rule sets have quarantined counts neither as a pass nor as a failure.  ``chained``: its seeds are a chain, to
+    which nothing may be added, for in a longer one each run would stand elsewhere than in the spec.
     """
 
     passes: int = 0
     fails: int = 0
     errors: int = 0
     seeds: tuple[int, ...] = ()
+    chained: bool = False
 
     @property
     def trials(self) -> int:
@@ -145,7 +147,8 @@ def added_up(named: Iterable[tuple[str, Cell]]) -> dict[str, Cell]:
 
 def _sum(cells: Sequence[Cell]) -> Cell:
     seeds = tuple(dict.fromkeys(seed for each in cells for seed in each.seeds))
-    return Cell(sum(e.passes for e in cells), sum(e.fails for e in cells), sum(e.errors for e in cells), seeds)
+    counts = (sum(e.passes for e in cells), sum(e.fails for e in cells), sum(e.errors for e in cells))
+    return Cell(*counts, seeds, any(each.chained for each in cells))
 
 
 def totals(cells: Cells) -> Cell:
@@ -199,8 +202,9 @@ def allocate(cells: Cells, count: int) -> dict[str, tuple[int, ...]]:
 
     Each goes to the cell whose next trial lessens the variance of the mean most, p(1-p) / n(n+1), with Laplace's
     estimate of its rate, (passes + 1) / (trials + 2): evenly at first, then to those that pass now and then (Neyman's
-    allocation, step by step).  Seeds are the least from 1 on that the cell has not had.
+    allocation, step by step).  Seeds are the least from 1 on that the cell has not had.  Chains are left as they are.
     """
+    cells = {name: cell for name, cell in cells.items() if not cell.chained}
     heap = [(-_gain(cell, cell.trials), place) for place, cell in enumerate(cells.values())]
     heapify(heap)
     given = [0] * len(heap)
@@ -309,7 +313,8 @@ def _after_full(wishes: Wishes, taken: Sequence[Taken]) -> Step | End:
         return Step(kind=MORE, round=round_, wanted=second)
     if said is Said.UNDECIDED and left > 0:
         count = _evenly(test.wanting(found.passes, found.fails), len(now))
-        return Step(kind=MORE, round=round_, wanted=allocate(now, min(left, count)))
+        if wanted := allocate(now, min(left, count)):
+            return Step(kind=MORE, round=round_, wanted=wanted)
     return _judged(wishes, taken, said, found, broken(before, now, test))
 
 
@@ -354,7 +359,9 @@ def _runs(cells: Cells) -> int:
 def _second_looks(before: Cells, now: Cells, full: Cells) -> dict[str, tuple[int, ...]]:
     """Further seeds for cells that passed before, failed in the full campaign, and were not looked at again yet."""
     return {
-        name: _fresh(now[name], _LOOKS) for name in compare(before, now).regressed if full.get(name) == now.get(name)
+        name: _fresh(now[name], _LOOKS)
+        for name in compare(before, now).regressed
+        if full.get(name) == now.get(name) and not now[name].chained
     }
 
 

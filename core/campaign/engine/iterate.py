@@ -357,17 +357,23 @@ def cells_of(ledger: LedgerReader, campaign: str) -> dict[str, Cell]:
     """The cells of a recorded campaign, quarantined failures aside."""
     row = ledger.campaign(campaign)
     spared = quarantined_in(ledger, row) if row is not None else {}
-    return added_up((each.cell, _run(each, spared)) for each in ledger.deciding_attempts(campaign))
+    chained: dict[str, bool] = {}
+    for each in ledger.deciding_attempts(campaign):
+        if each.instance not in chained:
+            record = ledger.record(each.token)
+            chained[each.instance] = record is not None and record.order.link is not None
+    return added_up((each.cell, _run(each, spared, chained)) for each in ledger.deciding_attempts(campaign))
 
 
-def _run(row: AttemptRow, spared: Container[str]) -> Cell:
-    """One run as a cell of its own."""
+def _run(row: AttemptRow, spared: Container[str], chained: Mapping[str, bool]) -> Cell:
+    """One run as a cell of its own; ``chained`` says of instances whether their seeds are chains."""
     held = row.fingerprint in spared
     return Cell(
         passes=int(row.verdict == Verdict.PASS),
         fails=int(row.verdict == Verdict.FAIL and not held),
         errors=int(row.verdict not in (Verdict.PASS, Verdict.FAIL, Verdict.SKIPPED) and not held),
         seeds=(row.seed,),
+        chained=chained.get(row.instance, False),
     )
 
 
