@@ -50,6 +50,35 @@ def test_an_example_that_does_not_hold_fails(campaign: Campaign, tmp_path: Path,
     assert "limits.w" in done.stdout
 
 
+SEARCHED = r"""name: z
+triage:
+  - {id: leak, when: 'output matches /^leak \d+ bytes$/'}
+  - {id: gap, when: 'output matches /^$/'}
+  - {id: lost, when: 'output contains "lost page"'}
+examples:
+  triaged:
+    - {as: leak, output: "leak 17 bytes"}
+    - {as: leak, output: "before\r\nleak 17 bytes\r\nbehind"}
+    - {as: gap, output: "a\n\nb\n"}
+    - {as: lost, output: "a\na lost page\n"}
+  not-triaged:
+    - {as: leak, output: "leak of 17 bytes"}
+    - {as: leak, output: "a leak 17 bytes"}
+    - {as: leak, output: "\ud800"}
+    - {as: gap, output: "a\nb\n"}
+    - {as: gap, output: ""}
+    - {as: lost, output: "lost\npage"}
+"""
+
+
+def test_the_output_of_an_example_is_searched_as_that_of_a_run(campaign: Campaign, tmp_path: Path) -> None:
+    (tmp_path / "z.yaml").write_text(SEARCHED)
+    done = campaign("rules", "test", "z.yaml", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (row,) = json.loads(done.stdout)
+    assert (row["failed"], row["untouched"]) == (0, [])
+
+
 def test_check_and_explain(campaign: Campaign, tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("name: base\nlimits:\n  v: {max: 2V, why: sheet}\n")
     (tmp_path / "z.yaml").write_text("name: z\nextends: [base]\nlimits:\n  v: {min: 1V}\nmatch: {cores_min: 4}\n")

@@ -11,7 +11,7 @@ from campaign.diagnostics import Diagnostic
 from campaign.language.expressions import Missing
 from campaign.language.files import Reader, resolve_path
 from campaign.language.names import shown
-from campaign.language.patterns import PatternError, compile_pattern, search
+from campaign.language.patterns import search
 from campaign.language.providers import ProviderLookup
 from campaign.plugins.names import canonical
 from campaign.rules.failures import Triager
@@ -122,19 +122,20 @@ def _recorded(example: Example, read: Reader) -> Mapping[str, Value]:
 
 
 def _observed(name: str, given: Mapping[str, Value]) -> Value:
-    """What an example says of a run, by the names of the language; its ``output`` is searched as a whole."""
+    """What an example says of a run, by the names of the language."""
     if name.startswith("output "):
         _, how, text = name.split(" ", 2)
-        output = str(given.get("output", ""))
-        if how == "contains":
-            return text in output
-        try:
-            return any(search(compile_pattern(text), line) for line in output.splitlines() or [""])
-        except PatternError:
-            return False
+        lines = _lines(str(given.get("output", "")))
+        return any(text in line if how == "contains" else search(text, line) for line in lines)
     if name in given:
         return given[name]
     for known, value in given.items():
         if canonical(known) == canonical(name):  # settings are known by any spelling
             return value
     raise Missing(name)
+
+
+def _lines(output: str) -> list[str]:
+    """An output as a run's is searched: line by line, as valid UTF-8; the end of the last line begins no other."""
+    text = output.encode("utf-8", "replace").decode().replace("\r\n", "\n")
+    return text.removesuffix("\n").split("\n") if text else []
