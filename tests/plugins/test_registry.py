@@ -92,6 +92,14 @@ def test_a_plugin_that_is_not_installed_is_named_with_a_near_one(packages) -> No
     assert found.status is ExitStatus.SETUP
     (far,) = Registry().use(["zzzzzzzzzzzz"])
     assert "pip install campaign-zzzzzzzzzzzz" in (far.hint or "")
+    assert "./plugins/campaign-zzzzzzzzzzzz" in (far.hint or "")
+
+
+def test_a_name_that_is_only_somewhat_like_another_is_that_of_a_package_to_install(packages) -> None:
+    packages.plugin("quad", TOOL)
+    (found,) = Registry().use(["equax"])
+    assert "did you mean" not in (found.hint or "")
+    assert "pip install campaign-equax" in (found.hint or "")
 
 
 def test_hints_name_a_near_provider_or_what_there_is(packages) -> None:

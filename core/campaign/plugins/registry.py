@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["tool", "fault", "schedule", "oracle", "matcher", "minimizer", "reporter", "executor"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+#: How like an installed plugin (difflib) a name must be to be taken for a slip, not for a package that is missing.
+_NEAR = 0.7
 
 
 class PluginError(CampaignError):
@@ -261,8 +263,9 @@ class Registry:
     def _not_installed(self, name: str) -> Diagnostic:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, self._installed(), n=1)
-        package = f"install the package that provides it, often: pip install campaign-{name}"
+        near = get_close_matches(name, self._installed(), n=1, cutoff=_NEAR)
+        often = f"pip install campaign-{name} (in a source tree of campaign: ./plugins/campaign-{name})"
+        package = f"install the package that provides it, often: {often}"
         hint = f"did you mean {near[0]}?" if near else f"{package}; `campaign plugins` lists what is installed"
         return Diagnostic("CAMP400", f"plugin {name} is not installed", hint=hint, status=ExitStatus.SETUP)
 
