@@ -59,6 +59,36 @@ def test_two_causes_are_two_lines_read_in_order() -> None:
     assert found.explanations[1].trials == 20  # of what the first line leaves
 
 
+def by_subject(passed: dict[str, int], runs: int) -> list[Counted]:
+    return [Counted({"subject": name}, runs - count, count) for name, count in passed.items()]
+
+
+@pytest.mark.parametrize(
+    ("cells", "want", "counts"),
+    [
+        pytest.param(
+            by_subject({"s1": 15, **{f"s{n}": 0 for n in range(2, 9)}}, 15), "subject != s1", (105, 105), id="eight"
+        ),
+        pytest.param(by_subject({"careful": 7, "hasty": 1, "idle": 1}, 7), "subject != careful", (12, 14), id="three"),
+        pytest.param(
+            [Counted({"n": str(n)}, 9 * (n != 4), 9 * (n == 4)) for n in range(8)], "n != 4", (63, 63), id="numbers"
+        ),
+        pytest.param(
+            [Counted({"n": str(n)}, 9 * (n != 7), 9 * (n == 7)) for n in range(8)], "n <= 6", (63, 63), id="last-number"
+        ),
+    ],
+)
+def test_all_values_but_one_are_one_line(cells: list[Counted], want: str, counts: tuple[int, int]) -> None:
+    found = explain(cells)
+    assert (said(found), found.left_failed) == ([want], 0)
+    assert (found.explanations[0].failed, found.explanations[0].trials) == counts
+
+
+def test_a_cell_without_the_axis_has_no_other_value_of_it() -> None:
+    found = explain([*by_subject({"s1": 15, "s2": 0, "s3": 0}, 15), Counted({}, 0, 15)])
+    assert (said(found), found.left_trials) == (["subject != s1"], 30)
+
+
 def drawn(draw: Random, shape: Sequence[Sequence[str]], cells: int, runs: int, rate: float) -> list[Counted]:
     """A campaign in which nothing but chance makes runs fail: all cells of these axes, or so many drawn ones."""
     every = [[draw.choice(each) for each in shape] for _ in range(cells)] if cells else product(*shape)
@@ -72,6 +102,8 @@ def drawn(draw: Random, shape: Sequence[Sequence[str]], cells: int, runs: int, r
     [
         pytest.param(["012345", "0123", "xyz"], 0, 3, 0.3, id="some-fail"),
         pytest.param(["abcdefghijkl", "abcdefghijkl"], 0, 5, 0.03, id="few-pairs-fail"),
+        pytest.param(["abcdefgh"], 0, 15, 0.875, id="most-fail"),
+        pytest.param(["abc"], 0, 7, 0.6, id="three-values"),
         pytest.param(["xy"] * 20, 100, 2, 0.1, id="few-axes-are-paired"),
     ],
 )
@@ -85,7 +117,7 @@ def test_chance_is_no_explanation(shape: Sequence[str], cells: int, runs: int, r
 
 def test_every_condition_counts_whether_or_not_anything_fails_under_it() -> None:
     one_fails = [Counted({"a": a, "b": b}, int(a == b == "x"), 3) for a in "xyz" for b in "xyz"]
-    assert explain(one_fails).tried == 3 + 3 + 3 * 3
+    assert explain(one_fails).tried == (3 + 3) + (3 + 3) + 3 * 3  # values, all others, pairs of values
     axes = "abcdefghij"  # more than are paired
     many = [Counted({**dict.fromkeys(axes, "x"), axis: "y"}, int(axis == "c"), 1) for axis in axes]
     assert explain(many).tried == 2 * 10 + 4 * 45

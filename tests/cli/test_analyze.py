@@ -155,6 +155,19 @@ def test_reports_hold_the_analysis_where_anything_failed(
     assert "Which values" not in in_process("report", "--as", reporter, "-o", "-").stdout
 
 
+def test_all_values_but_one_are_said_alike_everywhere(
+    in_process: Callable[..., Any], recorded: Callable[..., Any]
+) -> None:
+    passes = {"careful": range(7), "hasty": [3], "idle": [5]}
+    runs = [(name, seed, ["pass" if seed in good else "fail: x"]) for name, good in passes.items() for seed in range(7)]
+    row = recorded(runs, axes=("subject",))
+    text = in_process("analyze", row.id).stdout
+    assert "\nsubject != careful " in text
+    assert "where subject != careful, 12 of 14 failed, elsewhere 0 of 7: compare a run" in " ".join(text.split())
+    assert "| subject != careful | 12 | 14 | 0 of 7 |" in in_process("report", "--as", "md", "-o", "-").stdout
+    assert "<td>subject != careful</td>" in in_process("report", "--as", "html", "-o", "-").stdout
+
+
 @pytest.mark.parametrize("reporter", ["md", "html", "github"])
 def test_a_hostile_cause_stays_text(
     in_process: Callable[..., Any], recorded: Callable[..., Any], reporter: str

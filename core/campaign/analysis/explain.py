@@ -1,15 +1,16 @@
 """Which axis values go with failures: a short decision list, found greedily, honest about chance; pure.
 
 Each step looks at every value of every axis, of numeric axes also at all values from one on or up to one, and at pairs
-of such conditions on two axes.  It takes the one that parts failures from passes best (the likelihood ratio, less what
-it takes to name the condition among so many), keeps it if Fisher's exact test says so with the number of conditions
-taken into account (Bonferroni), and goes on with what it does not cover.  Every condition that there is counts, those
-also that were passed over for what the data say: pairs without a failure, pairs on axes that do little by themselves.
+of such conditions on two axes; alone also at all values of an axis but one.  It takes the one that parts failures from
+passes best (the likelihood ratio, less what it takes to name the condition among so many), keeps it if Fisher's exact
+test says so with the number of conditions taken into account (Bonferroni), and goes on with what it does not cover.
+Every condition that there is counts, those also that were passed over for what the data say: pairs without a failure,
+pairs on axes that do little by themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, combinations
 from math import log
 from typing import NamedTuple, TypeAlias
@@ -39,13 +40,15 @@ class Counted(Struct, frozen=True):
 class _Axis(Struct, frozen=True):
     """The values of an axis in order; where there are too many numbers, neighbours share a place.
 
-    ``spans`` are the conditions on it, each a range of places with how it is written.
+    ``spans`` are the conditions on it, each a range of places with how it is written; ``others`` are those that take
+    all values but one, by the place of that one.  They stand alone: in pairs they would make four times as many.
     """
 
     name: str
     places: Mapping[str, int]
     count: int
     spans: tuple[tuple[int, int, AxisCondition], ...]
+    others: tuple[tuple[int, AxisCondition], ...] = ()
 
 
 class _Placed(NamedTuple):
@@ -56,17 +59,17 @@ class _Placed(NamedTuple):
     trials: int
 
 
-#: Axes by number, each with a range of places.
-_Spans: TypeAlias = tuple[tuple[int, int, int], ...]
+#: Axes by number, each with the places of the values that are taken.
+_Taken: TypeAlias = tuple[tuple[int, Collection[int]], ...]
 #: What a condition counts, failures and trials, what it covers, and how it is written.
-_Candidate: TypeAlias = tuple[int, int, _Spans, tuple[AxisCondition, ...]]
+_Candidate: TypeAlias = tuple[int, int, _Taken, tuple[AxisCondition, ...]]
 
 
 class _Found(Struct, frozen=True):
     """The best condition so far: what it covers, and what it counts."""
 
     score: float
-    spans: _Spans
+    taken: _Taken
     conditions: tuple[AxisCondition, ...]
     failed: int
     trials: int
@@ -93,7 +96,7 @@ def explain(cells: Sequence[Counted]) -> Explained:
         if told.p > LEVEL:
             break
         explanations.append(told)
-        search.leave(step.spans)
+        search.leave(step.taken)
         failed, trials = failed - step.failed, trials - step.trials
     why = None if explanations else _nothing(best, tried)
     return Explained(
@@ -172,11 +175,16 @@ def _axes(cells: Iterable[Counted]) -> tuple[list[_Axis], tuple[str, ...]]:
 def _nominal(name: str, values: Sequence[str]) -> _Axis:
     places = {value: place for place, value in enumerate(values)}
     spans = tuple((place, place + 1, AxisCondition(name, "==", value)) for value, place in places.items())
-    return _Axis(name, places, len(values), spans)
+    others = tuple((place, AxisCondition(name, "!=", value)) for value, place in places.items())
+    return _Axis(name, places, len(values), spans, others if len(values) > 2 else ())
 
 
 def _numeric(name: str, values: Sequence[str]) -> _Axis:
-    """Rising values; every condition is a range of places: one value, or all up to one, or all from one on."""
+    """Rising values; every condition is a range of places: one value, or all up to one, or all from one on.
+
+    The first and the last value need no condition of all others: these are all from the second on, or up to the last
+    but one.
+    """
     count = min(len(values), MOST_VALUES)
     places = {value: index * count // len(values) for index, value in enumerate(values)}
     least: dict[int, str] = {}
@@ -191,7 +199,8 @@ def _numeric(name: str, values: Sequence[str]) -> _Axis:
     spans += [
         (place, count, AxisCondition(name, ">=", least[place])) for place in (ends if single else range(1, count))
     ]
-    return _Axis(name, places, count, tuple(spans))
+    others = [(place, AxisCondition(name, "!=", least[place])) for place in ends] if single else []
+    return _Axis(name, places, count, tuple(spans), tuple(others))
 
 
 # --- the search -------------------------------------------------------------------------------------------------
@@ -235,7 +244,8 @@ class _Search:
         self._pairs = {(a, b): _Table(axes[a].count, axes[b].count) for a, b in combinations(sorted(ranked), 2)}
         self._count_pairs(self._cells, 1)
         spans = [len(axis.spans) for axis in axes]
-        self._ones_counted, self._twos_counted = sum(spans), sum(a * b for a, b in combinations(spans, 2))
+        self._ones_counted = sum(spans) + sum(len(axis.others) for axis in axes)
+        self._twos_counted = sum(a * b for a, b in combinations(spans, 2))
 
     @property
     def conditions(self) -> int:
@@ -265,12 +275,12 @@ class _Search:
                     table.failed[place] += sign * failed
                     table.trials[place] += sign * trials
 
-    def leave(self, spans: _Spans) -> None:
+    def leave(self, taken: _Taken) -> None:
         """Leave out the cells that a condition covers."""
         covered: list[_Placed] = []
         left: list[_Placed] = []
         for cell in self._cells:
-            within = all(low <= cell.places[axis] < high for axis, low, high in spans)
+            within = all(cell.places[axis] in places for axis, places in taken)
             (covered if within else left).append(cell)
         self._cells = left
         self._count_single(covered, -1)
@@ -281,17 +291,20 @@ class _Search:
         best: _Found | None = None
         for candidates, counted in ((self._ones(), self._ones_counted), (self._twos(), self._twos_counted)):
             price = log(counted or 1)
-            for failures, count, spans, conditions in candidates:
+            for failures, count, taken, conditions in candidates:
                 apart = _score(failures, count, failed, trials) / 2
                 if apart > 0 and (best is None or apart - price > best.score):
-                    best = _Found(apart - price, spans, conditions, failures, count)
+                    best = _Found(apart - price, taken, conditions, failures, count)
         return best
 
     def _ones(self) -> Iterator[_Candidate]:
         for index, (axis, table) in enumerate(zip(self._axes, self._single, strict=True)):
             failed, trials = list(accumulate(table.failed, initial=0)), list(accumulate(table.trials, initial=0))
             for low, high, condition in axis.spans:
-                yield failed[high] - failed[low], trials[high] - trials[low], ((index, low, high),), (condition,)
+                yield failed[high] - failed[low], trials[high] - trials[low], ((index, range(low, high)),), (condition,)
+            for but, condition in axis.others:
+                taken = {*range(axis.count)} - {but}
+                yield failed[-1] - table.failed[but], trials[-1] - table.trials[but], ((index, taken),), (condition,)
 
     def _twos(self) -> Iterator[_Candidate]:
         for (a, b), table in self._pairs.items():
@@ -302,7 +315,7 @@ class _Search:
                     failures = below[right] - above[right] - below[left] + above[left]
                     if failures:
                         count = all_below[right] - all_above[right] - all_below[left] + all_above[left]
-                        yield failures, count, ((a, low, high), (b, left, right)), (first, other)
+                        yield failures, count, ((a, range(low, high)), (b, range(left, right))), (first, other)
 
 
 def _score(failed: int, trials: int, all_failed: int, all_trials: int) -> float:

@@ -120,7 +120,10 @@ class FailureGroup(Struct, frozen=True, kw_only=True):
 
 
 class AxisCondition(Struct, frozen=True):
-    """A value of an axis, or all from one on: ``relation`` is ``==``, ``<=`` or ``>=``; ``instance`` is an axis too."""
+    """A value of an axis, all others, or all from one on: ``relation`` is ``==``, ``!=``, ``<=`` or ``>=``.
+
+    ``instance`` is an axis too; a cell without the axis meets no condition on it.
+    """
 
     axis: str
     relation: str

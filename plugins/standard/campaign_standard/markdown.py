@@ -15,7 +15,8 @@ api = 1
 #: Runs listed one by one; what is more stands in ``runs.csv``.
 _MOST = 200
 _LONGEST = 1_000  # letters of one text
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&!])")
+#: What Markdown may read as markup; `!=` begins no image.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&]|!(?!=))")
 
 
 class MarkdownReporter(Reporter):
