@@ -91,13 +91,16 @@ def test_it_stops_to_ask_and_goes_on_when_the_same_is_said_again(campaign: Any, 
 
 
 def test_a_command_that_fails_ends_its_round_with_its_log(campaign: Any, spec: Any, tmp_path: Path) -> None:
-    spec('; before = [["sh", "-c", "echo it does not compile; exit 2"], ["touch", "never"]]')
+    spec('; before = [["sh", "-c", "echo it does not compile; echo at all; exit 2"], ["touch", "never"]]')
     ended = campaign("iterate", "it.camp", *WIDE)
     assert ended.returncode == 1
     assert "sh left with status 2" in ended.stderr
-    assert "it does not compile" in ended.stderr
+    assert "before.log ends with\n" in ended.stderr
+    assert "\nit does not compile\nat all\n" in ended.stderr
     again = campaign("iterate", "--resume")
     assert again.returncode == 1
+    assert "round 2 ended: sh left with status 2" in again.stderr
+    assert "\ncampaign: it does not compile\ncampaign: at all\n" in again.stderr
     assert "not reached: round 2 ended with its before command; 2 rounds and no more" in again.stdout
     assert kinds(tmp_path) == [("full", "done"), *[("analyze", "done"), ("before", "failed")] * 2]
     assert not (tmp_path / "never").exists()

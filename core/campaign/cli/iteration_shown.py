@@ -53,7 +53,8 @@ def show(view: IterationView) -> None:
     headers = ["round", "step", "campaign", "passes", "fails", "errors", *_CHANGES]
     click.echo(table(headers, [_line(each) for each in view.steps if each.passes is not None]))
     if view.paused is not None:
-        click.echo(f"\n{visible(view.paused)}\n\ngo on with: campaign iterate --resume {view.iteration}", err=True)
+        why = visible(view.paused, keep="\n\t")  # the end of a log has lines
+        click.echo(f"\n{why}\n\ngo on with: campaign iterate --resume {view.iteration}", err=True)
     elif view.reached is not None:
         click.echo(f"\n{'reached' if view.reached else 'not reached'}: {visible(view.why or '')}")
         if view.tests:

@@ -264,9 +264,12 @@ class Drive:
             return None
         self._end(step, ok=False, log=log, why=bad.why)
         steps = self._taken(self._steps())
-        if isinstance(next_step(self._wishes, steps), End):
-            return None
-        return self._paused(f"round {step.round} ended: {bad.why}; {log} ends with\n{bad.tail}")
+        told = f"round {step.round} ended: {bad.why}; {log} ends with\n{bad.tail}"
+        if not isinstance(next_step(self._wishes, steps), End):
+            return self._paused(told)
+        for line in told.split("\n"):  # nothing is paused that would say it
+            self._hands.tell(line.expandtabs())
+        return None
 
     def _run(self, vectors: Sequence[Sequence[str]], log: str, given: bytes | None, round_: int) -> Ran | None:
         """Carry commands out, one after the other; the first that failed, None where none did."""
