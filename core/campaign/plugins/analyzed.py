@@ -59,9 +59,9 @@ def sections(analysis: Analysis) -> Iterator[Section]:
 
 
 def in_report(analysis: Analysis) -> Iterator[Section]:
-    """The parts that a report of the campaign lacks, where anything failed or is in doubt."""
+    """The parts that belong in a report of the campaign, where anything failed or is in doubt."""
     if analysis.rate.failed or analysis.suspected:
-        parts = (_causes, _suspicious, _explained, _rates, _notes)
+        parts = (_failures, _causes, _suspicious, _explained, _rates, _cells, _notes)
         yield from (section for part in parts for section in part(analysis))
 
 
