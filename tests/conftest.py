@@ -23,6 +23,8 @@ settings.load_profile("campaign")
 # A runner in the background may have been started with interrupts ignored, and so would be whatever a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # what is started from here is to hear it, this process is not
+    signal.signal(signal.SIGHUP, lambda *_: None)
 #: Nothing of the developer's own settings reaches a test.
 _OURS = ("CAMPAIGN_", "CUDA_", "PYTHONDONTWRITEBYTECODE", "XDG_STATE_HOME", "NO_COLOR", "CI", "GITHUB_")
 

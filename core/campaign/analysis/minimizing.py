@@ -23,8 +23,8 @@ from campaign.units import Value
 Candidate: TypeAlias = "tuple[Any, ...]"
 #: So often the smallest has to fail once more, to be believed.
 CONFIRMED = 4
-#: A minimizer that is to go on longer than that is not followed to its end to say how long it takes.
-_MOST_FORESEEN = 10_000
+#: A minimizer whose candidates hold more parts than that in all is not followed to its end to say how long it takes.
+_MOST_FORESEEN = 200_000
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -175,12 +175,13 @@ class _Course:
 
     def needed(self, start: Candidate, settings: Mapping[str, Value]) -> int | None:
         """About how many attempts it takes to the end: as many as where no candidate fails, each told by its runs."""
-        original, tried = self._kept[0], set[Candidate]()
+        original, tried, foreseen = self._kept[0], set[Candidate](), 0
         candidates = self._minimizer.candidates(start, settings, self.slots)
         with closing(candidates), suppress(StopIteration):
             batch = next(candidates)
-            for _ in range(_MOST_FORESEEN):
+            while foreseen <= _MOST_FORESEEN:
                 tried.update(batch)
+                foreseen += sum(map(len, batch)) + 1
                 batch = candidates.send([each == original for each in batch])
             return None
         first = FIRST if self.repeats.reliable else max(self.repeats.runs, MOST)
