@@ -17,7 +17,7 @@ demo: $(READY)          ## find a real defect: which SQLite settings survive kil
 	$(BIN)/python specs/demo.py
 
 test: $(READY)          ## all tests, real processes and all
-	$(BIN)/python -m pytest -n 3 || { test $$? -eq 1 && echo "== once more, alone: what failed above" && \
+	$(BIN)/python -m pytest -n 4 || { test $$? -eq 1 && echo "== once more, alone: what failed above" && \
 	    $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
 lint: $(READY)          ## layout, mistakes, types, floors
